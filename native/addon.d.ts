@@ -1,0 +1,315 @@
+/**
+ * Types of the Node-API addon (native/build/Release/tideline.node): the hand-written mirror of native/addon/.
+ * Every method that does work returns a promise and runs on the addon's own threads. Every failure is an `Error` with
+ * `code` (core/errors.ts) and its details as own properties (`requestedBytes`, `holders`, `tensor`, `file`, …), and has
+ * changed nothing. Sizes are bytes, times are milliseconds for costs and Unix seconds for stamps.
+ */
+
+export type Residency = "resident" | "released" | "host" | "disk" | "shared";
+export type Contents = "defined" | "undefined";
+/** `clean`: unchanged since its last backup, nothing is copied; an error (`not_clean`) when it did change. */
+export type ReleaseMode = "discard" | "host" | "disk" | "clean";
+/** Released chunks stay in this process's pool (`hold`) or go back to the device (`return`). */
+export type ReleaseDestination = "hold" | "return";
+export type DType = "float32" | "float16" | "bfloat16";
+
+export interface Receipt {
+  readonly action: "release" | "resume" | "load" | "swap";
+  readonly consumer: string;
+  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `disk` for swap, `disk` for load. */
+  readonly method: string;
+  /** Given back to the device: other processes can have them. */
+  readonly bytesFreed: number;
+  /** Still held by this process on the device after the action, for this consumer: pool chunks it left behind. */
+  readonly bytesRetained: number;
+  /** Newly mapped by a resume. */
+  readonly bytesCommitted: number;
+  readonly bytesCopied: number;
+  readonly milliseconds: number;
+}
+
+export interface LongOperation {
+  /** Called at most ~20 times a second while bytes move. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  readonly cancellation?: NativeCancellation;
+}
+
+export interface NativeCancellation {
+  cancel(): void;
+}
+
+export interface ReleaseOptions extends LongOperation {
+  readonly mode: ReleaseMode;
+  readonly destination?: ReleaseDestination; // "return"
+  /** Folder for `disk` backups. */
+  readonly directory?: string;
+}
+
+export interface RegionObservation {
+  readonly consumer: string;
+  readonly tag: string;
+  readonly residency: Residency;
+  readonly contents: Contents;
+  readonly reservedBytes: number;
+  readonly committedBytes: number;
+  readonly usedBytes: number;
+  /** First address, as text: it never changes across release and resume. */
+  readonly address: string;
+  readonly backup?: { readonly where: "host" | "disk"; readonly bytes: number; readonly clean: boolean; readonly file?: string };
+  /** For `shared`: the consumer whose bytes these are. */
+  readonly sharedWith?: string;
+}
+
+export interface NativeRegion {
+  observe(): RegionObservation;
+  release(options: ReleaseOptions): Promise<Receipt>;
+  resume(operation?: LongOperation): Promise<Receipt>;
+  /** Copies bytes in and marks the contents written (a backup is no longer clean). Region must be resident. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Refused with `contents_undefined` until the region was written. */
+  read(offset: number, bytes: number): Promise<Uint8Array>;
+  /** Fills the whole region with a pattern of `seed`: makes its contents defined. */
+  fill(seed: number): Promise<void>;
+  /** CRC-32C of the committed bytes, as 8 hex digits. */
+  checksum(): Promise<string>;
+  /** Frees the address range, the chunks and the backups. */
+  close(): Promise<void>;
+}
+
+export interface DeviceProbe {
+  /** "host" or "cuda:0". */
+  readonly name: string;
+  readonly description: string;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Why it cannot be used, e.g. the driver is missing. */
+  readonly problem?: string;
+  readonly driverVersion?: string;
+}
+
+export interface DeviceObservation {
+  readonly name: string;
+  readonly description: string;
+  /** What regions may commit. */
+  readonly capacityBytes: number;
+  readonly chunkBytes: number;
+  /** Mapped by regions. */
+  readonly committedBytes: number;
+  /** In the pool, mapped by nobody. */
+  readonly heldBytes: number;
+  /** capacity - committed - held. */
+  readonly freeBytes: number;
+  /** What was there before the first region: the process's own resident set (host), the CUDA context (cuda). */
+  readonly contextBytes: number;
+  /** What the system says is used: resident set less host backups (host), total - free of cuMemGetInfo (cuda). */
+  readonly usedBytes: number;
+  /** host: contextBytes + capacityBytes; cuda: cuMemGetInfo's total. */
+  readonly totalBytes: number;
+  readonly hostBackupBytes: number;
+  readonly regions: readonly RegionObservation[];
+}
+
+/**
+ * Samples of one batch, row after row. A row is
+ * [timeSeconds (Unix), usedBytes, totalBytes, contextBytes, hostBackupBytes, heldBytes,
+ *  then per consumer: reservedBytes, committedBytes, usedBytes].
+ */
+export interface SampleBatch {
+  readonly consumers: readonly string[];
+  readonly rows: number;
+  readonly samples: Float64Array;
+  /** Samples lost to a full ring since the previous batch. */
+  readonly dropped: number;
+}
+export const SAMPLE_HEADER_COLUMNS: 6;
+export const SAMPLE_CONSUMER_COLUMNS: 3;
+
+export interface NativeTelemetry {
+  /** 10 to 1000 Hz. */
+  setRate(hertz: number): void;
+  stop(): void;
+}
+
+export interface NativeDevice {
+  observe(): DeviceObservation;
+  createRegion(options: { readonly consumer: string; readonly tag: string; readonly bytes: number }): NativeRegion;
+  /** Changes what regions may commit; refused below what is committed now. */
+  setCapacity(bytes: number): void;
+  /** Gives held chunks back to the device; returns the bytes. */
+  trim(): Promise<number>;
+  startTelemetry(options: { readonly hertz: number; readonly batchSeconds: number }, onBatch: (batch: SampleBatch) => void): NativeTelemetry;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Engine
+
+/** What a config.json says, after core/checkpoint has read it. Shapes follow Hugging Face's names. */
+export interface ModelConfig {
+  readonly family: "llama" | "qwen2" | "qwen3";
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly maxPositions: number;
+  readonly rmsNormEps: number;
+  readonly tiedEmbeddings: boolean;
+  readonly qkvBias: boolean;
+  readonly outputBias: boolean;
+  readonly mlpBias: boolean;
+  readonly qkNorm: boolean;
+  readonly rope:
+    | { readonly type: "default"; readonly theta: number }
+    | { readonly type: "linear"; readonly theta: number; readonly factor: number }
+    | {
+        readonly type: "llama3";
+        readonly theta: number;
+        readonly factor: number;
+        readonly lowFreqFactor: number;
+        readonly highFreqFactor: number;
+        readonly originalMaxPositions: number;
+      };
+  readonly eosTokenIds: readonly number[];
+  readonly bosTokenId?: number;
+}
+
+/** One tensor of a checkpoint on disk. The addon checks every number again against the file it maps. */
+export interface TensorSource {
+  readonly name: string;
+  /** Safetensors spelling: F32, F16, BF16, I64, … Anything the engine cannot cast is an error that names the tensor. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly file: string;
+  /** From the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface TensorView {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Where the Hugging Face tensor lies in the region: fused layouts make it a contiguous slice. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Weights of one model in the fused layout, in a region of their own. Created released; `load` resumes and fills it. */
+export interface NativeModel {
+  observe(): RegionObservation;
+  /** The Hugging Face tensors as views of the region, in checkpoint order. */
+  tensors(): readonly TensorView[];
+  readTensor(name: string): Promise<Uint8Array>;
+  /** Reads all tensors from disk; validates names, shapes, dtypes first: an error changes nothing. */
+  load(tensors: readonly TensorSource[], operation?: LongOperation): Promise<Receipt>;
+  release(options: ReleaseOptions): Promise<Receipt>;
+  resume(operation?: LongOperation): Promise<Receipt>;
+  /** Writes one safetensors data section (tensors in order, back to back) after `header` bytes; TypeScript makes the header. */
+  save(file: string, header: Uint8Array, names: readonly string[], operation?: LongOperation): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly kvCacheBytes: number;
+  /** Tokens per block of the paged cache: 16. */
+  readonly blockTokens?: number;
+  /** Most sequences decoded together: 64. */
+  readonly maxBatch?: number;
+  /** Most prompt tokens processed in one step (chunked prefill): 512. */
+  readonly prefillTokens?: number;
+  /** float32 on the host. */
+  readonly kvDtype?: DType;
+  /** All cores. */
+  readonly threads?: number;
+}
+
+export interface Sampling {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0 is off. */
+  readonly topK: number;
+  /** 1 is off. */
+  readonly topP: number;
+  /** Same seed, prompt and weights: same tokens, whatever else is in the batch. */
+  readonly seed: number;
+}
+
+export interface GenerateRequest {
+  readonly promptIds: readonly number[];
+  readonly maxNewTokens: number;
+  readonly sampling: Sampling;
+  readonly stopTokenIds: readonly number[];
+}
+
+export type FinishReason = "length" | "stop" | "cancelled" | "aborted" | "failed";
+
+/** What the engine reports, in order, batched; `index` is the request's place in the call. */
+export type GenerationEvent =
+  | { readonly type: "token"; readonly index: number; readonly tokenId: number; readonly logprob: number; readonly timeSeconds: number }
+  | { readonly type: "finished"; readonly index: number; readonly reason: FinishReason; readonly promptTokens: number; readonly newTokens: number; readonly prefillSeconds: number; readonly decodeSeconds: number }
+  | { readonly type: "error"; readonly index: number; readonly error: { readonly code: string; readonly message: string } };
+
+/** SGLang's pause modes: abort running requests, retract them (KV dropped, recomputed on continue), or leave them in place. */
+export type PauseMode = "abort" | "retract" | "in_place";
+
+export interface EngineObservation {
+  readonly status: "idle" | "running" | "paused" | "swapping" | "closed";
+  readonly runningRequests: number;
+  readonly waitingRequests: number;
+  /** Counts up with every load and swap. */
+  readonly weightsVersion: number;
+  readonly kv: { readonly blockTokens: number; readonly blocks: number; readonly usedBlocks: number; readonly bytesPerToken: number };
+  readonly generatedTokens: number;
+}
+
+export type SwapSource =
+  | { readonly kind: "model"; readonly model: NativeModel }
+  | { readonly kind: "checkpoint"; readonly config: ModelConfig; readonly tensors: readonly TensorSource[] };
+
+export interface SwapOptions extends LongOperation {
+  readonly source: SwapSource;
+  /** `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; `copy`: one device copy; `auto`: share where it can. */
+  readonly method: "auto" | "share" | "copy";
+  /** While requests run: refuse (`busy`), let them finish on the weights they began with, or cancel them first. */
+  readonly running: "refuse" | "finish" | "cancel";
+}
+
+export interface NativeEngine {
+  observe(): EngineObservation;
+  /** Validates and queues; returns at once with the generation's number. Events of all its requests arrive at `onEvents`. */
+  generate(requests: readonly GenerateRequest[], onEvents: (events: readonly GenerationEvent[]) => void): number;
+  /** Cancels a generation; unknown numbers are `not_found`. */
+  cancel(generation: number): void;
+  /** Resolves once the engine has stopped stepping. */
+  pause(mode: PauseMode): Promise<void>;
+  continue(): Promise<void>;
+  /** Log-probs of each token given the ones before, and the logits after the last. Uses the KV cache for the length of the call. */
+  score(promptIds: readonly number[]): Promise<{ readonly lastLogits: Float32Array; readonly logprobs: Float32Array }>;
+  release(tag: "weights" | "kv_cache" | "workspace", options: ReleaseOptions): Promise<Receipt>;
+  resume(tag: "weights" | "kv_cache" | "workspace", operation?: LongOperation): Promise<Receipt>;
+  swap(options: SwapOptions): Promise<Receipt>;
+  /** The Hugging Face tensors of the weights in use, and their bytes (for writing a checkpoint back). */
+  tensors(): readonly TensorView[];
+  readTensor(name: string): Promise<Uint8Array>;
+  save(file: string, header: Uint8Array, names: readonly string[], operation?: LongOperation): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TidelineAddon {
+  readonly version: string;
+  readonly cpu: { readonly threads: number; readonly isa: "baseline" | "avx2" | "avx512" };
+  readonly SAMPLE_HEADER_COLUMNS: 6;
+  readonly SAMPLE_CONSUMER_COLUMNS: 3;
+  /** The host device always, then one probe per CUDA device, or one with a `problem`. Never throws. */
+  probeDevices(): readonly DeviceProbe[];
+  openDevice(options: { readonly name: string; readonly capacityBytes: number; readonly chunkBytes?: number }): NativeDevice;
+  createCancellation(): NativeCancellation;
+  /** Bytes of the fused layout for this config and dtype: what `createModel` will reserve. */
+  weightBytes(config: ModelConfig, dtype: DType): number;
+  createModel(device: NativeDevice, options: { readonly config: ModelConfig; readonly dtype: DType; readonly consumer: string }): NativeModel;
+  /** Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released until resumed). */
+  createEngine(device: NativeDevice, model: NativeModel, options: EngineOptions): NativeEngine;
+}

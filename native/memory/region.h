@@ -1,0 +1,84 @@
+// Region: one reserved address range for one tag of one consumer. Physical memory is mapped into it chunk by chunk
+// from the device's PagePool; addresses never change across release and resume, and a chunk is never shared with
+// another region, so releasing a tag frees exactly that tag (torch_memory_saver issue #85).
+//
+// State machine (every refusal is a typed Error and changes nothing):
+//   released --Resume--> resident --Release(discard|host|disk|clean)--> released | host | disk
+// Contents are `undefined` after a first Resume and after discard + Resume; Data() for reading is refused then.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "memory/progress.h"  // Operation
+
+namespace tideline {
+
+enum class Residency { kResident, kReleased, kHost, kDisk };
+enum class Contents { kDefined, kUndefined };
+enum class ReleaseMode { kDiscard, kHost, kDisk, kClean };
+enum class Destination { kHold, kReturn };
+
+struct ReleaseOptions {
+  ReleaseMode mode = ReleaseMode::kDiscard;
+  Destination destination = Destination::kReturn;
+  std::string directory;  // for kDisk
+};
+
+// What a release, resume, load or swap did: native/addon.d.ts explains each field.
+struct Receipt {
+  std::string action, consumer, method;
+  uint64_t bytes_freed = 0, bytes_retained = 0, bytes_committed = 0, bytes_copied = 0;
+  double milliseconds = 0;
+};
+
+struct BackupObservation {
+  bool disk = false;
+  uint64_t bytes = 0;
+  bool clean = false;
+  std::string file;
+};
+
+struct RegionObservation {
+  std::string consumer, tag;
+  Residency residency = Residency::kReleased;
+  Contents contents = Contents::kUndefined;
+  uint64_t reserved_bytes = 0, committed_bytes = 0, used_bytes = 0;
+  uintptr_t address = 0;
+  std::optional<BackupObservation> backup;
+};
+
+class Device;
+
+// Thread-safe: operations on one region are serialised by its own mutex; observing never waits for a copy.
+// A pointer from MutableData()/Data() is valid while the region stays resident: whoever computes on it must keep
+// Release from running (the engine does, by stopping between steps).
+class Region {
+ public:
+  virtual ~Region() = default;
+
+  virtual Receipt Release(const ReleaseOptions&, const Operation& = {}) = 0;
+  virtual Receipt Resume(const Operation& = {}) = 0;
+
+  // First byte. Error `not_resident` when released.
+  virtual void* MutableData() = 0;
+  // As above, and Error `contents_undefined` until written.
+  virtual const void* Data() const = 0;
+  // Contents are now defined and differ from any backup.
+  virtual void MarkWritten() = 0;
+  // What of the region is in use (KV blocks taken, tensors laid out); for telemetry. Relaxed atomic, cheap.
+  virtual void SetUsedBytes(uint64_t bytes) = 0;
+
+  virtual uint64_t reserved_bytes() const = 0;
+  virtual const std::string& consumer() const = 0;
+  virtual RegionObservation Observe() const = 0;
+  virtual Device& device() const = 0;
+
+  // Bytes in and out of a device address of this region, host memory on the other side. Bounds-checked.
+  virtual void CopyIn(uint64_t offset, const void* source, uint64_t bytes) = 0;
+  virtual void CopyOut(uint64_t offset, void* target, uint64_t bytes) const = 0;
+};
+
+}  // namespace tideline
