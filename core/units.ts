@@ -35,7 +35,9 @@ export function parseBytes(text: string): number {
   const unitBytes = UNIT_BYTES[match?.[2]?.toLowerCase() ?? ""];
   const bytes = Math.round(Number(match?.[1]) * (unitBytes ?? Number.NaN));
   if (!Number.isSafeInteger(bytes)) {
-    throw new SizeSyntaxError(`"${text}" is not a size: write bytes (1048576) or a number with KiB, MiB or GiB (1.5GiB)`);
+    throw new SizeSyntaxError(
+      `"${text}" is not a size: write bytes (1048576) or a number with KiB, MiB or GiB (1.5GiB)`,
+    );
   }
   return bytes;
 }

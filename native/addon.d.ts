@@ -55,7 +55,12 @@ export interface RegionObservation {
   readonly usedBytes: number;
   /** First address, as text: it never changes across release and resume. */
   readonly address: string;
-  readonly backup?: { readonly where: "host" | "disk"; readonly bytes: number; readonly clean: boolean; readonly file?: string };
+  readonly backup?: {
+    readonly where: "host" | "disk";
+    readonly bytes: number;
+    readonly clean: boolean;
+    readonly file?: string;
+  };
   /** For `shared`: the consumer whose bytes these are. */
   readonly sharedWith?: string;
 }
@@ -137,7 +142,10 @@ export interface NativeDevice {
   setCapacity(bytes: number): void;
   /** Gives held chunks back to the device; returns the bytes. */
   trim(): Promise<number>;
-  startTelemetry(options: { readonly hertz: number; readonly batchSeconds: number }, onBatch: (batch: SampleBatch) => void): NativeTelemetry;
+  startTelemetry(
+    options: { readonly hertz: number; readonly batchSeconds: number },
+    onBatch: (batch: SampleBatch) => void,
+  ): NativeTelemetry;
   close(): Promise<void>;
 }
 
@@ -248,9 +256,27 @@ export type FinishReason = "length" | "stop" | "cancelled" | "aborted" | "failed
 
 /** What the engine reports, in order, batched; `index` is the request's place in the call. */
 export type GenerationEvent =
-  | { readonly type: "token"; readonly index: number; readonly tokenId: number; readonly logprob: number; readonly timeSeconds: number }
-  | { readonly type: "finished"; readonly index: number; readonly reason: FinishReason; readonly promptTokens: number; readonly newTokens: number; readonly prefillSeconds: number; readonly decodeSeconds: number }
-  | { readonly type: "error"; readonly index: number; readonly error: { readonly code: string; readonly message: string } };
+  | {
+      readonly type: "token";
+      readonly index: number;
+      readonly tokenId: number;
+      readonly logprob: number;
+      readonly timeSeconds: number;
+    }
+  | {
+      readonly type: "finished";
+      readonly index: number;
+      readonly reason: FinishReason;
+      readonly promptTokens: number;
+      readonly newTokens: number;
+      readonly prefillSeconds: number;
+      readonly decodeSeconds: number;
+    }
+  | {
+      readonly type: "error";
+      readonly index: number;
+      readonly error: { readonly code: string; readonly message: string };
+    };
 
 /** SGLang's pause modes: abort running requests, retract them (KV dropped, recomputed on continue), or leave them in place. */
 export type PauseMode = "abort" | "retract" | "in_place";
@@ -261,7 +287,12 @@ export interface EngineObservation {
   readonly waitingRequests: number;
   /** Counts up with every load and swap. */
   readonly weightsVersion: number;
-  readonly kv: { readonly blockTokens: number; readonly blocks: number; readonly usedBlocks: number; readonly bytesPerToken: number };
+  readonly kv: {
+    readonly blockTokens: number;
+    readonly blocks: number;
+    readonly usedBlocks: number;
+    readonly bytesPerToken: number;
+  };
   readonly generatedTokens: number;
 }
 
@@ -305,11 +336,18 @@ export interface TidelineAddon {
   readonly SAMPLE_CONSUMER_COLUMNS: 3;
   /** The host device always, then one probe per CUDA device, or one with a `problem`. Never throws. */
   probeDevices(): readonly DeviceProbe[];
-  openDevice(options: { readonly name: string; readonly capacityBytes: number; readonly chunkBytes?: number }): NativeDevice;
+  openDevice(options: {
+    readonly name: string;
+    readonly capacityBytes: number;
+    readonly chunkBytes?: number;
+  }): NativeDevice;
   createCancellation(): NativeCancellation;
   /** Bytes of the fused layout for this config and dtype: what `createModel` will reserve. */
   weightBytes(config: ModelConfig, dtype: DType): number;
-  createModel(device: NativeDevice, options: { readonly config: ModelConfig; readonly dtype: DType; readonly consumer: string }): NativeModel;
+  createModel(
+    device: NativeDevice,
+    options: { readonly config: ModelConfig; readonly dtype: DType; readonly consumer: string },
+  ): NativeModel;
   /** Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released until resumed). */
   createEngine(device: NativeDevice, model: NativeModel, options: EngineOptions): NativeEngine;
 }

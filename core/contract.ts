@@ -1,0 +1,381 @@
+/**
+ * The contract between the session (main process) and any window: every command, answer and event, as zod schemas that
+ * both sides check. Both doors (Electron IPC, the browser host's WebSocket) carry exactly these messages, so neither
+ * the renderer nor the session knows which one is in use.
+ */
+import { z } from "zod";
+import { ENGINE_TAGS, ROLES } from "./consumers.ts";
+import { ERROR_CODES, errorDataSchema } from "./errors.ts";
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Vocabulary
+
+const bytes = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
+const count = z.number().int().nonnegative();
+const milliseconds = z.number().nonnegative();
+/** Unix time in seconds, with fractions. */
+const timeSeconds = z.number();
+const consumerName = z.string().min(1).max(64);
+const path = z.string().min(1).max(4096);
+
+export const residencySchema = z.enum(["resident", "released", "host", "disk", "shared"]);
+export type Residency = z.infer<typeof residencySchema>;
+export const contentsSchema = z.enum(["defined", "undefined"]);
+export type Contents = z.infer<typeof contentsSchema>;
+export const releaseModeSchema = z.enum(["discard", "host", "disk", "clean"]);
+export type ReleaseMode = z.infer<typeof releaseModeSchema>;
+export const releaseDestinationSchema = z.enum(["hold", "return"]);
+export type ReleaseDestination = z.infer<typeof releaseDestinationSchema>;
+export const pauseModeSchema = z.enum(["abort", "retract", "in_place"]);
+export type PauseMode = z.infer<typeof pauseModeSchema>;
+export const runningPolicySchema = z.enum(["refuse", "finish", "cancel"]);
+export type RunningPolicy = z.infer<typeof runningPolicySchema>;
+export const swapMethodSchema = z.enum(["auto", "share", "copy"]);
+export type SwapMethod = z.infer<typeof swapMethodSchema>;
+export const roleSchema = z.enum(ROLES);
+export const engineTagSchema = z.enum(ENGINE_TAGS);
+
+export const samplingSchema = z.object({
+  temperature: z.number().min(0).max(100),
+  topK: count.max(1_000_000),
+  topP: z.number().gt(0).max(1),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+});
+export type Sampling = z.infer<typeof samplingSchema>;
+
+/** What a release, resume, load or swap did and cost (native/addon.d.ts says what each figure means). */
+export const receiptSchema = z.object({
+  action: z.enum(["release", "resume", "load", "swap"]),
+  consumer: consumerName,
+  method: z.string(),
+  bytesFreed: bytes,
+  bytesRetained: bytes,
+  bytesCommitted: bytes,
+  bytesCopied: bytes,
+  milliseconds,
+});
+export type Receipt = z.infer<typeof receiptSchema>;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// State: one snapshot says everything a window needs to draw itself; it is pushed whole whenever it changes.
+
+export const consumerStateSchema = z.object({
+  consumer: consumerName,
+  tag: z.string(),
+  residency: residencySchema,
+  contents: contentsSchema,
+  reservedBytes: bytes,
+  committedBytes: bytes,
+  usedBytes: bytes,
+  backup: z
+    .object({ where: z.enum(["host", "disk"]), bytes, clean: z.boolean(), file: z.string().optional() })
+    .optional(),
+  /** For `shared`: the consumer whose bytes these are. */
+  sharedWith: consumerName.optional(),
+});
+export type ConsumerState = z.infer<typeof consumerStateSchema>;
+
+export const deviceStateSchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  capacityBytes: bytes,
+  chunkBytes: bytes,
+  committedBytes: bytes,
+  heldBytes: bytes,
+  freeBytes: bytes,
+  contextBytes: bytes,
+  usedBytes: bytes,
+  totalBytes: bytes,
+  hostBackupBytes: bytes,
+});
+export type DeviceState = z.infer<typeof deviceStateSchema>;
+
+export const deviceChoiceSchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  totalBytes: bytes,
+  freeBytes: bytes,
+  problem: z.string().optional(),
+});
+export type DeviceChoice = z.infer<typeof deviceChoiceSchema>;
+
+export const checkpointSummarySchema = z.object({
+  path: z.string(),
+  name: z.string(),
+  family: z.string(),
+  parameters: count,
+  dtype: z.string(),
+  weightBytes: bytes,
+  layers: count,
+  hiddenSize: count,
+  vocabSize: count,
+  maxPositions: count,
+  /** Text prompts need one; without it prompts are token ids. */
+  hasTokenizer: z.boolean(),
+});
+export type CheckpointSummary = z.infer<typeof checkpointSummarySchema>;
+
+/** Why the engine cannot generate now, and the command that would change that. */
+export const obstacleSchema = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string(),
+  hint: z.string(),
+});
+export type Obstacle = z.infer<typeof obstacleSchema>;
+
+export const engineStateSchema = z.discriminatedUnion("status", [
+  z.object({ status: z.literal("empty") }),
+  z.object({
+    status: z.enum(["idle", "running", "paused", "swapping"]),
+    checkpoint: checkpointSummarySchema,
+    weightsVersion: count,
+    runningRequests: count,
+    waitingRequests: count,
+    kv: z.object({ blockTokens: count, blocks: count, usedBlocks: count, bytesPerToken: bytes, capacityTokens: count }),
+    /** Absent: it can generate. */
+    obstacle: obstacleSchema.optional(),
+  }),
+]);
+export type EngineState = z.infer<typeof engineStateSchema>;
+
+/** A model that sits on the device beside the engine, as a source of a swap. */
+export const modelStateSchema = z.object({
+  role: roleSchema,
+  consumer: consumerName,
+  checkpoint: checkpointSummarySchema,
+});
+export type ModelState = z.infer<typeof modelStateSchema>;
+
+export const operationStateSchema = z.object({
+  id: count,
+  /** "load tiny-llama", "release engine.weights to disk". */
+  label: z.string(),
+  doneBytes: bytes,
+  totalBytes: bytes,
+  cancellable: z.boolean(),
+});
+export type OperationState = z.infer<typeof operationStateSchema>;
+
+export const recentSchema = z.object({
+  path: z.string(),
+  name: z.string(),
+  parameters: count.optional(),
+  available: z.boolean(),
+});
+export type Recent = z.infer<typeof recentSchema>;
+
+export const sessionStateSchema = z.object({
+  /** Version of Tideline that serves this window. */
+  version: z.string(),
+  backend: z.literal("native"),
+  device: deviceStateSchema,
+  devices: z.array(deviceChoiceSchema),
+  consumers: z.array(consumerStateSchema),
+  engine: engineStateSchema,
+  models: z.array(modelStateSchema),
+  recents: z.array(recentSchema),
+  /** The checkpoint that ships with Tideline. */
+  demoCheckpoint: z.string().optional(),
+  operations: z.array(operationStateSchema),
+  samplingHertz: z.number(),
+  droppedSamples: count,
+});
+export type SessionState = z.infer<typeof sessionStateSchema>;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Timeline: samples, actions, generations
+
+/** Rows as native/addon.d.ts lays them out: 6 header columns, then 3 per consumer. */
+export const sampleBatchSchema = z.object({
+  consumers: z.array(consumerName).max(256),
+  rows: count,
+  samples: z.array(z.number()),
+  dropped: count,
+});
+export type SampleBatch = z.infer<typeof sampleBatchSchema>;
+
+/** One thing that was done to memory: a marker on the timeline. Failed ones are kept: they are part of the story. */
+export const actionRecordSchema = z.object({
+  id: count,
+  /** When it ended; it took `receipt.milliseconds` (or `milliseconds` when it failed). */
+  timeSeconds,
+  kind: z.enum(["release", "resume", "load", "unload", "swap", "pause", "continue", "configure"]),
+  consumer: consumerName.optional(),
+  /** One line for people: "release engine.kv_cache (discard)". */
+  label: z.string(),
+  milliseconds,
+  receipt: receiptSchema.optional(),
+  error: errorDataSchema.optional(),
+});
+export type ActionRecord = z.infer<typeof actionRecordSchema>;
+
+export const finishReasonSchema = z.enum(["length", "stop", "cancelled", "aborted", "failed"]);
+
+export const generationStateSchema = z.object({
+  id: count,
+  startedSeconds: timeSeconds,
+  finishedSeconds: timeSeconds.optional(),
+  /** The weights it began with. */
+  weightsVersion: count,
+  checkpointName: z.string(),
+  requests: z.array(
+    z.object({
+      prompt: z.string(),
+      promptTokens: count,
+      newTokens: count,
+      /** Decoded text so far; token ids separated by spaces where there is no tokenizer. */
+      text: z.string(),
+      reason: finishReasonSchema.optional(),
+      error: errorDataSchema.optional(),
+    }),
+  ),
+  newTokens: count,
+  tokensPerSecond: z.number().nonnegative(),
+});
+export type GenerationState = z.infer<typeof generationStateSchema>;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Commands
+
+const none = z.object({}).strict();
+
+export const promptSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("text"), text: z.string().min(1).max(1_000_000) }),
+  z.object({ kind: z.literal("ids"), ids: z.array(z.number().int().nonnegative()).min(1).max(1_000_000) }),
+]);
+export type Prompt = z.infer<typeof promptSchema>;
+
+/** What a consumer's memory action needs: engine tags and models go through the same command. */
+const releaseRequest = z
+  .object({
+    consumer: consumerName,
+    mode: releaseModeSchema,
+    destination: releaseDestinationSchema.default("return"),
+  })
+  .strict();
+
+export const swapSourceSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("checkpoint"), path }),
+  z.object({ kind: z.literal("model"), role: roleSchema }),
+]);
+export type SwapSource = z.infer<typeof swapSourceSchema>;
+
+/** name -> [request, answer]. The only place a command is declared. */
+export const commands = {
+  /** The whole state; a window's first question. */
+  observe: { request: none, answer: sessionStateSchema },
+  /** Samples kept by the session, for a window that opened late or reloaded; newest `maxRows` since `sinceSeconds`. */
+  history: {
+    request: z.object({ sinceSeconds: timeSeconds, maxRows: count.max(1_000_000) }).strict(),
+    answer: z.object({
+      batches: z.array(sampleBatchSchema),
+      actions: z.array(actionRecordSchema),
+      generations: z.array(generationStateSchema),
+    }),
+  },
+  /** Closes the engine and opens another device, capacity or KV cache size; the checkpoint is loaded again. */
+  configure: {
+    request: z
+      .object({
+        device: z.string().max(32).optional(),
+        capacityBytes: bytes.optional(),
+        kvCacheBytes: bytes.optional(),
+        samplingHertz: z.number().min(10).max(1000).optional(),
+      })
+      .strict(),
+    answer: sessionStateSchema,
+  },
+  /** Opens a checkpoint in the engine. The model loaded before stays when this fails. */
+  open_checkpoint: { request: z.object({ path }).strict(), answer: receiptSchema },
+  /** Loads a second model onto the device beside the engine. */
+  load_model: { request: z.object({ path, role: roleSchema }).strict(), answer: receiptSchema },
+  unload_model: { request: z.object({ role: roleSchema }).strict(), answer: none },
+  release: { request: releaseRequest, answer: receiptSchema },
+  resume: { request: z.object({ consumer: consumerName }).strict(), answer: receiptSchema },
+  swap: {
+    request: z
+      .object({
+        source: swapSourceSchema,
+        method: swapMethodSchema.default("auto"),
+        running: runningPolicySchema.default("refuse"),
+      })
+      .strict(),
+    answer: receiptSchema,
+  },
+  /** Gives chunks that the pool holds back to the device. */
+  trim: { request: none, answer: z.object({ bytesFreed: bytes }) },
+  generate: {
+    request: z
+      .object({
+        prompt: promptSchema,
+        /** The same prompt this many times, decoded as one batch. */
+        batch: count.min(1).max(256).default(1),
+        maxNewTokens: count.min(1).max(1_000_000),
+        sampling: samplingSchema,
+      })
+      .strict(),
+    answer: z.object({ generation: count }),
+  },
+  cancel_generation: { request: z.object({ generation: count }).strict(), answer: none },
+  pause: { request: z.object({ mode: pauseModeSchema }).strict(), answer: none },
+  continue: { request: none, answer: none },
+  /** Cancels a long operation of SessionState.operations. */
+  cancel_operation: { request: z.object({ id: count }).strict(), answer: none },
+  /** Writes the engine's weights as a Hugging Face folder. */
+  save_checkpoint: { request: z.object({ path }).strict(), answer: z.object({ path, bytes }) },
+  /** Folders for the path picker of the browser door. */
+  list_folder: {
+    request: z.object({ path: z.string().max(4096) }).strict(),
+    answer: z.object({
+      path: z.string(),
+      parent: z.string().optional(),
+      folders: z.array(z.object({ name: z.string(), path: z.string(), isCheckpoint: z.boolean() })),
+    }),
+  },
+  forget_recent: { request: z.object({ path }).strict(), answer: none },
+} as const satisfies Record<string, { request: z.ZodType; answer: z.ZodType }>;
+
+export type CommandName = keyof typeof commands;
+export type CommandInput<Name extends CommandName> = z.input<(typeof commands)[Name]["request"]>;
+export type CommandRequest<Name extends CommandName> = z.output<(typeof commands)[Name]["request"]>;
+export type CommandAnswer<Name extends CommandName> = z.output<(typeof commands)[Name]["answer"]>;
+
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(commands, name);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Events and envelopes
+
+export const eventSchema = z.discriminatedUnion("event", [
+  z.object({ event: z.literal("state"), state: sessionStateSchema }),
+  z.object({ event: z.literal("samples"), batch: sampleBatchSchema }),
+  z.object({ event: z.literal("action"), action: actionRecordSchema }),
+  /** The whole generation, at most ~20 times a second while it runs. */
+  z.object({ event: z.literal("generation"), generation: generationStateSchema }),
+]);
+export type SessionEvent = z.infer<typeof eventSchema>;
+
+export const requestEnvelopeSchema = z.object({ id: count, command: z.string().max(64), params: z.unknown() }).strict();
+export type RequestEnvelope = z.infer<typeof requestEnvelopeSchema>;
+
+export const answerEnvelopeSchema = z.discriminatedUnion("ok", [
+  z.object({ id: count, ok: z.literal(true), value: z.unknown() }),
+  z.object({ id: count, ok: z.literal(false), error: errorDataSchema }),
+]);
+export type AnswerEnvelope = z.infer<typeof answerEnvelopeSchema>;
+
+/** What a door gives the renderer as `window.tideline`: messages, and the few things only a desktop can do. */
+export interface Door {
+  readonly kind: "electron" | "browser";
+  /** Sends one request envelope and resolves with its answer envelope. */
+  send(request: RequestEnvelope): Promise<unknown>;
+  /** Events until the returned function is called. */
+  subscribe(listener: (event: unknown) => void): () => void;
+  /** Whether the session can be reached; a door that reconnects says so here. */
+  onConnection(listener: (connected: boolean) => void): () => void;
+  /** The operating system's folder dialog; absent in a browser. */
+  pickFolder?(): Promise<string | undefined>;
+  /** The path of a dropped file or folder; absent in a browser, which does not know it. */
+  pathOf?(file: File): string;
+}
