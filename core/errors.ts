@@ -36,6 +36,8 @@ export const ERROR_CODES = [
   "bad_argument",
   "bad_message",
   "unknown_command",
+  /** The window cannot reach the session; its own doors say this, the session never does. */
+  "session_lost",
   "cancelled",
   "internal",
 ] as const;
