@@ -378,4 +378,6 @@ export interface Door {
   pickFolder?(): Promise<string | undefined>;
   /** The path of a dropped file or folder; absent in a browser, which does not know it. */
   pathOf?(file: File): string;
+  /** Ids of renderer commands chosen in the application's menu, until the returned function is called; absent in a browser. */
+  onMenuCommand?(listener: (commandId: string) => void): () => void;
 }
