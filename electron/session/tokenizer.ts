@@ -1,0 +1,160 @@
+/**
+ * Text to token ids and back, from a checkpoint's tokenizer.json. A checkpoint without one still runs: its prompts are
+ * then ids.
+ */
+import { join } from "node:path";
+import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
+import { isJsonObject, parseJsonObject } from "../../core/checkpoint/json.ts";
+import { TidelineError } from "../../core/errors.ts";
+import { type Checkpoint, readTextFile } from "./checkpoint.ts";
+
+/** Largest tokenizer.json taken; those of 256k-word vocabularies have about 35 MB. */
+const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
+
+export interface Tokenizer {
+  /** With the special tokens that the model expects in front. */
+  encode(text: string): number[];
+  /** Special tokens are shown. */
+  decode(ids: readonly number[]): string;
+  /** For one sequence that arrives token by token. */
+  stream(): TokenStream;
+}
+
+export interface TokenStream {
+  /** The text that `id` completes: empty while it ends within a character. */
+  push(id: number): string;
+  /** What is still held back: a character the model never finished. */
+  end(): string;
+}
+
+/**
+ * The tokenizer of a checkpoint, or undefined when it has none.
+ * @throws TidelineError checkpoint_unreadable, or checkpoint_invalid naming the file when it is malformed.
+ */
+export async function openTokenizer(
+  checkpoint: Pick<Checkpoint, "path" | "hasTokenizer">,
+): Promise<Tokenizer | undefined> {
+  if (!checkpoint.hasTokenizer) return undefined;
+  const file = join(checkpoint.path, "tokenizer.json");
+  const description = parseJsonObject(await readTextFile(file, MAX_TOKENIZER_BYTES), file);
+  if (!isJsonObject(description.model)) throw malformed(file, "model", "must be an object");
+  const settings = await readSettings(join(checkpoint.path, "tokenizer_config.json"));
+  return wrap(buildTokenizer(description, settings, file), file);
+}
+
+/**
+ * The ids of a prompt given as text.
+ * @throws TidelineError bad_argument when the checkpoint has no tokenizer.
+ */
+export function encodePrompt(tokenizer: Tokenizer | undefined, text: string): number[] {
+  if (tokenizer !== undefined) return tokenizer.encode(text);
+  throw new TidelineError({
+    code: "bad_argument",
+    message: "this checkpoint has no tokenizer.json, so a prompt cannot be text",
+    hint: "Give the prompt as token ids (1,2,3), or put the model's tokenizer.json into its folder.",
+    file: "tokenizer.json",
+  });
+}
+
+function buildTokenizer(description: object, settings: object, file: string): LibraryTokenizer {
+  try {
+    const tokenizer = new LibraryTokenizer(description, settings);
+    // Parts of a damaged file only show in use.
+    tokenizer.decode(tokenizer.encode("a").ids);
+    return tokenizer;
+  } catch (cause) {
+    throw malformed(file, "model", `cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+}
+
+function wrap(library: LibraryTokenizer, file: string): Tokenizer {
+  const decode = (ids: readonly number[]) =>
+    library.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+  return {
+    encode(text) {
+      try {
+        return library.encode(text).ids;
+      } catch (cause) {
+        throw malformed(
+          file,
+          "model",
+          `cannot encode this text: ${cause instanceof Error ? cause.message : cause}`,
+          cause,
+        );
+      }
+    },
+    decode,
+    stream: () => new Stream(decode),
+  };
+}
+
+/**
+ * Decoders look at neighbours (a space goes before a word unless it is the first), so each step decodes from the start
+ * of the last finished piece and gives what is new. Replacement characters at the end may still become a character and
+ * are held back: up to three, as a character has at most four bytes.
+ */
+class Stream implements TokenStream {
+  private readonly decode: (ids: readonly number[]) => string;
+  /** The last finished piece, then what came after it. */
+  private ids: number[] = [];
+  private finishedIds = 0;
+  /** Length of what was given of the text after the finished piece. */
+  private given = 0;
+
+  constructor(decode: (ids: readonly number[]) => string) {
+    this.decode = decode;
+  }
+
+  push(id: number): string {
+    this.ids.push(id);
+    const text = this.unfinishedText();
+    const sure = text.length - (/\uFFFD{1,3}$/.exec(text)?.[0].length ?? 0);
+    return sure === text.length ? this.finish(text) : this.give(text, sure);
+  }
+
+  end(): string {
+    return this.finish(this.unfinishedText());
+  }
+
+  private unfinishedText(): string {
+    return this.decode(this.ids).slice(this.decode(this.ids.slice(0, this.finishedIds)).length);
+  }
+
+  private give(text: string, end: number): string {
+    const piece = text.slice(this.given, end);
+    this.given = Math.max(this.given, end);
+    return piece;
+  }
+
+  private finish(text: string): string {
+    const piece = this.give(text, text.length);
+    this.ids = this.ids.slice(this.finishedIds);
+    this.finishedIds = this.ids.length;
+    this.given = 0;
+    return piece;
+  }
+}
+
+async function readSettings(file: string): Promise<object> {
+  try {
+    return parseJsonObject(await readTextFile(file, MAX_TOKENIZER_BYTES), file);
+  } catch (error) {
+    // Only a missing file is fine: tokenizer.json says all that is needed.
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return {};
+    throw error;
+  }
+}
+
+function malformed(file: string, field: string, problem: string, cause?: unknown): TidelineError {
+  return new TidelineError(
+    {
+      code: "checkpoint_invalid",
+      message: `${file}: ${field} ${problem}`,
+      hint: "Download the tokenizer's files again, or remove them and give prompts as token ids.",
+      file,
+      field,
+    },
+    { cause },
+  );
+}
