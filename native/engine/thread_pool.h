@@ -1,0 +1,51 @@
+// The engine's compute threads: one persistent pool whose caller works too. Tasks are handed out one by one, so a slow
+// core delays nobody; results never depend on who computed what.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tideline {
+
+// Cores that this process may use.
+unsigned AvailableThreads();
+
+class ThreadPool {
+ public:
+  // `threads` counts the caller: 1 starts nothing. 0 is AvailableThreads().
+  explicit ThreadPool(unsigned threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
+
+  // Runs task(index, worker) for every index below `count`; worker < threads(). Returns when all are done; the first
+  // exception is thrown again here and the tasks not yet started are skipped. One caller at a time.
+  void ParallelFor(uint64_t count, const std::function<void(uint64_t index, unsigned worker)>& task);
+
+ private:
+  void Work(unsigned worker);
+  void RunTasks(unsigned worker);
+
+  std::vector<std::thread> workers_;
+  const std::function<void(uint64_t, unsigned)>* task_ = nullptr;
+  uint64_t count_ = 0;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<unsigned> busy_{0};       // workers that have not finished this round
+  std::atomic<uint64_t> round_{0};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;
+  std::mutex mutex_;
+  std::condition_variable start_;
+  std::condition_variable done_;
+};
+
+}  // namespace tideline

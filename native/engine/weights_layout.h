@@ -1,0 +1,81 @@
+// Where every weight lies in a model's region. Projections that read the same input are fused by stacking their rows
+// (q|k|v and gate|up), so each Hugging Face tensor is a contiguous slice: loading, saving and sharing between engine
+// and trainer are views, never conversions.
+//
+// Pure data: it is computed from a config and a dtype, and two models with equal layouts can read each other's bytes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/dtype.h"         // DType
+#include "engine/model_config.h"  // ModelConfig
+
+namespace tideline {
+
+// One Hugging Face tensor inside the region.
+struct TensorSlice {
+  std::string name;
+  std::vector<uint64_t> shape;
+  uint64_t offset = 0, bytes = 0;
+
+  bool operator==(const TensorSlice&) const = default;
+};
+
+// Byte offsets of the fused tensors of one layer; kAbsent for what the model does not have.
+struct LayerOffsets {
+  static constexpr uint64_t kAbsent = ~uint64_t{0};
+  uint64_t input_norm = kAbsent;    // (hidden)
+  uint64_t qkv = kAbsent;           // (q + 2 kv, hidden)
+  uint64_t qkv_bias = kAbsent;      // (q + 2 kv)
+  uint64_t q_norm = kAbsent;        // (head_dim)
+  uint64_t k_norm = kAbsent;        // (head_dim)
+  uint64_t o_proj = kAbsent;        // (hidden, q)
+  uint64_t o_bias = kAbsent;        // (hidden)
+  uint64_t post_norm = kAbsent;     // (hidden)
+  uint64_t gate_up = kAbsent;       // (2 intermediate, hidden)
+  uint64_t gate_up_bias = kAbsent;  // (2 intermediate)
+  uint64_t down = kAbsent;          // (hidden, intermediate)
+  uint64_t down_bias = kAbsent;     // (hidden)
+};
+
+class WeightsLayout {
+ public:
+  // Error: checkpoint_invalid (with `field`) for a config that CheckConfig refuses or whose weights pass 2^53 bytes.
+  WeightsLayout(const ModelConfig& config, DType dtype);
+
+  DType dtype() const { return dtype_; }
+  uint64_t total_bytes() const { return total_bytes_; }
+  // In checkpoint order: by name, as safetensors writes tensors of one dtype.
+  const std::vector<TensorSlice>& tensors() const { return tensors_; }
+  // Undefined name: nullptr.
+  const TensorSlice* Find(const std::string& name) const;
+
+  const std::vector<LayerOffsets>& layers() const { return layers_; }
+  uint64_t embedding() const { return embedding_; }    // (vocab, hidden)
+  uint64_t final_norm() const { return final_norm_; }  // (hidden)
+  uint64_t lm_head() const { return lm_head_; }        // (vocab, hidden); the embedding's when tied
+
+  // The first tensor in which two layouts differ in name or shape; empty if none. Dtypes are not compared.
+  std::string FirstShapeDifference(const WeightsLayout& other) const;
+
+ private:
+  struct Part {
+    std::string name;
+    uint64_t rows;
+  };
+  // Places `parts` stacked by rows at the next aligned offset and returns it. columns 0: vectors of `rows` elements.
+  uint64_t Place(const std::vector<Part>& parts, uint64_t columns);
+  LayerOffsets PlaceLayer(const ModelConfig& config, const std::string& prefix);
+
+  DType dtype_;
+  uint64_t total_bytes_ = 0;
+  std::vector<TensorSlice> tensors_;
+  std::map<std::string, size_t> by_name_;
+  std::vector<LayerOffsets> layers_;
+  uint64_t embedding_ = 0, final_norm_ = 0, lm_head_ = 0;
+};
+
+}  // namespace tideline
