@@ -1,0 +1,122 @@
+/**
+ * A timeline as a file: JSON with a version, column by column, so that a recording can be kept, sent to a colleague and
+ * read by a script in three lines. A column that never changes is written as one number.
+ */
+import { z } from "zod";
+import { actionRecordSchema } from "../contract.ts";
+import { TidelineError } from "../errors.ts";
+import { SERIES, type Series, TimelineStore } from "./store.ts";
+import type { Timeline } from "./timeline.ts";
+
+const columnSchema = z.union([z.number(), z.array(z.number())]);
+
+export const timelineFileSchema = z.object({
+  format: z.literal("tideline.timeline"),
+  version: z.literal(1),
+  /** Unix seconds, one per row. */
+  timeSeconds: z.array(z.number()),
+  /** A longer silence between rows is a gap; absent: rows hold until the next one. */
+  gapSeconds: z.number().positive().optional(),
+  /** Bytes on the device as a whole. */
+  device: z.object({
+    used: columnSchema,
+    total: columnSchema,
+    context: columnSchema,
+    hostBackup: columnSchema,
+    pool: columnSchema,
+  }),
+  consumers: z.array(
+    z.object({ consumer: z.string().min(1), reserved: columnSchema, committed: columnSchema, used: columnSchema }),
+  ),
+  lostSamples: z.number().int().nonnegative(),
+  actions: z.array(actionRecordSchema),
+  phases: z.array(z.object({ name: z.string(), startSeconds: z.number(), endSeconds: z.number().optional() })),
+});
+export type TimelineFile = z.infer<typeof timelineFileSchema>;
+type FileColumn = z.infer<typeof columnSchema>;
+
+/** The whole timeline as data for JSON. */
+export function timelineToFile(timeline: Timeline): TimelineFile {
+  const { samples } = timeline;
+  const rows = Array.from({ length: samples.rows }, (_, index) => samples.firstRow + index);
+  const column = (series: Series): FileColumn => {
+    const values = rows.map((row) => samples.valueAt(series, row));
+    const first = values[0] ?? 0;
+    return values.every((value) => value === first) ? first : values;
+  };
+  return {
+    format: "tideline.timeline",
+    version: 1,
+    timeSeconds: rows.map((row) => samples.timeAt(row)),
+    ...(Number.isFinite(samples.gapSeconds) && { gapSeconds: samples.gapSeconds }),
+    device: {
+      used: column(SERIES.used),
+      total: column(SERIES.total),
+      context: column(SERIES.measuredContext),
+      hostBackup: column(SERIES.hostBackup),
+      pool: column(SERIES.pool),
+    },
+    consumers: samples.consumers.flatMap((consumer) => {
+      const series = samples.consumerSeries(consumer);
+      if (series === undefined) return [];
+      const { reserved, committed, used } = series;
+      return [{ consumer, reserved: column(reserved), committed: column(committed), used: column(used) }];
+    }),
+    lostSamples: samples.lostSamples,
+    actions: [...timeline.actions],
+    phases: timeline.phases.map(({ name, startSeconds, endSeconds }) => ({
+      name,
+      startSeconds,
+      ...(endSeconds !== undefined && { endSeconds }),
+    })),
+  };
+}
+
+/**
+ * A timeline from parsed JSON.
+ * @throws TidelineError `bad_argument` naming the field that is wrong, or the column whose length is.
+ */
+export function timelineFromFile(data: unknown): Timeline {
+  const parsed = timelineFileSchema.safeParse(data);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new TidelineError({
+      code: "bad_argument",
+      message: `not a Tideline recording: ${issue?.path.join(".") || "the file"}: ${issue?.message ?? "unreadable"}`,
+      hint: "Open a file that Tideline saved; this version reads format 1.",
+    });
+  }
+  const file = parsed.data;
+  const rows = file.timeSeconds.length;
+  const { used, total, context, hostBackup, pool } = file.device;
+  const columns = [
+    file.timeSeconds,
+    ...[used, total, context, hostBackup, pool],
+    ...file.consumers.flatMap((consumer) => [consumer.reserved, consumer.committed, consumer.used]),
+  ];
+  const short = columns.findIndex((column) => typeof column !== "number" && column.length !== rows);
+  if (short >= 0) {
+    throw new TidelineError({
+      code: "bad_argument",
+      message: `not a Tideline recording: column ${short} does not have one value for each of ${rows} rows`,
+    });
+  }
+  const values = new Float64Array(rows * columns.length);
+  columns.forEach((column, position) => {
+    for (let row = 0; row < rows; row++) {
+      values[row * columns.length + position] = typeof column === "number" ? column : (column[row] ?? 0);
+    }
+  });
+  const samples = new TimelineStore({
+    limitRows: Math.max(rows, 1),
+    gapSeconds: file.gapSeconds ?? Number.POSITIVE_INFINITY,
+  });
+  samples.append({
+    consumers: file.consumers.map(({ consumer }) => consumer),
+    rows,
+    samples: values,
+    dropped: file.lostSamples,
+  });
+  const phases = file.phases.map(({ name, startSeconds, endSeconds }) => ({ name, startSeconds, endSeconds }));
+  return { samples, actions: file.actions, phases };
+}
