@@ -48,19 +48,35 @@ export function parseJsonObject(text: string, file: string, { refuseDuplicates, 
 
 /** The first key that one object of `json` (valid JSON) holds twice. */
 export function findDuplicateKey(json: string): string | undefined {
-  // One set of keys per open object; a list has none. A string is a key when the next thing after it is a colon.
+  // One set of keys per open object; a list has none.
   const open: (Set<string> | undefined)[] = [];
-  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"\s*:?|[{}[\]]/gs)) {
-    if (token === "{") open.push(new Set());
-    else if (token === "[") open.push(undefined);
-    else if (token === "}" || token === "]") open.pop();
-    else if (token.endsWith(":")) {
-      const key: unknown = JSON.parse(token.slice(0, -1));
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === "{") open.push(new Set());
+    else if (character === "[") open.push(undefined);
+    else if (character === "}" || character === "]") open.pop();
+    else if (character === '"') {
+      const start = at;
+      at = endOfString(json, start);
       const keys = open.at(-1);
-      if (typeof key !== "string" || keys === undefined) continue;
+      if (keys === undefined || !isFollowedByColon(json, at + 1)) continue;
+      const key = String(JSON.parse(json.slice(start, at + 1)));
       if (keys.has(key)) return key;
       keys.add(key);
     }
   }
   return undefined;
+}
+
+/** Where the string that opens at `start` has its closing quote. A loop: regular expressions overflow on long strings. */
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  while (at < json.length && json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
+  return at;
+}
+
+function isFollowedByColon(json: string, start: number): boolean {
+  let at = start;
+  while (" \t\r\n".includes(json[at] ?? "}")) at++;
+  return json[at] === ":";
 }

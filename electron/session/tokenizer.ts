@@ -68,8 +68,11 @@ function buildTokenizer(description: object, settings: object, file: string): Li
 }
 
 function wrap(library: LibraryTokenizer, file: string): Tokenizer {
+  // The library refuses an empty list.
   const decode = (ids: readonly number[]) =>
-    library.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    ids.length === 0
+      ? ""
+      : library.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
   return {
     encode(text) {
       try {
