@@ -1,0 +1,32 @@
+/** What commands are made from: the state they depend on and the means they act with. */
+import type { GenerationState, SessionState } from "../../core/contract.ts";
+import type { Client } from "../door/client.ts";
+import type { Preferences } from "../state/preferences.ts";
+import type { PromptDraft } from "../state/prompt.ts";
+import type { Command } from "./command.ts";
+
+export interface CommandContext {
+  readonly session: SessionState | undefined;
+  readonly connected: boolean;
+  /** Generations under way, newest last. */
+  readonly running: readonly GenerationState[];
+  readonly draft: PromptDraft;
+  readonly preferences: Preferences;
+  /** The operating system's folder dialog, where there is one. */
+  readonly pickFolder: (() => Promise<string | undefined>) | undefined;
+  /** Commands of the timeline on screen. */
+  readonly timeline: readonly Command[];
+  readonly request: Client["request"];
+}
+
+/** Why nothing can be asked of the session now. */
+export function refusedOffline(context: CommandContext): string | undefined {
+  if (!context.connected) return "the session cannot be reached";
+  return context.session === undefined ? "the session has not answered yet" : undefined;
+}
+
+/** The first reason that there is, as the optional field of a command. */
+export function refusedBecause(...reasons: readonly (string | false | undefined)[]): { readonly refused?: string } {
+  const reason = reasons.find((candidate) => typeof candidate === "string");
+  return typeof reason === "string" ? { refused: reason } : {};
+}

@@ -1,0 +1,57 @@
+/**
+ * Everything the program can do now, in one list. Buttons look their command up here, the key handler, the palette and
+ * the `?` sheet read the same list, so none of them can offer what the others do not know.
+ */
+import { toErrorData } from "../../core/errors.ts";
+import { notify, notifyError } from "../state/notices.ts";
+import { setPending, useView } from "../state/view.ts";
+import { checkpointCommands } from "./checkpoint-commands.ts";
+import type { Command } from "./command.ts";
+import type { CommandContext } from "./context.ts";
+import { engineCommands } from "./engine-commands.ts";
+import { generateCommands } from "./generate-commands.ts";
+import { type KeyPress, matches, worksWhileTyping } from "./keys.ts";
+import { memoryCommands } from "./memory-commands.ts";
+import { windowCommands } from "./window-commands.ts";
+
+/** All commands of this moment, in the order in which the palette shows them. */
+export function buildCommands(context: CommandContext): readonly Command[] {
+  return [
+    ...generateCommands(context),
+    ...engineCommands(context),
+    ...memoryCommands(context),
+    ...checkpointCommands(context),
+    ...context.timeline,
+    ...windowCommands(context),
+  ];
+}
+
+/** The command that a key press means; while typing, plain characters mean themselves. */
+export function commandForKey(
+  commands: readonly Command[],
+  press: KeyPress,
+  options: { readonly typing: boolean; readonly mac: boolean },
+): Command | undefined {
+  return commands.find((command) =>
+    command.keys?.some((chord) => (!options.typing || worksWhileTyping(chord)) && matches(chord, press, options.mac)),
+  );
+}
+
+/** Runs a command as a person asked: says why when it is refused, shows what went wrong when it fails. */
+export async function execute(command: Command): Promise<void> {
+  if (command.refused !== undefined) {
+    notify(`${command.title}: ${command.refused}`);
+    return;
+  }
+  if (useView.getState().pending.has(command.id)) return;
+  setPending(command.id, true);
+  try {
+    await command.run();
+  } catch (error) {
+    const data = toErrorData(error);
+    if (data.code === "cancelled") notify(`${command.title}: cancelled`);
+    else notifyError(command.title, data);
+  } finally {
+    setPending(command.id, false);
+  }
+}

@@ -1,0 +1,50 @@
+/** How this person likes the window: theme and panel sizes, kept in the browser's storage of this origin. */
+import { z } from "zod";
+import { create } from "zustand";
+
+const STORAGE_KEY = "tideline.preferences";
+
+const preferencesSchema = z.object({
+  theme: z.enum(["system", "light", "dark"]).catch("system"),
+  /** Width of the side column, in CSS pixels. */
+  sideWidthPx: z.number().min(320).max(800).catch(420),
+  /** Share of the main column's height that the timeline takes. */
+  timelineShare: z.number().min(0.25).max(0.8).catch(0.54),
+  timelineView: z.enum(["chart", "table"]).catch("chart"),
+});
+export type Preferences = z.infer<typeof preferencesSchema>;
+export type Theme = Preferences["theme"];
+
+export const usePreferences = create<Preferences>(() => read());
+
+export function setPreferences(change: Partial<Preferences>): void {
+  usePreferences.setState((before) => preferencesSchema.parse({ ...before, ...change }));
+  try {
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(usePreferences.getState()));
+  } catch {
+    // Storage may be full or forbidden; the preference then lasts as long as the window.
+  }
+}
+
+/** The theme after `theme` in the order that the switch goes through. */
+export function nextTheme(theme: Theme): Theme {
+  switch (theme) {
+    case "system":
+      return "light";
+    case "light":
+      return "dark";
+    case "dark":
+      return "system";
+  }
+}
+
+function read(): Preferences {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}");
+  } catch {
+    stored = {};
+  }
+  const parsed = preferencesSchema.safeParse(stored);
+  return parsed.success ? parsed.data : preferencesSchema.parse({});
+}

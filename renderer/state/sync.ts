@@ -1,0 +1,68 @@
+/**
+ * Keeps the stores in step with the session: on every (re)connection the whole state and the kept history, then the
+ * events. Because everything is asked again, a reloaded window and a restarted session both end up right.
+ */
+import type { SampleBatch, SessionEvent } from "../../core/contract.ts";
+import { assertNever, toErrorData } from "../../core/errors.ts";
+import type { Client } from "../door/client.ts";
+import { addAction, putGeneration, replaceActivity } from "./activity.ts";
+import { notifyError } from "./notices.ts";
+import { setConnected, setSession } from "./session.ts";
+import { addSamples, replaceSamples } from "./timeline.ts";
+
+/** Ten minutes at 100 Hz: what a reload brings back without making the first second heavy. */
+const HISTORY_ROWS = 60_000;
+
+/** Starts following the session; returns the function that stops. */
+export function followSession(client: Client): () => void {
+  // Batches that arrive while the history is on its way wait here, or they would be wiped by it.
+  let early: SampleBatch[] | undefined;
+
+  function receive(event: SessionEvent): void {
+    switch (event.event) {
+      case "state":
+        return setSession(event.state);
+      case "samples":
+        if (early === undefined) addSamples(event.batch);
+        else early.push(event.batch);
+        return;
+      case "action":
+        return addAction(event.action);
+      case "generation":
+        return putGeneration(event.generation);
+      default:
+        return assertNever(event);
+    }
+  }
+
+  async function catchUp(): Promise<void> {
+    const waiting: SampleBatch[] = [];
+    early = waiting;
+    try {
+      // Two questions at once; the state alone is enough to draw everything but the past.
+      const history = client.request("history", { sinceSeconds: 0, maxRows: HISTORY_ROWS });
+      setSession(await client.request("observe", {}));
+      const kept = await history;
+      replaceSamples(kept.batches);
+      replaceActivity(kept.actions, kept.generations);
+    } catch (error) {
+      notifyError("Could not read the session", toErrorData(error));
+    } finally {
+      // A later connection has its own list.
+      if (early === waiting) early = undefined;
+      for (const batch of waiting) addSamples(batch);
+    }
+  }
+
+  const stopEvents = client.subscribe(receive, (problem) =>
+    notifyError("A message was not understood", problem.data),
+  );
+  const stopConnection = client.door.onConnection((connected) => {
+    setConnected(connected);
+    if (connected) void catchUp();
+  });
+  return () => {
+    stopEvents();
+    stopConnection();
+  };
+}
