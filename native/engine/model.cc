@@ -1,0 +1,148 @@
+#include "engine/model.h"
+
+#include <algorithm>
+
+#include "checkpoint/checkpoint_writer.h"  // WriteCheckpoint
+#include "engine/stopwatch.h"              // Stopwatch
+#include "engine/weights_loader.h"         // PlanFromCheckpoint, CopyTensors
+
+namespace tideline {
+
+Model::Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer)
+    : device_(std::move(device)), config_(config), layout_(config, dtype), consumer_(std::move(consumer)) {
+  if (!device_->is_host()) {
+    throw Error("unsupported", "models cannot compute on " + device_->name() + " yet",
+                "open the host device; regions on " + device_->name() + " can be used without a model");
+  }
+  region_ = device_->CreateRegion(consumer_, "weights", layout_.total_bytes());
+}
+
+std::shared_ptr<Region> Model::region() const {
+  const std::lock_guard lock(state_mutex_);
+  if (!region_) throw Error("bad_argument", consumer_ + " is closed");
+  return region_;
+}
+
+void Model::RefuseWhileShared(const char* action) const {
+  const std::lock_guard lock(state_mutex_);
+  if (readers_.empty()) return;
+  throw Error("shared", consumer_ + " cannot " + action + ": " + readers_.front() + " reads its bytes",
+              "swap " + readers_.front() + " to weights of its own first");
+}
+
+template <typename Fill>
+uint64_t Model::Overwrite(const Operation& operation, const Fill& fill) {
+  const auto target = region();
+  const Residency before = target->Observe().residency;
+  uint64_t committed_bytes = 0;
+  if (before != Residency::kResident) committed_bytes = target->Resume(operation).bytes_committed;
+  // Half-written bytes must never be read. Holding the chunks means that resuming cannot run out of memory.
+  const bool give_back = before == Residency::kReleased;
+  const auto undo = [&] {
+    ReleaseOptions discard;
+    discard.destination = give_back ? Destination::kReturn : Destination::kHold;
+    target->Release(discard);
+    if (!give_back) target->Resume();
+  };
+  try {
+    fill(static_cast<std::byte*>(target->MutableData()));
+  } catch (const Error& error) {
+    undo();
+    if (give_back) throw;
+    const bool cancelled = error.code == "cancelled";
+    throw Error(error.code,
+                (cancelled ? "cancelled" : std::string(error.what())) + " while " + consumer_ +
+                    " was being overwritten: its contents are undefined now",
+                "load or swap weights again")
+        .WithFile(error.file)
+        .WithTensor(error.tensor);
+  } catch (...) {
+    undo();
+    throw;
+  }
+  target->MarkWritten();
+  target->SetUsedBytes(layout_.total_bytes());
+  return committed_bytes;
+}
+
+Receipt Model::Load(const std::vector<TensorSource>& sources, const Operation& operation) {
+  const Stopwatch watch;
+  const std::lock_guard lock(operation_mutex_);
+  RefuseWhileShared("load");
+  const auto plan = PlanFromCheckpoint(layout_, sources);
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = "disk"};
+  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
+    receipt.bytes_copied = CopyTensors(plan, layout_.dtype(), target, operation);
+  });
+  receipt.milliseconds = watch.Milliseconds();
+  return receipt;
+}
+
+Receipt Model::CopyFrom(const Model& source, const Operation& operation) {
+  const Stopwatch watch;
+  // The source's mutex keeps its bytes in place; never two models the other way round at once: only the engine's own
+  // model is ever a target here.
+  const std::scoped_lock lock(operation_mutex_, source.operation_mutex_);
+  RefuseWhileShared("be overwritten");
+  const std::byte* bytes = source.Weights();
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = "copy"};
+  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
+    receipt.bytes_copied = CopyTensors(PlanFromMemory(layout_, source.layout_, bytes), layout_.dtype(), target, operation);
+  });
+  receipt.milliseconds = watch.Milliseconds();
+  return receipt;
+}
+
+Receipt Model::Release(const ReleaseOptions& options, const Operation& operation) {
+  const std::lock_guard lock(operation_mutex_);
+  RefuseWhileShared("be released");
+  return region()->Release(options, operation);
+}
+
+Receipt Model::Resume(const Operation& operation) {
+  const std::lock_guard lock(operation_mutex_);
+  return region()->Resume(operation);
+}
+
+std::vector<std::byte> Model::ReadTensor(const std::string& name) const {
+  const std::lock_guard lock(operation_mutex_);
+  const TensorSlice* slice = layout_.Find(name);
+  if (slice == nullptr) throw Error("not_found", consumer_ + " has no tensor " + name).WithTensor(name);
+  const std::byte* begin = Weights() + slice->offset;
+  return {begin, begin + slice->bytes};
+}
+
+void Model::Save(const std::string& path, std::span<const std::byte> header, const std::vector<std::string>& names,
+                 const Operation& operation) const {
+  const std::lock_guard lock(operation_mutex_);
+  const std::byte* base = Weights();
+  std::vector<std::span<const std::byte>> parts;
+  for (const std::string& name : names) {
+    const TensorSlice* slice = layout_.Find(name);
+    if (slice == nullptr) throw Error("not_found", consumer_ + " has no tensor " + name).WithTensor(name);
+    parts.emplace_back(base + slice->offset, slice->bytes);
+  }
+  WriteCheckpoint(path, header, parts, operation);
+}
+
+void Model::BeginSharing(const std::string& reader) {
+  const std::lock_guard operation(operation_mutex_);
+  Weights();
+  const std::lock_guard lock(state_mutex_);
+  readers_.push_back(reader);
+}
+
+void Model::EndSharing(const std::string& reader) {
+  const std::lock_guard lock(state_mutex_);
+  const auto found = std::find(readers_.begin(), readers_.end(), reader);
+  if (found != readers_.end()) readers_.erase(found);
+}
+
+void Model::Close() {
+  const std::lock_guard operation(operation_mutex_);
+  RefuseWhileShared("be closed");
+  const std::lock_guard lock(state_mutex_);
+  region_.reset();
+}
+
+}  // namespace tideline
