@@ -2,7 +2,7 @@
  * Where things are on disk, in a checkout and in a packaged app: the only file that knows the difference. A package
  * keeps what must be real files (the addon, the demo checkpoint) beside its archive, in the resources folder.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -29,6 +29,13 @@ export function packageRoot(from: string): string {
     if (existsSync(join(folder, "package.json"))) return folder;
     if (folder === dirname(folder)) throw new Error(`no package.json above ${from}`);
   }
+}
+
+/** The version in package.json. */
+export function productVersion({ root }: Surroundings): string {
+  const description: unknown = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const known = typeof description === "object" && description !== null && "version" in description;
+  return known ? String(description.version) : "unknown";
 }
 
 /** The addon's file: TIDELINE_ADDON, else beside the archive, else the checkout's own build. */

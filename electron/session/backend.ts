@@ -1,0 +1,107 @@
+/**
+ * The verbs that every engine behind a session answers. `native` (native-backend.ts) is the first; servers that people
+ * already run come behind the same ones, so nothing above this file may assume that the engine lives in this process:
+ * all work is asynchronous, models are named by role, and observing gives the latest that is known.
+ */
+import type { Role } from "../../core/consumers.ts";
+import type {
+  CheckpointSummary,
+  ConsumerState,
+  DeviceChoice,
+  DeviceState,
+  PauseMode,
+  Receipt,
+  ReleaseDestination,
+  ReleaseMode,
+  RunningPolicy,
+  SwapMethod,
+} from "../../core/contract.ts";
+import type { GenerateRequest, GenerationEvent, SampleBatch } from "../../native/addon.d.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+
+/** How a long verb tells what it has done and hears that it should stop. */
+export interface Work {
+  readonly progress: (doneBytes: number, totalBytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface BackendEngine {
+  readonly status: "idle" | "running" | "paused" | "swapping";
+  readonly checkpoint: CheckpointSummary;
+  /** Counts up with every load and swap. */
+  readonly weightsVersion: number;
+  readonly runningRequests: number;
+  readonly waitingRequests: number;
+  readonly kv: {
+    readonly blockTokens: number;
+    readonly blocks: number;
+    readonly usedBlocks: number;
+    readonly bytesPerToken: number;
+  };
+}
+
+export interface BackendObservation {
+  readonly device: DeviceState;
+  readonly consumers: readonly ConsumerState[];
+  /** Absent until a checkpoint was opened. */
+  readonly engine?: BackendEngine;
+  readonly models: readonly {
+    readonly role: Role;
+    readonly consumer: string;
+    readonly checkpoint: CheckpointSummary;
+  }[];
+  readonly samplingHertz: number;
+}
+
+export interface BackendSettings {
+  readonly device: string;
+  readonly capacityBytes: number;
+  readonly kvCacheBytes: number;
+  readonly samplingHertz: number;
+}
+
+export interface ReleaseRequest {
+  readonly consumer: string;
+  readonly mode: ReleaseMode;
+  readonly destination: ReleaseDestination;
+}
+
+export interface SwapRequest {
+  readonly source:
+    | { readonly kind: "checkpoint"; readonly checkpoint: Checkpoint }
+    | { readonly kind: "model"; readonly role: Role };
+  readonly method: SwapMethod;
+  readonly running: RunningPolicy;
+}
+
+/** Every verb that fails has changed nothing, and throws an error that core/errors.ts `toErrorData` understands. */
+export interface Backend {
+  readonly name: "native";
+  /** The devices there are, with why one cannot be used. */
+  devices(): readonly DeviceChoice[];
+  observe(): BackendObservation;
+  /** Changes what is given; a new device or KV cache size loads the checkpoint again. */
+  configure(changes: Partial<BackendSettings>, work: Work): Promise<void>;
+  /** Loads a checkpoint into a new engine; the engine before stays until the new one is ready. */
+  open(checkpoint: Checkpoint, work: Work): Promise<Receipt>;
+  loadModel(role: Role, checkpoint: Checkpoint, work: Work): Promise<Receipt>;
+  unloadModel(role: Role): Promise<Receipt>;
+  release(request: ReleaseRequest, work: Work): Promise<Receipt>;
+  resume(consumer: string, work: Work): Promise<Receipt>;
+  swap(request: SwapRequest, work: Work): Promise<Receipt>;
+  /** Gives held chunks back to the device; resolves with their bytes. */
+  trim(): Promise<number>;
+  /** Starts a generation that ends where the model says so, and resolves with its number; its events arrive at `onEvents`. */
+  generate(
+    requests: readonly Omit<GenerateRequest, "stopTokenIds">[],
+    onEvents: (events: readonly GenerationEvent[]) => void,
+  ): Promise<number>;
+  cancel(generation: number): Promise<void>;
+  pause(mode: PauseMode): Promise<void>;
+  continue(): Promise<void>;
+  /** Writes the engine's weights as a Hugging Face folder. */
+  save(folder: string, work: Work): Promise<{ readonly path: string; readonly bytes: number }>;
+  /** Samples until the backend is closed. */
+  onSamples(listener: (batch: SampleBatch) => void): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,29 @@
+/** What the handlers of the commands work with: the parts of a session, and nothing of its doors. */
+import type { CommandAnswer, CommandName, CommandRequest, SessionState } from "../../../core/contract.ts";
+import type { Actions } from "../actions.ts";
+import type { Backend } from "../backend.ts";
+import type { Generations } from "../generations.ts";
+import type { Operations } from "../operations.ts";
+import type { Recorder } from "../recorder.ts";
+import type { Settings } from "../settings.ts";
+import type { Tokenizers } from "../tokenizers.ts";
+
+export interface CommandContext {
+  readonly backend: Backend;
+  readonly settings: Settings;
+  readonly recorder: Recorder;
+  readonly operations: Operations;
+  readonly actions: Actions;
+  readonly generations: Generations;
+  readonly tokenizers: Tokenizers;
+  readonly state: () => SessionState;
+  /** Says that the state is another one now. */
+  readonly changed: () => void;
+}
+
+export type Handler<Name extends CommandName> = (
+  request: CommandRequest<Name>,
+  context: CommandContext,
+) => Promise<CommandAnswer<Name>>;
+
+export type Handlers<Names extends CommandName> = { readonly [Name in Names]: Handler<Name> };

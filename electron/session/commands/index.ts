@@ -1,0 +1,39 @@
+/** Every command of the contract and its handler; one that is missing here does not compile. */
+import { type CommandName, commands } from "../../../core/contract.ts";
+import { TidelineError } from "../../../core/errors.ts";
+import type { CommandContext, Handlers } from "./context.ts";
+import { generationCommands } from "./generation.ts";
+import { memoryCommands } from "./memory.ts";
+import { modelCommands } from "./models.ts";
+import { questionCommands } from "./questions.ts";
+
+const handlers: Handlers<CommandName> = {
+  ...questionCommands,
+  ...modelCommands,
+  ...memoryCommands,
+  ...generationCommands,
+};
+
+/**
+ * Checks the parameters of a command and runs it.
+ * @throws TidelineError `bad_message` naming the field; whatever the handler throws.
+ */
+export async function runCommand<Name extends CommandName>(
+  name: Name,
+  params: unknown,
+  context: CommandContext,
+): Promise<unknown> {
+  const request = commands[name].request.safeParse(params ?? {});
+  if (!request.success) {
+    const issue = request.error.issues[0];
+    const field = issue?.path.join(".") ?? "";
+    throw new TidelineError({
+      code: "bad_message",
+      message: `${name}: ${field === "" ? "" : `${field}: `}${issue?.message ?? "malformed"}`,
+      ...(field === "" ? {} : { field }),
+    });
+  }
+  // The schema that was just applied is this command's, which TypeScript cannot follow through the two lookups.
+  const handler = handlers[name] as (request: unknown, context: CommandContext) => Promise<unknown>;
+  return handler(request.data, context);
+}

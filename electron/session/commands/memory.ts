@@ -1,0 +1,68 @@
+/** Commands that move memory: release, resume, swap, trim, and the pause that goes before them. */
+import type { Handlers } from "./context.ts";
+import { openFolder } from "./models.ts";
+
+export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "pause" | "continue"> = {
+  release: (request, { actions, backend }) => {
+    const { consumer, mode, destination } = request;
+    const kept = destination === "hold" ? `${mode}, hold` : mode;
+    return actions.run({ kind: "release", consumer, label: `release ${consumer} (${kept})` }, (work) =>
+      backend.release(request, work),
+    );
+  },
+
+  resume: ({ consumer }, { actions, backend }) =>
+    actions.run({ kind: "resume", consumer, label: `resume ${consumer}` }, (work) => backend.resume(consumer, work)),
+
+  swap: ({ source, method, running }, context) => {
+    const { actions, backend } = context;
+    const consumer = "engine.weights";
+    if (source.kind === "model") {
+      const label = `swap engine.weights to ${source.role}`;
+      return actions.run({ kind: "swap", consumer, label }, (work) => backend.swap({ source, method, running }, work));
+    }
+    return actions.run({ kind: "swap", consumer, label: `swap engine.weights to ${source.path}` }, async (work) => {
+      const checkpoint = await openFolder(source.path, context);
+      const receipt = await backend.swap({ source: { kind: "checkpoint", checkpoint }, method, running }, work);
+      context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+      return receipt;
+    });
+  },
+
+  trim: async (_, { actions, backend }) => {
+    const { bytesFreed } = await actions.run(
+      { kind: "release", consumer: "pool", label: "trim the pool" },
+      async () => {
+        const startedMs = performance.now();
+        const freed = await backend.trim();
+        return {
+          action: "release" as const,
+          consumer: "pool",
+          method: "return",
+          bytesFreed: freed,
+          bytesRetained: 0,
+          bytesCommitted: 0,
+          bytesCopied: 0,
+          milliseconds: performance.now() - startedMs,
+        };
+      },
+    );
+    return { bytesFreed };
+  },
+
+  pause: async ({ mode }, { actions, backend }) => {
+    await actions.run({ kind: "pause", label: `pause (${mode})` }, async () => {
+      await backend.pause(mode);
+      return undefined;
+    });
+    return {};
+  },
+
+  continue: async (_, { actions, backend }) => {
+    await actions.run({ kind: "continue", label: "continue" }, async () => {
+      await backend.continue();
+      return undefined;
+    });
+    return {};
+  },
+};

@@ -1,0 +1,68 @@
+/** Commands that bring models: into the engine, beside it, back to a folder; and the device they are brought to. */
+import { resolve } from "node:path";
+import { formatBytes } from "../../../core/units.ts";
+import { type Checkpoint, openCheckpoint } from "../checkpoint.ts";
+import type { CommandContext, Handlers } from "./context.ts";
+
+/** A checkpoint whose tokenizer was read too, so that both are known to be sound before memory moves. */
+export async function openFolder(path: string, { tokenizers }: CommandContext): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(path);
+  await tokenizers.read(checkpoint);
+  return checkpoint;
+}
+
+export const modelCommands: Handlers<
+  "open_checkpoint" | "load_model" | "unload_model" | "save_checkpoint" | "configure"
+> = {
+  open_checkpoint: ({ path }, context) => {
+    const { actions, backend, settings } = context;
+    return actions.run({ kind: "load", consumer: "engine.weights", label: `open ${path}` }, async (work) => {
+      const checkpoint = await openFolder(path, context);
+      const receipt = await backend.open(checkpoint, work);
+      settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+      return receipt;
+    });
+  },
+
+  load_model: ({ path, role }, context) => {
+    const { actions, backend } = context;
+    return actions.run({ kind: "load", consumer: `${role}.weights`, label: `load ${path} as ${role}` }, async (work) =>
+      backend.loadModel(role, await openFolder(path, context), work),
+    );
+  },
+
+  unload_model: async ({ role }, { actions, backend }) => {
+    const consumer = `${role}.weights`;
+    await actions.run({ kind: "unload", consumer, label: `unload ${role}` }, () => backend.unloadModel(role));
+    return {};
+  },
+
+  save_checkpoint: async ({ path }, { operations, backend }) =>
+    operations.run(`save to ${path}`, (work) => backend.save(resolve(path), work)),
+
+  configure: async (changes, { actions, backend, settings, state }) => {
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+    await actions.run({ kind: "configure", label: describe(changes) }, async (work) => {
+      await backend.configure(given, work);
+      settings.saveBackend(given);
+      return undefined;
+    });
+    return state();
+  },
+};
+
+function describe(changes: {
+  readonly device?: string | undefined;
+  readonly capacityBytes?: number | undefined;
+  readonly kvCacheBytes?: number | undefined;
+  readonly samplingHertz?: number | undefined;
+}): string {
+  const { device, capacityBytes, kvCacheBytes, samplingHertz } = changes;
+  const parts = [
+    device === undefined ? [] : [`device ${device}`],
+    capacityBytes === undefined ? [] : [`capacity ${formatBytes(capacityBytes)}`],
+    kvCacheBytes === undefined ? [] : [`KV cache ${formatBytes(kvCacheBytes)}`],
+    samplingHertz === undefined ? [] : [`sampling at ${samplingHertz} Hz`],
+  ].flat();
+  return parts.length === 0 ? "configure" : parts.join(", ");
+}

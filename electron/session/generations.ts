@@ -1,0 +1,146 @@
+/**
+ * Generations as people watch them: turns the engine's token events into text and speed, and tells at most 20 times a
+ * second however fast tokens come.
+ */
+import type { GenerationState, Prompt, Sampling } from "../../core/contract.ts";
+import { errorDataSchema, TidelineError } from "../../core/errors.ts";
+import type { FinishReason, GenerationEvent } from "../../native/addon.d.ts";
+import type { Backend } from "./backend.ts";
+import { withHint } from "./hints.ts";
+import { type Throttled, throttle } from "./throttle.ts";
+import { encodePrompt, type TokenStream } from "./tokenizer.ts";
+import type { Tokenizers } from "./tokenizers.ts";
+
+const UPDATE_INTERVAL_MS = 50;
+
+export interface GenerationRequest {
+  readonly prompt: Prompt;
+  readonly batch: number;
+  readonly maxNewTokens: number;
+  readonly sampling: Sampling;
+}
+
+type RequestState = GenerationState["requests"][number];
+
+interface Running {
+  state: GenerationState;
+  readonly streams: readonly TokenStream[];
+  readonly updates: Throttled;
+}
+
+export class Generations {
+  readonly #backend: Backend;
+  readonly #tokenizers: Tokenizers;
+  readonly #publish: (generation: GenerationState) => void;
+  readonly #running = new Map<number, Running>();
+
+  constructor(backend: Backend, tokenizers: Tokenizers, publish: (generation: GenerationState) => void) {
+    this.#backend = backend;
+    this.#tokenizers = tokenizers;
+    this.#publish = publish;
+  }
+
+  /**
+   * Starts one and resolves with its number.
+   * @throws TidelineError `no_model`, `bad_argument` (text without a tokenizer), or the engine's refusal.
+   */
+  async start({ prompt, batch, maxNewTokens, sampling }: GenerationRequest): Promise<number> {
+    const { engine } = this.#backend.observe();
+    if (!engine) throw new TidelineError({ code: "no_model", message: "no checkpoint is open" });
+    const tokenizer = await this.#tokenizers.of(engine.checkpoint);
+    const promptIds = prompt.kind === "ids" ? prompt.ids : encodePrompt(tokenizer, prompt.text);
+    // The same prompt in a batch differs by its seed only.
+    const requests = Array.from({ length: batch }, (_, index) => ({
+      promptIds,
+      maxNewTokens,
+      sampling: { ...sampling, seed: (sampling.seed + index) % Number.MAX_SAFE_INTEGER },
+    }));
+    const startedSeconds = Date.now() / 1000;
+    // Events may come before the number does; they wait for it.
+    let early: GenerationEvent[] | undefined = [];
+    const id: number = await this.#backend.generate(requests, (events) => {
+      if (early) early.push(...events);
+      else this.#take(id, events);
+    });
+    const promptText = prompt.kind === "text" ? prompt.text : (tokenizer?.decode(promptIds) ?? promptIds.join(" "));
+    const state: GenerationState = {
+      id,
+      startedSeconds,
+      weightsVersion: engine.weightsVersion,
+      checkpointName: engine.checkpoint.name,
+      requests: requests.map(() => ({ prompt: promptText, promptTokens: promptIds.length, newTokens: 0, text: "" })),
+      newTokens: 0,
+      tokensPerSecond: 0,
+    };
+    const updates = throttle(UPDATE_INTERVAL_MS, () => this.#publish(running.state));
+    const running: Running = { state, updates, streams: requests.map(() => tokenizer?.stream() ?? idStream()) };
+    this.#running.set(id, running);
+    this.#publish(state);
+    this.#take(id, early);
+    early = undefined;
+    return id;
+  }
+
+  /** Stops the clocks; what still runs is the backend's to end. */
+  stop(): void {
+    for (const { updates } of this.#running.values()) updates.stop();
+    this.#running.clear();
+  }
+
+  #take(id: number, events: readonly GenerationEvent[]): void {
+    const running = this.#running.get(id);
+    if (!running) return;
+    const requests = [...running.state.requests];
+    let { newTokens, tokensPerSecond } = running.state;
+    for (const event of events) {
+      const request = requests[event.index];
+      const stream = running.streams[event.index];
+      if (!request || !stream) continue;
+      requests[event.index] = applyEvent(request, event, stream);
+      if (event.type === "token") {
+        newTokens++;
+        const seconds = event.timeSeconds - running.state.startedSeconds;
+        if (seconds > 0) tokensPerSecond = newTokens / seconds;
+      }
+    }
+    running.state = { ...running.state, requests, newTokens, tokensPerSecond };
+    running.updates.request();
+    if (requests.some(({ reason }) => reason === undefined)) return;
+    running.state = { ...running.state, finishedSeconds: Date.now() / 1000 };
+    running.updates.stop();
+    this.#running.delete(id);
+    this.#publish(running.state);
+  }
+}
+
+function applyEvent(request: RequestState, event: GenerationEvent, stream: TokenStream): RequestState {
+  switch (event.type) {
+    case "token":
+      return { ...request, newTokens: request.newTokens + 1, text: request.text + stream.push(event.tokenId) };
+    case "finished":
+      return finished(request, event.reason, stream);
+    case "error": {
+      const error = errorDataSchema.safeParse(event.error);
+      const data = error.success ? error.data : ({ code: "internal", message: event.error.message } as const);
+      return { ...finished(request, "failed", stream), error: withHint(data) };
+    }
+  }
+}
+
+function finished(request: RequestState, reason: FinishReason, stream: TokenStream): RequestState {
+  // An error may be followed by the end of its request: the first reason stays.
+  return request.reason === undefined ? { ...request, reason, text: request.text + stream.end() } : request;
+}
+
+/** Token ids separated by spaces, for checkpoints without a tokenizer. */
+function idStream(): TokenStream {
+  let first = true;
+  return {
+    push(id) {
+      const text = first ? `${id}` : ` ${id}`;
+      first = false;
+      return text;
+    },
+    end: () => "",
+  };
+}

@@ -1,0 +1,343 @@
+/**
+ * The backend in this process: the addon's device, engine and models behind the verbs of backend.ts. It keeps no state
+ * of its own beyond which checkpoint lies where; everything else is asked of the addon.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
+import type { CheckpointSummary, DeviceChoice, PauseMode } from "../../core/contract.ts";
+import { TidelineError } from "../../core/errors.ts";
+import type {
+  GenerateRequest,
+  GenerationEvent,
+  LongOperation,
+  NativeDevice,
+  NativeEngine,
+  NativeModel,
+  NativeTelemetry,
+  Receipt,
+  SampleBatch,
+  TidelineAddon,
+} from "../../native/addon.d.ts";
+import type { Backend, BackendObservation, BackendSettings, ReleaseRequest, SwapRequest, Work } from "./backend.ts";
+import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
+import { replaceEngine } from "./replace-engine.ts";
+
+const BATCH_SECONDS = 0.1;
+
+interface Loaded {
+  readonly engine: NativeEngine;
+  readonly checkpoint: Checkpoint;
+}
+
+interface Beside {
+  readonly model: NativeModel;
+  readonly checkpoint: Checkpoint;
+}
+
+export class NativeBackend implements Backend {
+  readonly name = "native";
+  readonly #addon: TidelineAddon;
+  /** For backups to disk; made when the first is. */
+  readonly #backups: string;
+  readonly #models = new Map<Role, Beside>();
+  #settings: BackendSettings;
+  #device: NativeDevice;
+  #telemetry: NativeTelemetry | undefined;
+  #samples: (batch: SampleBatch) => void = () => {};
+  #loaded: Loaded | undefined;
+
+  /** @throws the addon's `device_unavailable`. */
+  constructor(addon: TidelineAddon, settings: BackendSettings, backupsFolder: string) {
+    this.#addon = addon;
+    this.#settings = settings;
+    this.#backups = join(backupsFolder, String(process.pid));
+    this.#device = addon.openDevice({ name: settings.device, capacityBytes: settings.capacityBytes });
+    this.#startTelemetry();
+  }
+
+  devices(): readonly DeviceChoice[] {
+    return this.#addon.probeDevices().map(({ name, description, totalBytes, freeBytes, problem }) => ({
+      name,
+      description,
+      totalBytes,
+      freeBytes,
+      ...(problem === undefined ? {} : { problem }),
+    }));
+  }
+
+  observe(): BackendObservation {
+    const device = this.#device.observe();
+    return {
+      device: deviceState(device),
+      consumers: consumerStates(device.regions),
+      samplingHertz: this.#settings.samplingHertz,
+      models: [...this.#models].map(([role, { checkpoint }]) => ({
+        role,
+        consumer: modelConsumer(role),
+        checkpoint: this.#summary(checkpoint),
+      })),
+      ...this.#observeEngine(),
+    };
+  }
+
+  async configure(changes: Partial<BackendSettings>, work: Work): Promise<void> {
+    const next: BackendSettings = { ...this.#settings, ...changes };
+    if (next.device !== this.#settings.device) {
+      await this.#moveTo(next, work);
+    } else {
+      await this.#resize(next, work);
+    }
+    if (next.samplingHertz !== this.#settings.samplingHertz) this.#telemetry?.setRate(next.samplingHertz);
+    this.#settings = next;
+  }
+
+  async open(checkpoint: Checkpoint, work: Work): Promise<Receipt> {
+    return this.#open(checkpoint, this.#settings.kvCacheBytes, work);
+  }
+
+  async loadModel(role: Role, checkpoint: Checkpoint, work: Work): Promise<Receipt> {
+    if (this.#models.has(role)) {
+      throw new TidelineError({
+        code: "busy",
+        message: `there is a ${role} model on the device already`,
+        hint: `Unload the ${role} model first.`,
+      });
+    }
+    const { config, dtype, tensors } = checkpoint;
+    const model = this.#addon.createModel(this.#device, { config, dtype, consumer: modelConsumer(role) });
+    try {
+      const receipt = await model.load(tensors, this.#operation(work));
+      this.#models.set(role, { model, checkpoint });
+      return receipt;
+    } catch (error) {
+      await model.close();
+      throw error;
+    }
+  }
+
+  async unloadModel(role: Role): Promise<Receipt> {
+    const startedMs = performance.now();
+    const { model } = this.#beside(role);
+    const { consumer, committedBytes } = model.observe();
+    await model.close();
+    this.#models.delete(role);
+    return {
+      action: "release",
+      consumer,
+      method: "discard",
+      bytesFreed: committedBytes,
+      bytesRetained: 0,
+      bytesCommitted: 0,
+      bytesCopied: 0,
+      milliseconds: performance.now() - startedMs,
+    };
+  }
+
+  async release({ consumer, mode, destination }: ReleaseRequest, work: Work): Promise<Receipt> {
+    const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
+    const target = this.#target(consumer);
+    return target.kind === "model" ? target.model.release(options) : target.engine.release(target.tag, options);
+  }
+
+  async resume(consumer: string, work: Work): Promise<Receipt> {
+    const operation = this.#operation(work);
+    const target = this.#target(consumer);
+    return target.kind === "model" ? target.model.resume(operation) : target.engine.resume(target.tag, operation);
+  }
+
+  async swap({ source, method, running }: SwapRequest, work: Work): Promise<Receipt> {
+    const { engine } = this.#engine();
+    const from = source.kind === "model" ? this.#beside(source.role) : undefined;
+    const checkpoint = source.kind === "checkpoint" ? source.checkpoint : from?.checkpoint;
+    if (checkpoint === undefined) throw new TidelineError({ code: "internal", message: "a swap without a source" });
+    const receipt = await engine.swap({
+      source: from
+        ? { kind: "model", model: from.model }
+        : { kind: "checkpoint", config: checkpoint.config, tensors: checkpoint.tensors },
+      method,
+      running,
+      ...this.#operation(work),
+    });
+    this.#loaded = { engine, checkpoint };
+    return receipt;
+  }
+
+  async trim(): Promise<number> {
+    return this.#device.trim();
+  }
+
+  async generate(
+    requests: readonly Omit<GenerateRequest, "stopTokenIds">[],
+    onEvents: (events: readonly GenerationEvent[]) => void,
+  ): Promise<number> {
+    const { engine, checkpoint } = this.#engine();
+    const stopTokenIds = checkpoint.config.eosTokenIds;
+    return engine.generate(
+      requests.map((request) => ({ ...request, stopTokenIds })),
+      onEvents,
+    );
+  }
+
+  async cancel(generation: number): Promise<void> {
+    this.#engine().engine.cancel(generation);
+  }
+
+  async pause(mode: PauseMode): Promise<void> {
+    await this.#engine().engine.pause(mode);
+  }
+
+  async continue(): Promise<void> {
+    await this.#engine().engine.continue();
+  }
+
+  async save(folder: string, work: Work): Promise<{ readonly path: string; readonly bytes: number }> {
+    const { engine, checkpoint } = this.#engine();
+    const written = await writeCheckpoint({ folder, like: checkpoint, weights: engine, ...this.#operation(work) });
+    return { path: written.path, bytes: written.totalBytes };
+  }
+
+  onSamples(listener: (batch: SampleBatch) => void): void {
+    this.#samples = listener;
+  }
+
+  async close(): Promise<void> {
+    await this.#leaveDevice();
+    await rm(this.#backups, { recursive: true, force: true });
+  }
+
+  #observeEngine(): Pick<BackendObservation, "engine"> {
+    if (!this.#loaded) return {};
+    const { engine, checkpoint } = this.#loaded;
+    const { status, weightsVersion, runningRequests, waitingRequests, kv } = engine.observe();
+    if (status === "closed") return {};
+    return {
+      engine: { status, checkpoint: this.#summary(checkpoint), weightsVersion, runningRequests, waitingRequests, kv },
+    };
+  }
+
+  #summary(checkpoint: Checkpoint): CheckpointSummary {
+    return checkpointSummary(checkpoint, this.#addon.weightBytes(checkpoint.config, checkpoint.dtype));
+  }
+
+  async #open(checkpoint: Checkpoint, kvCacheBytes: number, work: Work): Promise<Receipt> {
+    this.#refuseWhileRunning();
+    const { engine, receipt } = await replaceEngine({
+      addon: this.#addon,
+      device: this.#device,
+      checkpoint,
+      kvCacheBytes,
+      operation: this.#operation(work),
+      ...(this.#loaded ? { previous: this.#loaded.engine } : {}),
+    });
+    this.#loaded = { engine, checkpoint };
+    return receipt;
+  }
+
+  /** Capacity grows before a larger cache is taken and shrinks after a smaller one is; undone when that fails. */
+  async #resize(next: BackendSettings, work: Work): Promise<void> {
+    const { capacityBytes, kvCacheBytes } = this.#settings;
+    if (next.capacityBytes > capacityBytes) this.#device.setCapacity(next.capacityBytes);
+    try {
+      if (next.kvCacheBytes !== kvCacheBytes && this.#loaded) {
+        await this.#open(this.#loaded.checkpoint, next.kvCacheBytes, work);
+      }
+    } catch (error) {
+      if (next.capacityBytes > capacityBytes) this.#device.setCapacity(capacityBytes);
+      throw error;
+    }
+    if (next.capacityBytes < capacityBytes) this.#device.setCapacity(next.capacityBytes);
+  }
+
+  /** Opens the checkpoint on another device, then leaves this one with everything on it. */
+  async #moveTo(next: BackendSettings, work: Work): Promise<void> {
+    this.#refuseWhileRunning();
+    const device = this.#addon.openDevice({ name: next.device, capacityBytes: next.capacityBytes });
+    let engine: NativeEngine | undefined;
+    try {
+      if (this.#loaded) {
+        const { checkpoint } = this.#loaded;
+        const operation = this.#operation(work);
+        const { kvCacheBytes } = next;
+        ({ engine } = await replaceEngine({ addon: this.#addon, device, checkpoint, kvCacheBytes, operation }));
+      }
+    } catch (error) {
+      await device.close();
+      throw error;
+    }
+    const checkpoint = this.#loaded?.checkpoint;
+    await this.#leaveDevice();
+    this.#device = device;
+    this.#loaded = checkpoint && engine ? { engine, checkpoint } : undefined;
+    this.#settings = next;
+    this.#startTelemetry();
+  }
+
+  async #leaveDevice(): Promise<void> {
+    this.#telemetry?.stop();
+    // First the engine: it may read the weights of a model.
+    await this.#loaded?.engine.close();
+    this.#loaded = undefined;
+    for (const { model } of this.#models.values()) await model.close();
+    this.#models.clear();
+    await this.#device.close();
+  }
+
+  #startTelemetry(): void {
+    this.#telemetry = this.#device.startTelemetry(
+      { hertz: this.#settings.samplingHertz, batchSeconds: BATCH_SECONDS },
+      (batch) => this.#samples(batch),
+    );
+  }
+
+  /** The addon's progress and cancellation for a piece of work. */
+  #operation({ progress, signal }: Work): LongOperation {
+    const cancellation = this.#addon.createCancellation();
+    signal.addEventListener("abort", () => cancellation.cancel(), { once: true });
+    if (signal.aborted) cancellation.cancel();
+    return { onProgress: progress, cancellation };
+  }
+
+  #engine(): Loaded {
+    if (this.#loaded) return this.#loaded;
+    throw new TidelineError({ code: "no_model", message: "no checkpoint is open", hint: "Open a checkpoint." });
+  }
+
+  #beside(role: Role): Beside {
+    const beside = this.#models.get(role);
+    if (beside) return beside;
+    throw new TidelineError({
+      code: "not_found",
+      message: `there is no ${role} model on the device`,
+      hint: `Load a ${role} model first.`,
+    });
+  }
+
+  #target(consumer: string) {
+    const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
+    if (tag !== undefined) return { kind: "engine", tag, engine: this.#engine().engine } as const;
+    for (const [role, { model }] of this.#models) {
+      if (modelConsumer(role) === consumer) return { kind: "model", model } as const;
+    }
+    throw new TidelineError({
+      code: "not_found",
+      message: `${consumer} holds nothing that can be released or resumed`,
+      hint: "Name a consumer of the list: engine.weights, engine.kv_cache, workspace, or a loaded model's weights.",
+    });
+  }
+
+  #refuseWhileRunning(): void {
+    const observed = this.#loaded?.engine.observe();
+    if (!observed || observed.runningRequests + observed.waitingRequests === 0) return;
+    throw new TidelineError({
+      code: "busy",
+      message: `the engine is generating (${observed.runningRequests} running, ${observed.waitingRequests} waiting)`,
+      hint: "Wait until the generation is done, or cancel it.",
+    });
+  }
+}
+
+function modelConsumer(role: Role): string {
+  return `${role}.weights`;
+}

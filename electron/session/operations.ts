@@ -1,0 +1,91 @@
+/**
+ * Long work a person can watch and cancel, and the queue that keeps two changes from meeting: commands that change
+ * memory run one after another, in the order in which they arrived.
+ */
+import type { OperationState } from "../../core/contract.ts";
+import { TidelineError } from "../../core/errors.ts";
+import type { Work } from "./backend.ts";
+
+interface Running {
+  readonly state: OperationState;
+  readonly abort: AbortController;
+}
+
+export class Operations {
+  readonly #onChange: () => void;
+  readonly #running = new Map<number, Running>();
+  #nextId = 1;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  /** What runs or waits, oldest first. */
+  states(): OperationState[] {
+    return [...this.#running.values()].map(({ state }) => state);
+  }
+
+  /**
+   * Runs `work` after everything that was queued before it.
+   * @throws TidelineError `cancelled` when it was cancelled while it waited; else whatever `work` throws.
+   */
+  async run<T>(label: string, work: (work: Work) => Promise<T>): Promise<T> {
+    const id = this.#nextId++;
+    const abort = new AbortController();
+    this.#set(id, { abort, state: { id, label, doneBytes: 0, totalBytes: 0, cancellable: true } });
+    const turn = this.#tail.then(() => {
+      if (abort.signal.aborted) throw cancelled(label);
+      return work({
+        signal: abort.signal,
+        progress: (doneBytes, totalBytes) => {
+          const running = this.#running.get(id);
+          if (running) this.#set(id, { abort, state: { ...running.state, doneBytes, totalBytes } });
+        },
+      });
+    });
+    this.#tail = turn.catch(() => {});
+    try {
+      return await turn;
+    } finally {
+      this.#running.delete(id);
+      this.#onChange();
+    }
+  }
+
+  /** Runs `start` in its turn, without showing it: for what is over at once but must not meet a running change. */
+  inTurn<T>(start: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(start);
+    this.#tail = turn.catch(() => {});
+    return turn;
+  }
+
+  /** @throws TidelineError `not_found`. */
+  cancel(id: number): void {
+    const running = this.#running.get(id);
+    if (!running) {
+      throw new TidelineError({
+        code: "not_found",
+        message: `operation ${id} is not running`,
+        hint: "It has ended already.",
+      });
+    }
+    running.abort.abort();
+    this.#set(id, { ...running, state: { ...running.state, cancellable: false } });
+  }
+
+  /** Cancels everything and waits for the end of it. */
+  async stop(): Promise<void> {
+    for (const { abort } of this.#running.values()) abort.abort();
+    await this.#tail;
+  }
+
+  #set(id: number, running: Running): void {
+    this.#running.set(id, running);
+    this.#onChange();
+  }
+}
+
+function cancelled(label: string): TidelineError {
+  return new TidelineError({ code: "cancelled", message: `"${label}" was cancelled before it began` });
+}

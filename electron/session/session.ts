@@ -1,0 +1,249 @@
+/**
+ * The session: the one object behind both doors. It answers request envelopes and tells its listeners what happens;
+ * what it is made of (backend, recorder, generations, operations) is put together here and nowhere else.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type AnswerEnvelope,
+  type CommandName,
+  commands,
+  eventSchema,
+  isCommandName,
+  requestEnvelopeSchema,
+  type SessionEvent,
+  type SessionState,
+} from "../../core/contract.ts";
+import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
+import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
+import { Actions } from "./actions.ts";
+import { loadAddon } from "./addon.ts";
+import type { Backend } from "./backend.ts";
+import { CONFIG_FILE } from "./checkpoint.ts";
+import type { CommandContext } from "./commands/context.ts";
+import { runCommand } from "./commands/index.ts";
+import { Generations } from "./generations.ts";
+import { withHint } from "./hints.ts";
+import { NativeBackend } from "./native-backend.ts";
+import { obstacleOf } from "./obstacles.ts";
+import { Operations } from "./operations.ts";
+import { backupsPath, demoCheckpointPath, productVersion, surroundings } from "./paths.ts";
+import { mergeConsumers, Recorder } from "./recorder.ts";
+import { openSettings, type Settings } from "./settings.ts";
+import { throttle } from "./throttle.ts";
+import { Tokenizers } from "./tokenizers.ts";
+
+const STATE_INTERVAL_MS = 100;
+const DEFAULT_DEVICE = "host";
+
+export interface SessionOptions {
+  readonly addon?: TidelineAddon;
+  readonly settings?: Settings;
+  /** Where backups to disk go. */
+  readonly backupsFolder?: string;
+  readonly demoCheckpoint?: string;
+  /** Check its own answers and events against the contract: on except in a built app. */
+  readonly checkItself?: boolean;
+}
+
+export class Session {
+  readonly #backend: Backend;
+  readonly #context: CommandContext;
+  readonly #recorder = new Recorder();
+  readonly #settings: Settings;
+  readonly #operations: Operations;
+  readonly #actions: Actions;
+  readonly #generations: Generations;
+  readonly #devices: SessionState["devices"];
+  readonly #options: SessionOptions;
+  readonly #version: string;
+  #knownRecents: { readonly of: Settings["recents"]; readonly recents: SessionState["recents"] } | undefined;
+  readonly #listeners = new Set<(event: SessionEvent) => void>();
+  readonly #statePush = throttle(STATE_INTERVAL_MS, () => this.#publish({ event: "state", state: this.state() }));
+
+  /**
+   * Opens the device of the settings (the host when that one is gone). No checkpoint is open yet: see `openFirst`.
+   * @throws TidelineError `unsupported` without the addon, `device_unavailable`.
+   */
+  constructor(options: SessionOptions = {}) {
+    const places = surroundings();
+    const demoCheckpoint = options.demoCheckpoint ?? demoCheckpointPath(places);
+    this.#options = { ...options, ...(demoCheckpoint === undefined ? {} : { demoCheckpoint }) };
+    this.#version = productVersion(places);
+    this.#settings = options.settings ?? openSettings();
+    const changed = () => this.#statePush.request();
+    this.#operations = new Operations(changed);
+    this.#actions = new Actions(this.#operations, (action) => {
+      this.#recorder.addAction(action);
+      this.#publish({ event: "action", action });
+    });
+    this.#backend = this.#openBackend(options.addon ?? loadAddon(), options.backupsFolder ?? backupsPath(places));
+    this.#backend.onSamples((batch) => this.#takeSamples(batch));
+    this.#devices = [...this.#backend.devices()];
+    const tokenizers = new Tokenizers();
+    this.#generations = new Generations(this.#backend, tokenizers, (generation) => {
+      this.#recorder.putGeneration(generation);
+      this.#publish({ event: "generation", generation });
+      changed();
+    });
+    this.#context = {
+      backend: this.#backend,
+      settings: this.#settings,
+      recorder: this.#recorder,
+      operations: this.#operations,
+      actions: this.#actions,
+      generations: this.#generations,
+      tokenizers,
+      state: () => this.state(),
+      changed,
+    };
+  }
+
+  /**
+   * Opens what a person would want to see first: `path` where one is given, else the checkpoint used last, else the
+   * demo. Never throws: a failure is an action on the timeline, and the session runs without a checkpoint.
+   */
+  async openFirst(path?: string): Promise<void> {
+    const last = this.#settings.recents.find((recent) => isCheckpointFolder(recent.path))?.path;
+    const candidates = path === undefined ? [last, this.#options.demoCheckpoint] : [path];
+    for (const candidate of new Set(candidates)) {
+      if (candidate === undefined) continue;
+      const opened = await runCommand("open_checkpoint", { path: candidate }, this.#context).catch(() => undefined);
+      if (opened !== undefined) return;
+    }
+  }
+
+  /** Answers one request envelope, whatever it is; never throws. */
+  async handle(raw: unknown): Promise<AnswerEnvelope> {
+    const envelope = requestEnvelopeSchema.safeParse(raw);
+    if (!envelope.success) {
+      const issue = envelope.error.issues[0];
+      const field = issue?.path.join(".") ?? "";
+      return failure(readableId(raw), {
+        code: "bad_message",
+        message: `not a request: ${field === "" ? "" : `${field}: `}${issue?.message ?? "malformed"}`,
+        hint: "A request is { id, command, params }.",
+        ...(field === "" ? {} : { field }),
+      });
+    }
+    const { id, command, params } = envelope.data;
+    if (!isCommandName(command)) {
+      return failure(id, {
+        code: "unknown_command",
+        message: `there is no command "${command}"`,
+        hint: "The window and the session may be of different versions: reload the window.",
+      });
+    }
+    if (command === "observe") this.#knownRecents = undefined;
+    try {
+      const value = await runCommand(command, params, this.#context);
+      if (this.#options.checkItself) checkAnswer(command, value);
+      return { id, ok: true, value };
+    } catch (error) {
+      return failure(id, toErrorData(error));
+    }
+  }
+
+  /** Tells `listener` every event until the returned function is called. */
+  subscribe(listener: (event: SessionEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  state(): SessionState {
+    const { device, consumers, engine, models, samplingHertz } = this.#backend.observe();
+    const obstacle = engine && obstacleOf(engine, consumers);
+    const { demoCheckpoint } = this.#options;
+    return {
+      version: this.#version,
+      backend: this.#backend.name,
+      device,
+      devices: this.#devices,
+      consumers: [...consumers],
+      engine: engine
+        ? {
+            ...engine,
+            kv: { ...engine.kv, capacityTokens: engine.kv.blocks * engine.kv.blockTokens },
+            ...(obstacle ? { obstacle } : {}),
+          }
+        : { status: "empty" },
+      models: [...models],
+      recents: this.#recents(),
+      ...(demoCheckpoint === undefined ? {} : { demoCheckpoint }),
+      operations: this.#operations.states(),
+      samplingHertz,
+      droppedSamples: this.#recorder.droppedSamples,
+    };
+  }
+
+  /** Cancels what runs, closes the device and forgets the listeners. */
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    this.#statePush.stop();
+    await this.#operations.stop();
+    this.#generations.stop();
+    await this.#backend.close();
+    this.#statePush.stop();
+  }
+
+  /** Looks at the disk only when the list is another one, and when a window asks for the state: not at every push. */
+  #recents(): SessionState["recents"] {
+    const { recents } = this.#settings;
+    if (this.#knownRecents?.of !== recents) {
+      const checked = recents.map((recent) => ({ ...recent, available: isCheckpointFolder(recent.path) }));
+      this.#knownRecents = { of: recents, recents: checked };
+    }
+    return this.#knownRecents.recents;
+  }
+
+  #openBackend(addon: TidelineAddon, backupsFolder: string): Backend {
+    const wanted = this.#settings.backend;
+    try {
+      return new NativeBackend(addon, wanted, backupsFolder);
+    } catch (error) {
+      if (wanted.device === DEFAULT_DEVICE) throw error;
+      this.#actions.recordFailure({ kind: "configure", label: `open device ${wanted.device}` }, error);
+      return new NativeBackend(addon, { ...wanted, device: DEFAULT_DEVICE }, backupsFolder);
+    }
+  }
+
+  #takeSamples(raw: SampleBatch): void {
+    const batch = mergeConsumers(raw);
+    this.#recorder.addSamples(batch);
+    if (this.#listeners.size === 0) return;
+    const { consumers, rows, samples, dropped } = batch;
+    this.#publish({
+      event: "samples",
+      batch: { consumers: [...consumers], rows, samples: Array.from(samples), dropped },
+    });
+  }
+
+  #publish(event: SessionEvent): void {
+    if (this.#options.checkItself) eventSchema.parse(event);
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+function failure(id: number, error: TidelineErrorData): AnswerEnvelope {
+  return { id, ok: false, error: withHint(error) };
+}
+
+/** The id of a malformed request where it has a usable one, so that whoever asked can match the answer. */
+function readableId(raw: unknown): number {
+  const id = typeof raw === "object" && raw !== null && "id" in raw ? raw.id : undefined;
+  return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : 0;
+}
+
+function checkAnswer(command: CommandName, value: unknown): void {
+  const checked = commands[command].answer.safeParse(value);
+  if (checked.success) return;
+  const issue = checked.error.issues[0];
+  throw new TidelineError({
+    code: "internal",
+    message: `the answer to ${command} breaks the contract at ${issue?.path.join(".")}: ${issue?.message}`,
+  });
+}
+
+function isCheckpointFolder(path: string): boolean {
+  return existsSync(join(path, CONFIG_FILE));
+}

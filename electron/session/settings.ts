@@ -1,0 +1,65 @@
+/**
+ * What Tideline remembers between starts, in the user's configuration folder (TIDELINE_CONFIG_DIR puts it elsewhere).
+ * The file is checked like any input: what does not fit its schema is forgotten, not obeyed.
+ */
+import Conf from "conf";
+import { z } from "zod";
+import { MIB } from "../../core/units.ts";
+import type { BackendSettings } from "./backend.ts";
+
+const MAX_RECENTS = 12;
+
+const bytes = z.number().int().positive().max(Number.MAX_SAFE_INTEGER);
+const storedRecentSchema = z.object({ path: z.string().min(1), name: z.string(), parameters: z.number().optional() });
+export type StoredRecent = z.infer<typeof storedRecentSchema>;
+
+/** Each field falls back by itself, so that one bad value does not cost the others. */
+const storedSchema = z.object({
+  device: z.string().min(1).catch("host"),
+  capacityBytes: bytes.catch(256 * MIB),
+  kvCacheBytes: bytes.catch(64 * MIB),
+  samplingHertz: z.number().min(10).max(1000).catch(100),
+  recents: z.array(storedRecentSchema).max(MAX_RECENTS).catch([]),
+});
+type Stored = z.infer<typeof storedSchema>;
+
+export interface Settings {
+  readonly backend: BackendSettings;
+  /** Newest first. */
+  readonly recents: readonly StoredRecent[];
+  saveBackend(settings: Partial<BackendSettings>): void;
+  addRecent(recent: StoredRecent): void;
+  forgetRecent(path: string): void;
+}
+
+/** The settings of `directory`, or of the user's own configuration folder. */
+export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Settings {
+  const file = new Conf({
+    projectName: "tideline",
+    projectSuffix: "",
+    configName: "settings",
+    clearInvalidConfig: true,
+    ...(directory === undefined ? {} : { cwd: directory }),
+  });
+  let stored: Stored = storedSchema.parse(file.store);
+  const save = (changes: Partial<Stored>) => {
+    stored = { ...stored, ...changes };
+    file.store = stored;
+  };
+  return {
+    get backend() {
+      const { recents: _, ...backend } = stored;
+      return backend;
+    },
+    get recents() {
+      return stored.recents;
+    },
+    saveBackend: save,
+    addRecent(recent) {
+      save({ recents: [recent, ...stored.recents.filter(({ path }) => path !== recent.path)].slice(0, MAX_RECENTS) });
+    },
+    forgetRecent(path) {
+      save({ recents: stored.recents.filter((recent) => recent.path !== path) });
+    },
+  };
+}
