@@ -1,0 +1,44 @@
+/**
+ * The four kinds of tests. Unit tests run anywhere; native and golden ones need the built addon, each file in a process
+ * of its own because they measure the process's memory; end-to-end ones need the builds and a Chromium, one at a time.
+ */
+import { defineConfig } from "vitest/config";
+
+const SECOND = 1000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], testTimeout: 20 * SECOND } },
+      {
+        test: {
+          name: "native",
+          include: ["tests/native/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 180 * SECOND,
+          hookTimeout: 180 * SECOND,
+        },
+      },
+      {
+        test: {
+          name: "golden",
+          include: ["tests/golden/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 180 * SECOND,
+          hookTimeout: 180 * SECOND,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["tests/e2e/**/*.test.ts"],
+          pool: "forks",
+          maxWorkers: 1,
+          testTimeout: 90 * SECOND,
+          hookTimeout: 120 * SECOND,
+          globalSetup: ["tests/e2e/support/setup.ts"],
+        },
+      },
+    ],
+  },
+});
