@@ -1,6 +1,7 @@
 #include "engine/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -56,12 +57,12 @@ void KvCache::Write(std::byte* layer, uint32_t block, uint64_t slot, const float
   const uint64_t size = DTypeBytes(dtype_);
   std::byte* at = layer + block * block_bytes_;
   for (uint64_t head = 0; head < kv_heads_; ++head) {
-    std::byte* value = at + ValueOffset(head) + slot * head_dim_ * size;
-    convert(value, dtype_, values + head * head_dim_, DType::kF32, head_dim_);
+    convert(at + ValueOffset(head) + slot * head_dim_ * size, dtype_, values + head * head_dim_, DType::kF32, head_dim_);
+    // Keys lie across: one element in each row of block_tokens.
+    std::byte stored[kMostHeadDim * sizeof(float)];
+    convert(stored, dtype_, keys + head * head_dim_, DType::kF32, head_dim_);
     std::byte* key = at + KeyOffset(head) + slot * size;
-    for (uint64_t d = 0; d < head_dim_; ++d) {
-      convert(key + d * block_tokens_ * size, dtype_, keys + head * head_dim_ + d, DType::kF32, 1);
-    }
+    for (uint64_t d = 0; d < head_dim_; ++d) std::memcpy(key + d * block_tokens_ * size, stored + d * size, size);
   }
 }
 

@@ -33,7 +33,7 @@ void CheckConfig(const ModelConfig& config) {
   CheckCount("layers", config.layers, 1024);
   CheckCount("heads", config.heads, 4096);
   CheckCount("kvHeads", config.kv_heads, 4096);
-  CheckCount("headDim", config.head_dim, 4096);
+  CheckCount("headDim", config.head_dim, kMostHeadDim);
   CheckCount("maxPositions", config.max_positions, 1 << 28);
   if (config.heads % config.kv_heads != 0) {
     Refuse("kvHeads", "is " + std::to_string(config.kv_heads) + ", which does not divide heads (" +

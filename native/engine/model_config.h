@@ -20,6 +20,8 @@ struct RopeConfig {
   bool operator==(const RopeConfig&) const = default;
 };
 
+inline constexpr uint64_t kMostHeadDim = 4096;
+
 struct ModelConfig {
   uint64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0, layers = 0;
   uint64_t heads = 0, kv_heads = 0, head_dim = 0, max_positions = 0;

@@ -21,11 +21,16 @@ uint64_t Mix(uint64_t value) {
 // In [0, 1), 53 bits.
 double Uniform(uint64_t seed, uint64_t step) { return static_cast<double>(Mix(Mix(seed) ^ step) >> 11) * 0x1p-53; }
 
+void RefuseUnless(bool finite) {
+  if (!finite) {
+    throw Error("internal", "the model produced logits that are not numbers",
+                "its weights are damaged: load or swap them again");
+  }
+}
+
 uint32_t Largest(std::span<const float> logits) {
   const uint64_t index = BestKernels().argmax(logits.data(), logits.size());
-  if (index == logits.size() || !std::isfinite(logits[index])) {
-    throw Error("internal", "the model produced no finite logits", "its weights are damaged: load or swap them again");
-  }
+  RefuseUnless(index < logits.size() && std::isfinite(logits[index]));
   return static_cast<uint32_t>(index);
 }
 
@@ -111,6 +116,7 @@ Choice ChooseToken(std::span<const float> logits, const Sampling& sampling, uint
 float LogProb(std::span<const float> logits, uint32_t token) {
   const float shift = logits[Largest(logits)];
   const double sum = BestKernels().exp_sum(logits.data(), logits.size(), shift, 1.0f, nullptr);
+  RefuseUnless(std::isfinite(sum));
   return static_cast<float>(static_cast<double>(logits[token]) - shift - std::log(sum));
 }
 

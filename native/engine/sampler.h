@@ -19,7 +19,7 @@ struct Choice {
   float logprob;  // of the token under the model's own distribution: temperature, top-k and top-p change nothing in it
 };
 
-// `scratch` has room for one float per logit. Error: internal when no logit is a finite number (damaged weights).
+// `scratch` has room for one float per logit. Error: internal when a logit is NaN (damaged weights).
 Choice ChooseToken(std::span<const float> logits, const Sampling& sampling, uint64_t step, float* scratch);
 
 // log softmax of `logits` at `token`.
