@@ -18,6 +18,24 @@ struct DeviceObservation {
   std::vector<RegionObservation> regions;
 };
 
+// One look at a device, for the sampling thread: cheap, and never waits for a region that is being copied.
+struct DeviceSample {
+  struct Consumer {
+    std::string name;
+    uint64_t reserved_bytes = 0, committed_bytes = 0, used_bytes = 0;
+  };
+  uint64_t used_bytes = 0, total_bytes = 0, context_bytes = 0, host_backup_bytes = 0, held_bytes = 0;
+  // In order of first creation; regions of one consumer are summed.
+  std::vector<Consumer> consumers;
+};
+
+struct DeviceProbe {
+  std::string name, description;
+  uint64_t total_bytes = 0, free_bytes = 0;
+  std::string problem;         // why it cannot be used; empty when it can
+  std::string driver_version;  // empty for the host
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -25,8 +43,14 @@ class Device {
   // Reserves addresses only; the region starts released. `bytes` is rounded up to whole chunks.
   virtual std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) = 0;
   virtual DeviceObservation Observe() const = 0;
+  // Overwrites `sample`, reusing its memory.
+  virtual void Sample(DeviceSample& sample) const = 0;
+  // Error bad_argument below what is committed now; held chunks that no longer fit go back to the device.
   virtual void SetCapacity(uint64_t bytes) = 0;
+  // Gives held chunks back to the device; returns their bytes.
   virtual uint64_t Trim() = 0;
+  // Gives back what the pool holds. Error `busy` while regions are open.
+  virtual void Close() = 0;
   // Waits for all work on the device: called before anything is unmapped.
   virtual void Synchronize() = 0;
   // Copies between two resident addresses of this device.
@@ -38,5 +62,8 @@ class Device {
 
 // "host" or "cuda:N". chunk_bytes 0: the backing's default. Errors: device_unavailable, bad_argument.
 std::shared_ptr<Device> OpenDevice(const std::string& name, uint64_t capacity_bytes, uint64_t chunk_bytes);
+
+// The host, then one probe per CUDA device, or one named "cuda" that says why there is none. Never throws.
+std::vector<DeviceProbe> ProbeDevices();
 
 }  // namespace tideline

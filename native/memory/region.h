@@ -4,7 +4,17 @@
 //
 // State machine (every refusal is a typed Error and changes nothing):
 //   released --Resume--> resident --Release(discard|host|disk|clean)--> released | host | disk
+//   host | disk --Resume--> resident
+//   host | disk --Release(discard)--> released   (gives up the backup: the way out when it is lost)
 // Contents are `undefined` after a first Resume and after discard + Resume; Data() for reading is refused then.
+//
+// Backups:
+//  - A backup outlives the Resume that read it. It is `clean` until the contents change (MarkWritten, CopyIn, Fill).
+//  - Releasing to the place of a clean backup copies nothing (the receipt's method is `clean`); `clean` asks for just
+//    that and is refused with `not_clean` when there is no clean backup.
+//  - There is at most one: backing up to the other place drops the first, as do discard and Close. The file of a disk
+//    backup is deleted with it. The buffer of a host backup is kept for the next one until then.
+//  - Undefined contents cannot be backed up (`contents_undefined`).
 #pragma once
 
 #include <cstdint>
@@ -59,6 +69,9 @@ class Region {
  public:
   virtual ~Region() = default;
 
+  // Errors of Release: already_released, contents_undefined, not_clean, out_of_memory (host backup), backup_io (disk
+  // backup), cancelled. Of Resume: already_resident, out_of_memory, backup_missing, backup_corrupt, backup_io,
+  // cancelled. Either is followed by the state there was before.
   virtual Receipt Release(const ReleaseOptions&, const Operation& = {}) = 0;
   virtual Receipt Resume(const Operation& = {}) = 0;
 
@@ -68,7 +81,8 @@ class Region {
   virtual const void* Data() const = 0;
   // Contents are now defined and differ from any backup.
   virtual void MarkWritten() = 0;
-  // What of the region is in use (KV blocks taken, tensors laid out); for telemetry. Relaxed atomic, cheap.
+  // What of the region is in use (KV blocks taken, tensors laid out); for telemetry. Relaxed atomic, cheap. Never told,
+  // it is all of it while the contents are defined. Observed as 0 while nothing is resident.
   virtual void SetUsedBytes(uint64_t bytes) = 0;
 
   virtual uint64_t reserved_bytes() const = 0;
@@ -76,9 +90,17 @@ class Region {
   virtual RegionObservation Observe() const = 0;
   virtual Device& device() const = 0;
 
-  // Bytes in and out of a device address of this region, host memory on the other side. Bounds-checked.
+  // Bytes in and out of this region, host memory on the other side. Bounds-checked; errors not_resident, bad_argument.
+  // CopyIn makes a backup unclean but leaves undefined contents undefined: call MarkWritten when all is in. CopyOut
+  // copies whatever is there: whoever hands it on checks Data() first.
   virtual void CopyIn(uint64_t offset, const void* source, uint64_t bytes) = 0;
   virtual void CopyOut(uint64_t offset, void* target, uint64_t bytes) const = 0;
+  // The whole region filled with a pattern of `seed`, which makes it defined.
+  virtual void Fill(uint64_t seed) = 0;
+  // CRC-32C of all bytes. Errors: not_resident, contents_undefined.
+  virtual uint32_t Checksum() const = 0;
+  // Frees addresses, chunks and backups. Everything after it is refused with `bad_argument`; closing twice is fine.
+  virtual void Close() = 0;
 };
 
 }  // namespace tideline

@@ -1,0 +1,73 @@
+// CudaBacking: a CUDA device through the driver's virtual memory calls. Chunks are allocation handles, mapped into
+// reserved ranges; backups are pinned host memory, copied on two streams.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "memory/backing.h"      // Backing
+#include "memory/cuda_driver.h"  // CudaDriver
+#include "memory/device.h"       // DeviceProbe
+
+namespace tideline {
+
+class CudaBacking final : public Backing {
+ public:
+  // chunk_bytes 0: 32 MiB. Rounded up to the device's granularity. Errors: device_unavailable.
+  static std::unique_ptr<CudaBacking> Open(int ordinal, uint64_t chunk_bytes);
+  ~CudaBacking() override;
+
+  const std::string& description() const override { return description_; }
+  bool is_host() const override { return false; }
+
+  uintptr_t Reserve(uint64_t bytes) override;
+  void Unreserve(uintptr_t address, uint64_t bytes) noexcept override;
+  std::vector<Chunk> Create(size_t count, const Operation& operation) override;
+  void Destroy(std::span<const Chunk> chunks) noexcept override;
+  void Map(uintptr_t address, std::span<const Chunk> chunks) override;
+  void Unmap(uintptr_t address, std::span<const Chunk> chunks) override;
+  void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
+  void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
+  void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) override;
+  void* AllocateHost(uint64_t bytes) override;
+  void FreeHost(void* buffer, uint64_t bytes) noexcept override;
+  void Synchronize() override;
+  SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;
+  uint64_t AvailableBytes() override;
+  std::vector<Holder> OtherHolders() override;
+
+ private:
+  // The primary context of one device, held for as long as this lives.
+  struct Primary {
+    std::shared_ptr<const CudaDriver> driver;
+    cuda::Ordinal device;
+    cuda::Context context = nullptr;
+    ~Primary();
+  };
+
+  CudaBacking(std::unique_ptr<Primary> primary, uint64_t chunk_bytes);
+  // Throws for anything but success; `what` is the call.
+  void Check(cuda::Result result, const char* what) const;
+  cuda::AllocationProperties Properties() const;
+  // Pieces alternate between two streams; `copy` enqueues one.
+  template <typename Copy>
+  void CopyPieces(uint64_t bytes, const Operation& operation, Copy copy);
+  // Undoes the mapping of the first `count` chunks.
+  void UnmapFirst(uintptr_t address, size_t count) noexcept;
+
+  const std::unique_ptr<Primary> primary_;
+  const CudaDriver& driver_;
+  std::string description_;
+  uint64_t context_bytes_ = 0;
+  std::mutex figures_mutex_;  // asking the driver is slow: one asks, the others take the last answer
+  std::atomic<int64_t> figures_nanoseconds_{0};
+  std::atomic<uint64_t> used_bytes_{0}, total_bytes_{0};
+};
+
+// One probe per CUDA device, or one named "cuda" with the reason why there is none.
+std::vector<DeviceProbe> ProbeCuda() noexcept;
+
+}  // namespace tideline

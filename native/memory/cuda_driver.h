@@ -1,0 +1,99 @@
+// The CUDA driver through dlopen: only the calls that virtual memory and copies need, with our own declarations, so that
+// Tideline builds without a toolkit and starts without a GPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace tideline {
+
+// The driver's types, as its ABI fixes them (CUDA driver API, 64-bit Linux).
+namespace cuda {
+
+using Result = int;
+using Ordinal = int;
+using Context = struct ContextObject*;
+using Stream = struct StreamObject*;
+using Address = unsigned long long;
+using AllocationHandle = unsigned long long;
+
+enum : Result { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kNotInitialized = 3, kDeinitialized = 4, kNoDevice = 100 };
+
+enum LocationType : int { kLocationDevice = 1 };
+enum AllocationType : int { kAllocationPinned = 1 };
+enum AccessFlags : int { kAccessReadWrite = 3 };
+enum GranularityFlag : int { kGranularityMinimum = 0 };
+
+struct Location {
+  int type;
+  int id;
+};
+
+struct AllocationProperties {
+  int type;
+  int requested_handle_types;
+  Location location;
+  void* win32_handle_metadata;
+  struct {
+    unsigned char compression_type;
+    unsigned char gpu_direct_rdma_capable;
+    unsigned short usage;
+    unsigned char reserved[4];
+  } flags;
+};
+static_assert(sizeof(AllocationProperties) == 32);
+
+struct AccessDescriptor {
+  Location location;
+  int flags;
+};
+static_assert(sizeof(AccessDescriptor) == 12);
+
+}  // namespace cuda
+
+struct CudaDriver {
+  // Loads libcuda.so.1, or what the environment variable TIDELINE_CUDA_DRIVER names (tests put a double there), and
+  // initialises it. Error device_unavailable saying what is missing.
+  static std::shared_ptr<const CudaDriver> Load();
+
+  // "out of memory (2)".
+  std::string Describe(cuda::Result result) const;
+
+  cuda::Result (*Init)(unsigned);
+  cuda::Result (*DriverGetVersion)(int*);
+  cuda::Result (*GetErrorString)(cuda::Result, const char**);
+  cuda::Result (*DeviceGetCount)(int*);
+  cuda::Result (*DeviceGet)(cuda::Ordinal*, int);
+  cuda::Result (*DeviceGetName)(char*, int, cuda::Ordinal);
+  cuda::Result (*DeviceTotalMem)(size_t*, cuda::Ordinal);
+  cuda::Result (*DeviceGetPciBusId)(char*, int, cuda::Ordinal);
+  cuda::Result (*PrimaryContextRetain)(cuda::Context*, cuda::Ordinal);
+  cuda::Result (*PrimaryContextRelease)(cuda::Ordinal);
+  cuda::Result (*ContextPush)(cuda::Context);
+  cuda::Result (*ContextPop)(cuda::Context*);
+  cuda::Result (*ContextSynchronize)();
+  cuda::Result (*MemGetInfo)(size_t* free, size_t* total);
+  cuda::Result (*MemGetAllocationGranularity)(size_t*, const cuda::AllocationProperties*, int);
+  cuda::Result (*MemAddressReserve)(cuda::Address*, size_t bytes, size_t alignment, cuda::Address hint, unsigned long long flags);
+  cuda::Result (*MemAddressFree)(cuda::Address, size_t);
+  cuda::Result (*MemCreate)(cuda::AllocationHandle*, size_t, const cuda::AllocationProperties*, unsigned long long flags);
+  cuda::Result (*MemRelease)(cuda::AllocationHandle);
+  cuda::Result (*MemMap)(cuda::Address, size_t bytes, size_t offset, cuda::AllocationHandle, unsigned long long flags);
+  cuda::Result (*MemUnmap)(cuda::Address, size_t);
+  cuda::Result (*MemSetAccess)(cuda::Address, size_t, const cuda::AccessDescriptor*, size_t count);
+  cuda::Result (*MemHostRegister)(void*, size_t, unsigned flags);
+  cuda::Result (*MemHostUnregister)(void*);
+  cuda::Result (*MemcpyHtoDAsync)(cuda::Address, const void*, size_t, cuda::Stream);
+  cuda::Result (*MemcpyDtoHAsync)(void*, cuda::Address, size_t, cuda::Stream);
+  cuda::Result (*MemcpyDtoDAsync)(cuda::Address, cuda::Address, size_t, cuda::Stream);
+  cuda::Result (*StreamCreate)(cuda::Stream*, unsigned flags);
+  cuda::Result (*StreamDestroy)(cuda::Stream);
+  cuda::Result (*StreamSynchronize)(cuda::Stream);
+
+ private:
+  CudaDriver() = default;
+};
+
+}  // namespace tideline

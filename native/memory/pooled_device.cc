@@ -1,0 +1,109 @@
+// Making regions, and looking at all of them at once.
+#include "memory/pooled_device.h"
+
+#include <algorithm>
+
+#include "memory/pooled_region.h"  // PooledRegion
+
+namespace tideline {
+
+PooledDevice::PooledDevice(std::string name, std::unique_ptr<Backing> backing, uint64_t capacity_bytes)
+    : name_(std::move(name)),
+      backing_(std::move(backing)),
+      pool_(*backing_, capacity_bytes, [this] { return Holders(); }) {}
+
+std::shared_ptr<Region> PooledDevice::CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) {
+  const uint64_t chunk_bytes = backing_->chunk_bytes();
+  // Half of the address space of a process: more cannot be reserved, and below it rounding cannot overflow.
+  constexpr uint64_t kMostBytes = uint64_t{1} << 46;
+  if (bytes == 0 || bytes > kMostBytes) {
+    throw Error("bad_argument", "a region has between 1 byte and 64 TiB, not " + std::to_string(bytes)).WithField("bytes");
+  }
+  const uint64_t rounded = (bytes + chunk_bytes - 1) / chunk_bytes * chunk_bytes;
+  auto region = std::make_shared<PooledRegion>(shared_from_this(), consumer, tag, rounded);
+  const std::lock_guard lock(regions_mutex_);
+  regions_.push_back(region.get());
+  return region;
+}
+
+void PooledDevice::Unregister(const PooledRegion& region) {
+  const std::lock_guard lock(regions_mutex_);
+  std::erase(regions_, &region);
+}
+
+void PooledDevice::Close() {
+  {
+    const std::lock_guard lock(regions_mutex_);
+    if (!regions_.empty()) {
+      throw Error("busy", name_ + " has " + std::to_string(regions_.size()) + " open regions, " +
+                              regions_.front()->consumer() + " among them",
+                  "close them first");
+    }
+  }
+  pool_.Trim();
+}
+
+void PooledDevice::CopyOnDevice(void* target, const void* source, uint64_t bytes) {
+  backing_->CopyOnDevice(reinterpret_cast<uintptr_t>(target), reinterpret_cast<uintptr_t>(source), bytes);
+}
+
+DeviceObservation PooledDevice::Observe() const {
+  DeviceObservation seen;
+  seen.name = name_;
+  seen.description = backing_->description();
+  seen.capacity_bytes = pool_.capacity_bytes();
+  seen.chunk_bytes = backing_->chunk_bytes();
+  seen.committed_bytes = pool_.committed_bytes();
+  seen.held_bytes = pool_.held_bytes();
+  seen.free_bytes = pool_.free_bytes();
+  seen.host_backup_bytes = host_backup_bytes_;
+  const SystemFigures system = backing_->ReadFigures(seen.capacity_bytes, seen.host_backup_bytes);
+  seen.context_bytes = system.context_bytes;
+  seen.used_bytes = system.used_bytes;
+  seen.total_bytes = system.total_bytes;
+  const std::lock_guard lock(regions_mutex_);
+  for (const PooledRegion* region : regions_) seen.regions.push_back(region->Observe());
+  return seen;
+}
+
+void PooledDevice::Sample(DeviceSample& sample) const {
+  sample.host_backup_bytes = host_backup_bytes_;
+  sample.held_bytes = pool_.held_bytes();
+  const SystemFigures system = backing_->ReadFigures(pool_.capacity_bytes(), sample.host_backup_bytes);
+  sample.used_bytes = system.used_bytes;
+  sample.total_bytes = system.total_bytes;
+  sample.context_bytes = system.context_bytes;
+  size_t rows = 0;
+  const std::lock_guard lock(regions_mutex_);
+  for (const PooledRegion* region : regions_) {
+    const auto end = sample.consumers.begin() + static_cast<ptrdiff_t>(rows);
+    auto row = std::find_if(sample.consumers.begin(), end, [&](const auto& one) { return one.name == region->consumer(); });
+    if (row == end) {
+      if (rows == sample.consumers.size()) sample.consumers.emplace_back();
+      row = sample.consumers.begin() + static_cast<ptrdiff_t>(rows++);
+      row->name = region->consumer();
+      row->reserved_bytes = row->committed_bytes = row->used_bytes = 0;
+    }
+    region->AddTo(*row);
+  }
+  sample.consumers.resize(rows);
+}
+
+std::vector<Holder> PooledDevice::Holders() const {
+  std::vector<Holder> holders;
+  const std::lock_guard lock(regions_mutex_);
+  for (const PooledRegion* region : regions_) {
+    const uint64_t bytes = region->committed_bytes();
+    if (bytes == 0) continue;
+    const auto same = std::find_if(holders.begin(), holders.end(),
+                                   [&](const Holder& holder) { return holder.consumer == region->consumer(); });
+    if (same == holders.end()) {
+      holders.push_back({region->consumer(), bytes});
+    } else {
+      same->bytes += bytes;
+    }
+  }
+  return holders;
+}
+
+}  // namespace tideline

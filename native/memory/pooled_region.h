@@ -1,0 +1,91 @@
+// PooledRegion: the Region of every device. Its states, its backups and its rollbacks are here; how memory is made,
+// mapped and copied is the Backing's.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "memory/backup.h"   // HostBuffer, BackupFile
+#include "memory/device.h"   // DeviceSample
+#include "memory/region.h"   // Region
+
+namespace tideline {
+
+class PooledDevice;
+
+class PooledRegion final : public Region {
+ public:
+  PooledRegion(std::shared_ptr<PooledDevice> device, std::string consumer, std::string tag, uint64_t bytes);
+  ~PooledRegion() override;
+
+  Receipt Release(const ReleaseOptions& options, const Operation& operation) override;
+  Receipt Resume(const Operation& operation) override;
+  void* MutableData() override;
+  const void* Data() const override;
+  void MarkWritten() override;
+  void SetUsedBytes(uint64_t bytes) override { used_bytes_.store(bytes, std::memory_order_relaxed); }
+  uint64_t reserved_bytes() const override { return reserved_bytes_; }
+  const std::string& consumer() const override { return consumer_; }
+  RegionObservation Observe() const override;
+  Device& device() const override;
+  void CopyIn(uint64_t offset, const void* source, uint64_t bytes) override;
+  void CopyOut(uint64_t offset, void* target, uint64_t bytes) const override;
+  void Fill(uint64_t seed) override;
+  uint32_t Checksum() const override;
+  void Close() override;
+
+  // Adds this region to its consumer's row.
+  void AddTo(DeviceSample::Consumer& row) const;
+  uint64_t committed_bytes() const { return resident() ? reserved_bytes_ : 0; }
+
+ private:
+  bool resident() const { return residency_.load(std::memory_order_acquire) == Residency::kResident; }
+  bool defined() const { return contents_.load(std::memory_order_acquire) == Contents::kDefined; }
+  uint64_t used_bytes() const;
+  bool HasCleanBackup(bool on_disk) const;
+
+  void CheckOpen() const;
+  void CheckResident() const;
+  void CheckRange(uint64_t offset, uint64_t bytes) const;
+  // Releases to a fresh or clean backup; returns the bytes copied.
+  uint64_t BackUp(const ReleaseOptions& options, const Operation& operation);
+  // Contents become undefined, backups are dropped.
+  void ForgetContents();
+  void Restore(const Operation& operation);
+  // What observers see of the backup.
+  void Publish();
+  std::string BackupPath(const std::string& directory) const;
+
+  const std::shared_ptr<PooledDevice> device_;
+  const std::string consumer_, tag_;
+  const uint64_t reserved_bytes_;
+  const uintptr_t address_;
+
+  // Serialises operations; held through copies, so observers must do without it.
+  mutable std::mutex operation_mutex_;
+  bool closed_ = false;
+  std::vector<Chunk> chunks_;  // mapped now, in order of address
+  std::unique_ptr<HostBuffer> host_buffer_;
+  std::optional<BackupFile> file_;
+  // Which version of the contents the backup holds, and where; without it host_buffer_ is only memory kept.
+  struct Backup {
+    bool on_disk;
+    uint64_t version;
+  };
+  std::optional<Backup> backup_;
+
+  // Read by anybody at any time.
+  std::atomic<Residency> residency_{Residency::kReleased};
+  std::atomic<Contents> contents_{Contents::kUndefined};
+  std::atomic<uint64_t> version_{0};  // counts up with every change of the contents
+  std::atomic<uint64_t> used_bytes_;
+  mutable std::mutex observed_mutex_;  // held for a copy of these only
+  std::optional<Backup> observed_backup_;
+  std::string observed_file_;
+};
+
+}  // namespace tideline
