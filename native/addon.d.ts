@@ -170,8 +170,8 @@ export interface ModelConfig {
   readonly mlpBias: boolean;
   readonly qkNorm: boolean;
   readonly rope:
-    | { readonly type: "default"; readonly theta: number }
-    | { readonly type: "linear"; readonly theta: number; readonly factor: number }
+    | { readonly type: "default"; readonly theta: number; readonly frequencyDtype?: DType }
+    | { readonly type: "linear"; readonly theta: number; readonly factor: number; readonly frequencyDtype?: DType }
     | {
         readonly type: "llama3";
         readonly theta: number;
@@ -179,6 +179,8 @@ export interface ModelConfig {
         readonly lowFreqFactor: number;
         readonly highFreqFactor: number;
         readonly originalMaxPositions: number;
+        /** Frequencies are rounded to this; as exact as can be when left out. Only a model cast as a whole rounds them. */
+        readonly frequencyDtype?: DType;
       };
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId?: number;

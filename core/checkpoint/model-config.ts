@@ -32,16 +32,25 @@ export function rangeSchema(min: number, max: number) {
 }
 
 export const tokenIdSchema = wholeSchema(0, LIMITS.tokenId);
-const thetaSchema = rangeSchema(1, LIMITS.ropeTheta);
 const factorSchema = rangeSchema(1, LIMITS.ropeFactor);
 
+/**
+ * `frequencyDtype`: what the rotation frequencies are rounded to. Loading a model into bfloat16 leaves them exact, but
+ * casting a whole PyTorch model with `.to(torch.bfloat16)` rounds them too; answers computed that way differ in the
+ * third digit. Left out, they are exact, as in every server.
+ */
+const ropeBase = {
+  theta: rangeSchema(1, LIMITS.ropeTheta),
+  frequencyDtype: z.enum(["float32", "float16", "bfloat16"]).exactOptional(),
+};
+
 export const ropeSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("default"), theta: thetaSchema }).readonly(),
-  z.object({ type: z.literal("linear"), theta: thetaSchema, factor: factorSchema }).readonly(),
+  z.object({ type: z.literal("default"), ...ropeBase }).readonly(),
+  z.object({ type: z.literal("linear"), ...ropeBase, factor: factorSchema }).readonly(),
   z
     .object({
       type: z.literal("llama3"),
-      theta: thetaSchema,
+      ...ropeBase,
       factor: factorSchema,
       lowFreqFactor: factorSchema,
       highFreqFactor: factorSchema,

@@ -1,0 +1,154 @@
+/**
+ * `npm run golden -- DIR…`: runs the real engine on checkpoints whose answers are known, through everything that may
+ * not change them, and prints the worst error and pass or fail of each stage.
+ */
+import { basename } from "node:path";
+import { toErrorData } from "../../core/errors.ts";
+import type { TidelineAddon } from "../../native/addon.d.ts";
+import { loadAddon } from "../session/addon.ts";
+import { openCheckpoint } from "../session/checkpoint.ts";
+import { type CaseFolder, findCases } from "./cases.ts";
+import { EngineRun } from "./engine-run.ts";
+import { readGolden, toleranceFor } from "./golden-file.ts";
+import { withRopeOfTruth } from "./rope-precision.ts";
+import { type GoldenCheckpoint, stagesOf, withTemporaryFolder } from "./stages.ts";
+
+export interface GoldenOptions {
+  /** One JSON object a line instead of text. */
+  readonly json: boolean;
+}
+
+/** What the runner uses of the world; tests give their own. */
+export interface GoldenSurroundings {
+  readonly addon: TidelineAddon;
+  readonly write: (line: string) => void;
+}
+
+/** Cases, not stages: a case passes when all of its stages do. */
+export interface GoldenTotals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+type Report = (line: StageResult | Note) => void;
+
+/** Something to know about a case that is neither pass nor fail. */
+interface Note {
+  readonly case: string;
+  readonly note: string;
+}
+
+interface StageResult {
+  readonly case: string;
+  readonly stage: string;
+  readonly passed: boolean;
+  readonly worstError: number;
+  readonly tolerance: number;
+  readonly detail?: string;
+}
+
+/**
+ * Runs every case under `folders` and prints as it goes.
+ * @throws TidelineError bad_argument for folders without a case, unsupported without an addon; a case that fails, in
+ * whatever way, is counted and does not end the run.
+ */
+export async function runGolden(
+  folders: readonly string[],
+  { json }: GoldenOptions,
+  surroundings?: GoldenSurroundings,
+): Promise<GoldenTotals> {
+  const { addon, write } = surroundings ?? { addon: loadAddon(), write: (line) => process.stdout.write(`${line}\n`) };
+  const print: Report = (line) => write(json ? JSON.stringify(line) : asText(line));
+  const cases = await findCases(folders);
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  for (const folder of cases) {
+    const name = basename(folder.path);
+    if (folder.kind !== "checkpoint") {
+      totals.skipped++;
+      print({ case: name, note: "skipped (not supported yet)" });
+      continue;
+    }
+    const passed = await runCase(folder, cases, addon, print);
+    totals[passed ? "passed" : "failed"]++;
+  }
+  const { passed, failed, skipped } = totals;
+  write(json ? JSON.stringify(totals) : `${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return totals;
+}
+
+async function runCase(
+  folder: CaseFolder,
+  all: readonly CaseFolder[],
+  addon: TidelineAddon,
+  report: Report,
+): Promise<boolean> {
+  const name = basename(folder.path);
+  let stageName = "open";
+  let tolerance = 0;
+  let passed = true;
+  const tell = (worstError: number, failure: string | undefined) => {
+    passed &&= failure === undefined;
+    const detail = failure === undefined ? {} : { detail: failure };
+    report({ case: name, stage: stageName, passed: failure === undefined, worstError, tolerance, ...detail });
+  };
+  try {
+    const stored = await readCase(folder);
+    tolerance = toleranceFor(stored.golden);
+    const a = await withRopeOfTruth(addon, stored);
+    const { frequencyDtype } = a.checkpoint.config.rope;
+    if (frequencyDtype)
+      report({ case: name, note: `rotation frequencies rounded to ${frequencyDtype}, as in the truth` });
+    const twin = await findTwin(stored, all);
+    await withTemporaryFolder(async (directory) => {
+      const run = await EngineRun.open(addon, a.checkpoint, a.golden);
+      try {
+        for (const stage of stagesOf(run, a, twin, directory)) {
+          stageName = stage.name;
+          const { worstError, failure } = await stage.run();
+          tell(worstError, failure);
+        }
+      } finally {
+        await run.close();
+      }
+    });
+  } catch (error) {
+    // What state the engine is in is unknown now, so the stages that follow would prove nothing.
+    const { code, message } = toErrorData(error);
+    tell(Number.POSITIVE_INFINITY, `${message} (${code})`);
+  }
+  return passed;
+}
+
+async function readCase({ path }: CaseFolder): Promise<GoldenCheckpoint> {
+  return { checkpoint: await openCheckpoint(path), golden: await readGolden(path) };
+}
+
+/** Another case whose weights fit the same engine. */
+async function findTwin(a: GoldenCheckpoint, all: readonly CaseFolder[]): Promise<GoldenCheckpoint | undefined> {
+  for (const folder of all) {
+    if (folder.kind !== "checkpoint" || folder.path === a.checkpoint.path) continue;
+    // A damaged case fails in its own turn.
+    const other = await readCase(folder).catch(() => undefined);
+    if (other !== undefined && shapeOf(other) === shapeOf(a)) return other;
+  }
+  return undefined;
+}
+
+/** What two models need to have in common to be swapped: everything but which tokens begin and end a text. */
+function shapeOf({ checkpoint }: GoldenCheckpoint): string {
+  return JSON.stringify({
+    ...checkpoint.config,
+    dtype: checkpoint.dtype,
+    eosTokenIds: undefined,
+    bosTokenId: undefined,
+  });
+}
+
+function asText(line: StageResult | Note): string {
+  if ("note" in line) return `${line.case.padEnd(26)} ${line.note}`;
+  const { case: name, stage, passed, worstError, tolerance, detail } = line;
+  const error = Number.isFinite(worstError) ? worstError.toExponential(1) : "-";
+  const text = `${name.padEnd(26)} ${stage.padEnd(28)} worst ${error.padEnd(8)} of ${tolerance.toExponential(0)}  ${passed ? "pass" : "FAIL"}`;
+  return detail === undefined ? text : `${text}: ${detail}`;
+}
