@@ -43,7 +43,7 @@ export function endingAt(window: TimeWindow, endSeconds: number): TimeWindow {
 }
 
 /** A range with a margin of `marginShare` of its length on both sides, never shorter than the smallest span. */
-export function fit(range: TimeWindow, marginShare = 0.02): TimeWindow {
+export function withMargin(range: TimeWindow, marginShare = 0.02): TimeWindow {
   const margin = Math.max(MIN_SPAN_SECONDS - spanSeconds(range), 2 * marginShare * spanSeconds(range)) / 2;
   return { startSeconds: range.startSeconds - margin, endSeconds: range.endSeconds + margin };
 }

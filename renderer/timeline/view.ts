@@ -9,10 +9,10 @@ import { TimelineStore } from "../../core/timeline/store.ts";
 import {
   clampTo,
   endingAt,
-  fit,
   pan,
   spanSeconds,
   type TimeWindow,
+  withMargin,
   zoomAbout,
 } from "../../core/timeline/time-scale.ts";
 import { actionStartSeconds, extentOf, type Timeline } from "../../core/timeline/timeline.ts";
@@ -98,9 +98,11 @@ export class TimelineView {
     const newest = this.timeline.samples.lastSeconds;
     if (newest !== undefined) this.clock.observe(newest, screenSeconds);
     const edge = this.clock.edgeSeconds(screenSeconds);
+    const isFollowing = this.current.isFollowing && this.isLive && edge !== undefined;
     if (this.destination !== undefined) {
+      if (isFollowing) this.destination = endingAt(this.destination, edge);
       this.glide(elapsed, reducedMotion);
-    } else if (this.current.isFollowing && this.isLive && edge !== undefined) {
+    } else if (isFollowing) {
       const { window } = this.current;
       const step = reducedMotion
         ? REDUCED_MOTION_STEP_SECONDS
@@ -148,18 +150,21 @@ export class TimelineView {
   fit(): void {
     const { cursorA, cursorB } = this.current;
     if (cursorA !== undefined && cursorB !== undefined && cursorA !== cursorB) {
-      this.show(fit({ startSeconds: Math.min(cursorA, cursorB), endSeconds: Math.max(cursorA, cursorB) }, 0.1), true);
+      this.show(
+        withMargin({ startSeconds: Math.min(cursorA, cursorB), endSeconds: Math.max(cursorA, cursorB) }, 0.1),
+        true,
+      );
       return;
     }
     const extent = extentOf(this.timeline);
-    if (extent !== undefined) this.show(fit(extent), true);
+    if (extent !== undefined) this.show(withMargin(extent), true);
   }
 
   /** The last minute of what is live, followed; all of a recording. */
   reset(glides = true): void {
     const extent = extentOf(this.timeline);
     if (!this.isLive) {
-      if (extent !== undefined) this.moveTo(fit(extent), glides);
+      if (extent !== undefined) this.moveTo(withMargin(extent), glides);
       return;
     }
     const endSeconds = extent?.endSeconds ?? this.current.window.endSeconds;

@@ -1,0 +1,210 @@
+/**
+ * Draws what explains the stack: phases, the lane of action markers with their guides, the capacity's label and the
+ * peak with its owner.
+ */
+import type { ActionRecord } from "../../../core/contract.ts";
+import { layOutMarkers, type Marker } from "../../../core/timeline/markers.ts";
+import { peakIn } from "../../../core/timeline/peak.ts";
+import { SERIES } from "../../../core/timeline/store.ts";
+import { type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
+import type { Timeline } from "../../../core/timeline/timeline.ts";
+import { formatBytes } from "../../../core/units.ts";
+import type { Box, Geometry } from "./geometry.ts";
+import { drawActionIcon } from "./icons.ts";
+import type { CanvasTheme } from "./theme.ts";
+
+/** Diameter of a marker, and how far two must be apart. */
+export const MARKER_PX = 18;
+const MARKER_SPACING_PX = 20;
+
+/** The markers of a window as they lie on the lane; the pointer asks for the same ones. */
+export function markersOf(actions: readonly ActionRecord[], window: TimeWindow, geometry: Geometry): readonly Marker[] {
+  return layOutMarkers(actions, window, geometry.markers.width, MARKER_SPACING_PX);
+}
+
+export function drawPhases(
+  context: CanvasRenderingContext2D,
+  geometry: Geometry,
+  timeline: Timeline,
+  window: TimeWindow,
+  theme: CanvasTheme,
+): void {
+  if (geometry.phases.height === 0) return;
+  const { phases: lane, plot } = geometry;
+  clipped(context, { ...lane, height: plot.y + plot.height - lane.y }, () => {
+    context.font = `500 11px ${theme.font}`;
+    context.textBaseline = "middle";
+    context.textAlign = "left";
+    timeline.phases.forEach((phase, index) => {
+      const endSeconds = phase.endSeconds ?? Math.max(timeline.samples.lastSeconds ?? 0, phase.startSeconds);
+      const from = lane.x + timeToPx(window, lane.width, phase.startSeconds);
+      const to = lane.x + timeToPx(window, lane.width, endSeconds);
+      if (to < lane.x || from > lane.x + lane.width) return;
+      context.globalAlpha = index % 2 === 0 ? 0.16 : 0.08;
+      context.fillStyle = theme.text;
+      context.beginPath();
+      context.roundRect(from + 0.5, lane.y, Math.max(1, to - from - 1), lane.height - 4, 3);
+      context.fill();
+      context.globalAlpha = 0.3;
+      context.fillRect(from, plot.y, 1, plot.height);
+      context.globalAlpha = 1;
+      const visibleFrom = Math.max(from, lane.x) + 6;
+      const room = Math.min(to, lane.x + lane.width) - visibleFrom - 4;
+      const name = fitted(context, phase.name.replaceAll("_", " "), room);
+      context.fillText(name, visibleFrom, lane.y + (lane.height - 4) / 2 + 0.5);
+    });
+  });
+}
+
+export function drawMarkers(
+  context: CanvasRenderingContext2D,
+  geometry: Geometry,
+  markers: readonly Marker[],
+  theme: CanvasTheme,
+): void {
+  const { markers: lane, plot } = geometry;
+  const middle = lane.y + lane.height / 2;
+  clipped(
+    context,
+    { x: lane.x - MARKER_PX / 2, y: lane.y, width: lane.width + MARKER_PX, height: plot.height + lane.height },
+    () => {
+      for (const marker of markers) {
+        const x = Math.round(lane.x + marker.px) + 0.5;
+        const colour = marker.hasFailure ? theme.danger : theme.textSoft;
+        if (marker.px >= 0 && marker.px <= lane.width) {
+          context.strokeStyle = colour;
+          context.globalAlpha = marker.hasFailure ? 0.8 : 0.4;
+          context.lineWidth = 1;
+          context.setLineDash([2, 3]);
+          context.beginPath();
+          context.moveTo(x, middle + MARKER_PX / 2);
+          context.lineTo(x, plot.y + plot.height);
+          context.stroke();
+          context.setLineDash([]);
+          context.globalAlpha = 1;
+        }
+        drawMarker(context, x, middle, marker, theme);
+      }
+    },
+  );
+}
+
+function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, marker: Marker, theme: CanvasTheme): void {
+  const [first] = marker.actions;
+  if (first === undefined) return;
+  const subject = marker.actions.find((action) => action.error !== undefined) ?? first;
+  const colour = marker.hasFailure
+    ? theme.danger
+    : subject.consumer === undefined
+      ? theme.textSoft
+      : theme.band(subject.consumer).colour;
+  context.beginPath();
+  context.arc(x, y, MARKER_PX / 2 - 0.5, 0, 2 * Math.PI);
+  context.fillStyle = theme.surface;
+  context.fill();
+  context.lineWidth = 1.5;
+  context.strokeStyle = colour;
+  context.stroke();
+  if (marker.actions.length === 1) {
+    drawActionIcon(context, subject, x, y, marker.hasFailure ? theme.danger : theme.text);
+    return;
+  }
+  context.fillStyle = marker.hasFailure ? theme.danger : theme.text;
+  context.font = `600 10px ${theme.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(marker.actions.length > 99 ? "99+" : String(marker.actions.length), x, y + 0.5);
+}
+
+/** "capacity 80.0 GiB" on its line, at the right. */
+export function drawCapacityLabel(
+  context: CanvasRenderingContext2D,
+  plot: Box,
+  timeline: Timeline,
+  topBytes: number,
+  theme: CanvasTheme,
+): void {
+  const { samples } = timeline;
+  if (samples.rows === 0) return;
+  const totalBytes = samples.valueAt(SERIES.total, samples.endRow - 1);
+  const y = plot.y + plot.height * (1 - totalBytes / topBytes);
+  if (y < plot.y - 1) return;
+  context.font = `500 11px ${theme.font}`;
+  context.textAlign = "right";
+  context.textBaseline = "bottom";
+  context.fillStyle = theme.danger;
+  context.fillText(`capacity ${formatBytes(totalBytes)}`, plot.x + plot.width - 4, y - 3);
+}
+
+/** The highest moment of the window: a ring on the line and a label that says how much and who. */
+export function drawPeak(
+  context: CanvasRenderingContext2D,
+  plot: Box,
+  timeline: Timeline,
+  window: TimeWindow,
+  topBytes: number,
+  theme: CanvasTheme,
+): void {
+  const peak = peakIn(timeline, window);
+  if (peak === undefined) return;
+  const x = plot.x + timeToPx(window, plot.width, peak.timeSeconds);
+  const y = plot.y + plot.height * (1 - peak.bytes / topBytes);
+  const [largest] = peak.holders;
+  const cause = peak.reading.before;
+  const title = `Peak ${formatBytes(peak.bytes)}`;
+  const detail = [
+    largest && `  ${largest.consumer} ${formatBytes(largest.bytes)}`,
+    cause && `  after ${cause.label}`,
+  ].filter((part) => part !== undefined);
+
+  context.textBaseline = "middle";
+  context.textAlign = "left";
+  context.font = `600 11px ${theme.font}`;
+  const titleWidth = context.measureText(title).width;
+  context.font = `11px ${theme.font}`;
+  const rest = fitted(context, detail.join("  ·"), plot.width * 0.6 - titleWidth);
+  const width = titleWidth + context.measureText(rest).width + 16;
+  const left = Math.min(Math.max(plot.x + 4, x - width / 2), plot.x + plot.width - width - 4);
+  const isRoomAbove = y - 34 > plot.y;
+  const top = isRoomAbove ? y - 32 : y + 12;
+
+  context.globalAlpha = 0.94;
+  context.fillStyle = theme.surface;
+  context.beginPath();
+  context.roundRect(left, top, width, 20, 5);
+  context.fill();
+  context.globalAlpha = 1;
+  context.strokeStyle = theme.line;
+  context.lineWidth = 1;
+  context.stroke();
+  context.beginPath();
+  context.arc(x, y, 4, 0, 2 * Math.PI);
+  context.fillStyle = theme.surface;
+  context.fill();
+  context.strokeStyle = theme.text;
+  context.lineWidth = 1.75;
+  context.stroke();
+  context.fillStyle = theme.text;
+  context.font = `600 11px ${theme.font}`;
+  context.fillText(title, left + 8, top + 10.5);
+  context.font = `11px ${theme.font}`;
+  context.fillStyle = theme.textSoft;
+  context.fillText(rest, left + 8 + titleWidth, top + 10.5);
+}
+
+function clipped(context: CanvasRenderingContext2D, box: Box, draw: () => void): void {
+  context.save();
+  context.beginPath();
+  context.rect(box.x, box.y, box.width, box.height);
+  context.clip();
+  draw();
+  context.restore();
+}
+
+/** Text cut to a width, with an ellipsis; nothing when not even two letters fit. */
+function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
+  if (context.measureText(text).width <= width) return text;
+  let end = text.length;
+  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end--;
+  return end > 1 ? `${text.slice(0, end)}…` : "";
+}

@@ -1,0 +1,198 @@
+/**
+ * The figures beside the timeline, and its legend: total, free and every consumer at the pointer, at the cursors, or
+ * now. With two cursors it also says what changed between them.
+ */
+import { memo, type ReactNode } from "react";
+import type { ActionRecord } from "../../core/contract.ts";
+import {
+  type ConsumerReading,
+  type Difference,
+  differenceBetween,
+  latestReading,
+  type Reading,
+  readingAt,
+} from "../../core/timeline/readout.ts";
+import { formatClock, formatRelative } from "../../core/timeline/ticks.ts";
+import type { Timeline } from "../../core/timeline/timeline.ts";
+import { formatBytes, formatSeconds } from "../../core/units.ts";
+import { Swatch } from "./swatch.tsx";
+import { usePulse, useViewState } from "./use-view.ts";
+import type { TimelineView, TimelineViewState } from "./view.ts";
+
+const POINTER_MS = 33;
+const LIVE_MS = 200;
+/** Precision of times in the read-out. */
+const STEP_SECONDS = 0.01;
+
+export function Readout({ timeline, view }: { readonly timeline: Timeline; readonly view: TimelineView }): ReactNode {
+  const state = useViewState(view, POINTER_MS);
+  usePulse(LIVE_MS, view.isLive);
+  const at = state.hoverSeconds ?? state.cursorB ?? state.cursorA;
+  const reading = at === undefined ? latestReading(timeline) : readingAt(timeline, at);
+  const difference = differenceOf(timeline, state);
+  return (
+    <aside className="timeline-readout figures" aria-label="Memory at the pointer">
+      <Heading reading={reading} timeline={timeline} state={state} />
+      {difference && <DifferenceSummary difference={difference} />}
+      <ConsumerRows
+        readings={reading?.consumers ?? []}
+        difference={difference}
+        totalBytes={reading?.totalBytes ?? 0}
+        highlighted={state.highlighted}
+        view={view}
+      />
+      {reading?.before && <Nearest action={reading.before} timeSeconds={reading.timeSeconds} />}
+    </aside>
+  );
+}
+
+function differenceOf(timeline: Timeline, { cursorA, cursorB }: TimelineViewState): Difference | undefined {
+  if (cursorA === undefined || cursorB === undefined) return undefined;
+  const a = readingAt(timeline, cursorA);
+  const b = readingAt(timeline, cursorB);
+  return a && b && differenceBetween(a, b);
+}
+
+function Heading(props: {
+  readonly reading: Reading | undefined;
+  readonly timeline: Timeline;
+  readonly state: TimelineViewState;
+}): ReactNode {
+  const { reading, timeline, state } = props;
+  const where =
+    state.hoverSeconds !== undefined
+      ? ""
+      : state.cursorB !== undefined
+        ? "B "
+        : state.cursorA !== undefined
+          ? "A "
+          : "";
+  const at = state.hoverSeconds ?? state.cursorB ?? state.cursorA;
+  const origin = timeline.samples.originSeconds ?? 0;
+  const time =
+    at === undefined
+      ? "Newest sample"
+      : `${where}${state.timeLabels === "clock" ? formatClock(at, STEP_SECONDS) : formatRelative(at - origin, STEP_SECONDS)}`;
+  if (reading === undefined) {
+    return (
+      <header className="timeline-readout-head">
+        <span className="timeline-readout-time">{time}</span>
+        <strong>—</strong>
+        <span className="timeline-soft">{timeline.samples.rows === 0 ? "waiting for samples" : "no samples here"}</span>
+      </header>
+    );
+  }
+  return (
+    <header className="timeline-readout-head">
+      <span className="timeline-readout-time">
+        {time}
+        {reading.phase && <em>{reading.phase.name.replaceAll("_", " ")}</em>}
+      </span>
+      <strong>
+        {formatBytes(reading.usedBytes)} <small>used</small>
+      </strong>
+      <span className="timeline-soft">
+        {formatBytes(reading.freeBytes)} free of {formatBytes(reading.totalBytes)}
+        {reading.hostBackupBytes > 0 && ` · ${formatBytes(reading.hostBackupBytes)} in host backups`}
+      </span>
+    </header>
+  );
+}
+
+function DifferenceSummary({ difference }: { readonly difference: Difference }): ReactNode {
+  return (
+    <p className="timeline-difference">
+      <span>A → B</span>
+      <span>{formatSeconds(difference.seconds)}</span>
+      <strong>{signed(difference.usedBytes)}</strong>
+    </p>
+  );
+}
+
+function ConsumerRows(props: {
+  readonly readings: readonly ConsumerReading[];
+  readonly difference: Difference | undefined;
+  readonly totalBytes: number;
+  readonly highlighted: string | undefined;
+  readonly view: TimelineView;
+}): ReactNode {
+  const { readings, difference, totalBytes, highlighted, view } = props;
+  const changes = new Map(difference?.consumers.map((change) => [change.consumer, change.committedBytes]));
+  return (
+    <ul className="timeline-consumers">
+      {readings.toReversed().map((reading) => (
+        <ConsumerRow
+          key={reading.consumer}
+          reading={reading}
+          changeBytes={difference === undefined ? undefined : (changes.get(reading.consumer) ?? 0)}
+          totalBytes={totalBytes}
+          isHighlighted={reading.consumer === highlighted}
+          view={view}
+        />
+      ))}
+    </ul>
+  );
+}
+
+const ConsumerRow = memo(function ConsumerRow(props: {
+  readonly reading: ConsumerReading;
+  readonly changeBytes: number | undefined;
+  readonly totalBytes: number;
+  readonly isHighlighted: boolean;
+  readonly view: TimelineView;
+}): ReactNode {
+  const { reading, changeBytes, totalBytes, isHighlighted, view } = props;
+  const { consumer, committedBytes, usedBytes } = reading;
+  const isPartlyUsed = usedBytes !== undefined && usedBytes < committedBytes;
+  return (
+    <li
+      data-empty={committedBytes === 0 || undefined}
+      data-highlighted={isHighlighted || undefined}
+      onPointerEnter={() => view.highlight(consumer)}
+      onPointerLeave={() => view.highlight(undefined)}
+      title={title(reading)}
+    >
+      <Swatch consumer={consumer} />
+      <span className="timeline-consumer-name">{consumer}</span>
+      <span className="timeline-consumer-bytes">
+        {isPartlyUsed && <small>{formatBytes(usedBytes)} of </small>}
+        {committedBytes === 0 ? "—" : formatBytes(committedBytes)}
+      </span>
+      {changeBytes !== undefined && (
+        <span className="timeline-consumer-change" data-sign={Math.sign(changeBytes)}>
+          {changeBytes === 0 ? "" : signed(changeBytes)}
+        </span>
+      )}
+      <span className="timeline-consumer-share" aria-hidden>
+        <span style={{ width: share(committedBytes, totalBytes), opacity: 0.35 }} />
+        <span style={{ width: share(usedBytes ?? committedBytes, totalBytes) }} />
+      </span>
+    </li>
+  );
+});
+
+function title({ consumer, committedBytes, usedBytes, reservedBytes }: ConsumerReading): string {
+  const parts = [
+    `${formatBytes(committedBytes)} committed`,
+    usedBytes !== undefined && `${formatBytes(usedBytes)} in use`,
+    reservedBytes !== undefined && `${formatBytes(reservedBytes)} reserved`,
+  ];
+  return `${consumer}: ${parts.filter((part) => part !== false).join(", ")}`;
+}
+
+function Nearest({ action, timeSeconds }: { readonly action: ActionRecord; readonly timeSeconds: number }): ReactNode {
+  return (
+    <p className="timeline-nearest" data-failed={action.error !== undefined || undefined}>
+      {formatSeconds(timeSeconds - action.timeSeconds)} after <b>{action.label}</b>
+      {action.error !== undefined && " (failed)"}
+    </p>
+  );
+}
+
+function signed(bytes: number): string {
+  return bytes < 0 ? `−${formatBytes(-bytes)}` : `+${formatBytes(bytes)}`;
+}
+
+function share(bytes: number, totalBytes: number): string {
+  return `${totalBytes > 0 ? Math.min(100, (100 * bytes) / totalBytes) : 0}%`;
+}
