@@ -93,14 +93,11 @@ Napi::Promise RunAsync(Napi::Object self, OperationQueue& queue, Work work, Conv
           error->emplace(ErrorFrom(std::current_exception()));
         }
         main->Post([main, deferred, keep, result, error, convert = std::move(convert)](Napi::Env env) mutable {
-          keep->Reset();
           main->Release(env);
-          if (*error) {
-            deferred.Reject(ToJsError(env, **error).Value());
-            return;
-          }
           try {
-            if constexpr (std::is_void_v<Result>) {
+            if (*error) {
+              deferred.Reject(ToJsError(env, **error).Value());
+            } else if constexpr (std::is_void_v<Result>) {
               deferred.Resolve(convert(env));
             } else {
               deferred.Resolve(convert(env, **result));
@@ -108,6 +105,7 @@ Napi::Promise RunAsync(Napi::Object self, OperationQueue& queue, Work work, Conv
           } catch (const Napi::Error& thrown) {
             deferred.Reject(thrown.Value());
           }
+          keep->Reset();
         });
       },
       std::move(cancellation));

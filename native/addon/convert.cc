@@ -96,7 +96,9 @@ Napi::Object ToJs(Napi::Env env, const RegionObservation& observation) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("consumer", ToJs(env, observation.consumer));
   object.Set("tag", ToJs(env, observation.tag));
-  object.Set("residency", NameOf(observation.residency));
+  const bool shared = !observation.shared_with.empty();
+  object.Set("residency", shared ? "shared" : NameOf(observation.residency));
+  if (shared) object.Set("sharedWith", ToJs(env, observation.shared_with));
   object.Set("contents", NameOf(observation.contents));
   object.Set("reservedBytes", ToJs(env, observation.reserved_bytes));
   object.Set("committedBytes", ToJs(env, observation.committed_bytes));

@@ -318,6 +318,11 @@ void PooledRegion::AddTo(DeviceSample::Consumer& row) const {
   row.used_bytes += used_bytes();
 }
 
+void PooledRegion::SetSharedWith(const std::string& consumer) {
+  const std::lock_guard lock(observed_mutex_);
+  shared_with_ = consumer;
+}
+
 RegionObservation PooledRegion::Observe() const {
   RegionObservation seen;
   seen.consumer = consumer_;
@@ -333,6 +338,7 @@ RegionObservation PooledRegion::Observe() const {
     seen.backup = BackupObservation{observed_backup_->on_disk, reserved_bytes_, observed_backup_->version == version_,
                                     observed_file_};
   }
+  seen.shared_with = shared_with_;
   return seen;
 }
 

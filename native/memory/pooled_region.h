@@ -28,6 +28,7 @@ class PooledRegion final : public Region {
   const void* Data() const override;
   void MarkWritten() override;
   void SetUsedBytes(uint64_t bytes) override { used_bytes_.store(bytes, std::memory_order_relaxed); }
+  void SetSharedWith(const std::string& consumer) override;
   uint64_t reserved_bytes() const override { return reserved_bytes_; }
   const std::string& consumer() const override { return consumer_; }
   RegionObservation Observe() const override;
@@ -85,7 +86,7 @@ class PooledRegion final : public Region {
   std::atomic<uint64_t> used_bytes_;
   mutable std::mutex observed_mutex_;  // held for a copy of these only
   std::optional<Backup> observed_backup_;
-  std::string observed_file_;
+  std::string observed_file_, shared_with_;
 };
 
 }  // namespace tideline

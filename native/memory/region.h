@@ -58,6 +58,7 @@ struct RegionObservation {
   uint64_t reserved_bytes = 0, committed_bytes = 0, used_bytes = 0;
   uintptr_t address = 0;
   std::optional<BackupObservation> backup;
+  std::string shared_with;  // consumer whose bytes are used instead of these; empty: none
 };
 
 class Device;
@@ -84,6 +85,8 @@ class Region {
   // What of the region is in use (KV blocks taken, tensors laid out); for telemetry. Relaxed atomic, cheap. Never told,
   // it is all of it while the contents are defined. Observed as 0 while nothing is resident.
   virtual void SetUsedBytes(uint64_t bytes) = 0;
+  // For observers only: whose bytes stand in for this released region (zero-copy swap). Empty ends it.
+  virtual void SetSharedWith(const std::string& consumer) = 0;
 
   virtual uint64_t reserved_bytes() const = 0;
   virtual const std::string& consumer() const = 0;
