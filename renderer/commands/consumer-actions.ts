@@ -3,8 +3,9 @@
  * buttons of a row, the entries of the palette and their explanations. What the session would refuse is not offered,
  * or is offered with the reason when the person could change it.
  */
-import type { ConsumerState, EngineState, ReleaseDestination, ReleaseMode } from "../../core/contract.ts";
+
 import { engineConsumer } from "../../core/consumers.ts";
+import type { ConsumerState, EngineState, ReleaseDestination, ReleaseMode } from "../../core/contract.ts";
 import { formatBytes } from "../../core/units.ts";
 
 export type ConsumerAction =
@@ -51,6 +52,20 @@ export function actionsFor(context: ConsumerContext): readonly ConsumerAction[] 
   if (consumer.consumer === "engine.weights") actions.push(swap(context));
   if (roleOf(consumer.consumer) !== undefined) actions.push(unload(context));
   return actions;
+}
+
+/** The id of the command that a consumer's action is; swapping is the engine's own. */
+export function actionId(consumer: string, action: ConsumerAction): string {
+  switch (action.kind) {
+    case "release":
+      return `release.${consumer}.${action.mode}.${action.destination}`;
+    case "resume":
+      return `resume.${consumer}`;
+    case "swap":
+      return "engine.swap";
+    case "unload":
+      return `unload.${consumer}`;
+  }
 }
 
 /** The role whose model's weights this consumer is; undefined for everything else. */

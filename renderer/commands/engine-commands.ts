@@ -85,10 +85,14 @@ export function remedyFor(session: SessionState): string | undefined {
   return engine.status === "paused" ? "engine.continue" : undefined;
 }
 
-function blockingConsumer(session: SessionState, engine: Exclude<EngineState, { status: "empty" }>): string | undefined {
+function blockingConsumer(
+  session: SessionState,
+  engine: Exclude<EngineState, { status: "empty" }>,
+): string | undefined {
   const of = (name: string) => session.consumers.find(({ consumer }) => consumer === name);
   const weights = of("engine.weights");
-  const shared = weights?.residency === "shared" && weights.sharedWith !== undefined ? of(weights.sharedWith) : undefined;
+  const shared =
+    weights?.residency === "shared" && weights.sharedWith !== undefined ? of(weights.sharedWith) : undefined;
   for (const consumer of [shared ?? weights, of("engine.kv_cache"), of("workspace")]) {
     if (consumer === undefined) continue;
     const away = consumer.residency !== "resident" && consumer.residency !== "shared";

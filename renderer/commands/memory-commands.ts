@@ -3,7 +3,7 @@ import type { ConsumerState } from "../../core/contract.ts";
 import { formatBytes } from "../../core/units.ts";
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
-import { actionsFor, type ConsumerAction, roleOf } from "./consumer-actions.ts";
+import { actionId, actionsFor, type ConsumerAction, roleOf } from "./consumer-actions.ts";
 import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
 
 export function memoryCommands(context: CommandContext): readonly Command[] {
@@ -45,20 +45,6 @@ export function consumerCommands(context: CommandContext, consumer: ConsumerStat
       ...refusedBecause(refusedOffline(context), action.refused),
       run: () => perform(context, consumer.consumer, action),
     }));
-}
-
-/** The id of the command that a consumer's action is; swap is `engine.swap`. */
-export function actionId(consumer: string, action: ConsumerAction): string {
-  switch (action.kind) {
-    case "release":
-      return `release.${consumer}.${action.mode}.${action.destination}`;
-    case "resume":
-      return `resume.${consumer}`;
-    case "swap":
-      return "engine.swap";
-    case "unload":
-      return `unload.${consumer}`;
-  }
 }
 
 async function perform(context: CommandContext, consumer: string, action: ConsumerAction): Promise<void> {

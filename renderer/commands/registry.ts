@@ -26,15 +26,19 @@ export function buildCommands(context: CommandContext): readonly Command[] {
   ];
 }
 
-/** The command that a key press means; while typing, plain characters mean themselves. */
+/**
+ * The command that a key press means; while typing, plain characters mean themselves. Escape has several meanings: the
+ * first one that is possible now is taken, in the order of the registry.
+ */
 export function commandForKey(
   commands: readonly Command[],
   press: KeyPress,
   options: { readonly typing: boolean; readonly mac: boolean },
 ): Command | undefined {
-  return commands.find((command) =>
+  const meant = commands.filter((command) =>
     command.keys?.some((chord) => (!options.typing || worksWhileTyping(chord)) && matches(chord, press, options.mac)),
   );
+  return meant.find((command) => command.refused === undefined) ?? meant[0];
 }
 
 /** Runs a command as a person asked: says why when it is refused, shows what went wrong when it fails. */

@@ -59,7 +59,7 @@ export function windowCommands(context: CommandContext): readonly Command[] {
       title: timelineView === "chart" ? "Show the timeline as a table" : "Show the timeline as a chart",
       label: timelineView === "chart" ? "Table" : "Chart",
       group: "Timeline",
-      keys: [{ key: "t" }],
+      keys: [{ code: "KeyV" }],
       run: () => setPreferences({ timelineView: timelineView === "chart" ? "table" : "chart" }),
     },
   ];

@@ -13,7 +13,11 @@ interface ActivityStore {
   readonly selectedGeneration: number | undefined;
 }
 
-export const useActivity = create<ActivityStore>(() => ({ actions: [], generations: [], selectedGeneration: undefined }));
+export const useActivity = create<ActivityStore>(() => ({
+  actions: [],
+  generations: [],
+  selectedGeneration: undefined,
+}));
 
 /** What the session kept, after a connection: replaces everything, so a restarted session leaves nothing stale. */
 export function replaceActivity(actions: readonly ActionRecord[], generations: readonly GenerationState[]): void {

@@ -21,17 +21,20 @@ export function followSession(client: Client): () => void {
   function receive(event: SessionEvent): void {
     switch (event.event) {
       case "state":
-        return setSession(event.state);
+        setSession(event.state);
+        return;
       case "samples":
         if (early === undefined) addSamples(event.batch);
         else early.push(event.batch);
         return;
       case "action":
-        return addAction(event.action);
+        addAction(event.action);
+        return;
       case "generation":
-        return putGeneration(event.generation);
+        putGeneration(event.generation);
+        return;
       default:
-        return assertNever(event);
+        assertNever(event);
     }
   }
 
@@ -54,9 +57,7 @@ export function followSession(client: Client): () => void {
     }
   }
 
-  const stopEvents = client.subscribe(receive, (problem) =>
-    notifyError("A message was not understood", problem.data),
-  );
+  const stopEvents = client.subscribe(receive, (problem) => notifyError("A message was not understood", problem.data));
   const stopConnection = client.door.onConnection((connected) => {
     setConnected(connected);
     if (connected) void catchUp();

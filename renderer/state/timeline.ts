@@ -38,7 +38,5 @@ export function rowsAfter(batch: SampleBatch, seconds: number | undefined): Samp
   const stride = HEADER_COLUMNS + CONSUMER_COLUMNS * batch.consumers.length;
   let known = 0;
   while (known < batch.rows && (batch.samples[known * stride] ?? 0) <= seconds) known++;
-  return known === 0
-    ? batch
-    : { ...batch, rows: batch.rows - known, samples: batch.samples.slice(known * stride) };
+  return known === 0 ? batch : { ...batch, rows: batch.rows - known, samples: batch.samples.slice(known * stride) };
 }

@@ -1,0 +1,55 @@
+/** The frame of every dialog: title, body, actions; closes with Escape and gives the focus back. */
+import { Dialog as Base } from "@base-ui/react/dialog";
+import { X } from "lucide-react";
+import type { FormEvent, ReactNode } from "react";
+import { closeDialog } from "../state/view.ts";
+import { Button } from "./button.tsx";
+import "./dialog.css";
+
+interface DialogProps {
+  readonly title: string;
+  readonly description?: string;
+  readonly width?: "narrow" | "wide";
+  readonly children: ReactNode;
+  /** Buttons at the foot; a cancel button is added before them. */
+  readonly actions?: ReactNode;
+  /** Makes the dialog a form. */
+  readonly onSubmit?: () => void;
+}
+
+export function Dialog(props: DialogProps): ReactNode {
+  const content = (
+    <>
+      <div className="dialog-body">{props.children}</div>
+      {props.actions && (
+        <footer className="dialog-actions">
+          <Base.Close render={<Button kind="quiet">Cancel</Button>} />
+          {props.actions}
+        </footer>
+      )}
+    </>
+  );
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    props.onSubmit?.();
+  };
+  return (
+    <Base.Root open onOpenChange={(open) => !open && closeDialog()}>
+      <Base.Portal>
+        <Base.Backdrop className="dialog-backdrop" />
+        <Base.Popup className="dialog" data-width={props.width ?? "narrow"}>
+          <header className="dialog-header">
+            <div>
+              <Base.Title className="dialog-title">{props.title}</Base.Title>
+              {props.description && (
+                <Base.Description className="dialog-description">{props.description}</Base.Description>
+              )}
+            </div>
+            <Base.Close render={<Button kind="quiet" icon={X} className="button-icon" aria-label="Close" />} />
+          </header>
+          {props.onSubmit ? <form onSubmit={submit}>{content}</form> : content}
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  );
+}

@@ -1,0 +1,101 @@
+/** Replaces the engine's weights while its addresses stay: from a folder, or from a model in memory. */
+import { Replace } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import type { Role } from "../../../../core/consumers.ts";
+import type { CommandInput, ModelState, RunningPolicy, SwapMethod } from "../../../../core/contract.ts";
+import { formatBytes } from "../../../../core/units.ts";
+import { useClient } from "../../../commands/use-commands.tsx";
+import { Button } from "../../../components/button.tsx";
+import { Dialog } from "../../../components/dialog.tsx";
+import { ErrorWords } from "../../../components/error-words.tsx";
+import { type Choice, ChoiceList, Segmented } from "../../../components/field.tsx";
+import { useSession } from "../../../state/session.ts";
+import { useDialogRequest } from "../../../state/use-request.ts";
+import { FolderPicker } from "./folder-browser.tsx";
+import { Recents } from "./recents.tsx";
+
+const METHODS: readonly Choice<SwapMethod>[] = [
+  { value: "auto", label: "Automatic", more: "shares where both layouts agree, else copies" },
+  {
+    value: "share",
+    label: "Share",
+    more: "the engine reads the model's own bytes: nothing is copied, its own region is freed",
+  },
+  { value: "copy", label: "Copy", more: "one copy on the device: both keep their memory" },
+];
+
+const POLICIES: readonly Choice<RunningPolicy>[] = [
+  { value: "refuse", label: "Refuse", more: "do not swap while a generation runs" },
+  { value: "finish", label: "Let them finish", more: "on the weights they began with, then swap" },
+  { value: "cancel", label: "Cancel them", more: "they keep the tokens they have" },
+];
+
+export function SwapDialog(): ReactNode {
+  const client = useClient();
+  const models = useSession((store) => store.session?.models) ?? [];
+  const [from, setFrom] = useState<"checkpoint" | "model">(models.length > 0 ? "model" : "checkpoint");
+  const [path, setPath] = useState("");
+  const [chosenRole, setRole] = useState<Role>();
+  const [method, setMethod] = useState<SwapMethod>("auto");
+  const [running, setRunning] = useState<RunningPolicy>("refuse");
+  const { busy, error, submit } = useDialogRequest("Swap the engine's weights");
+
+  const role = models.find((model) => model.role === chosenRole)?.role ?? models[0]?.role;
+  const source = sourceOf(from, path.trim(), role);
+  return (
+    <Dialog
+      title="Swap the engine's weights"
+      description="The new weights need the shapes of the present ones; anything else changes nothing."
+      width="wide"
+      onSubmit={() =>
+        source &&
+        void submit(() => client.request("swap", { source, method: from === "model" ? method : "auto", running }))
+      }
+      actions={
+        <Button kind="primary" type="submit" icon={Replace} busy={busy} disabled={source === undefined || busy}>
+          Swap
+        </Button>
+      }
+    >
+      <Segmented
+        legend="From"
+        value={from}
+        choices={[
+          { value: "checkpoint", label: "Folder on disk" },
+          { value: "model", label: "Model in memory", disabled: models.length === 0 },
+        ]}
+        onValue={setFrom}
+      />
+      {from === "checkpoint" ? (
+        <>
+          <FolderPicker label="Folder on the machine that runs Tideline" path={path} onPath={setPath} />
+          <Recents selected={path} onSelect={setPath} />
+        </>
+      ) : (
+        <>
+          {role && <ChoiceList legend="Model" value={role} choices={models.map(modelChoice)} onValue={setRole} />}
+          <ChoiceList legend="Method" value={method} choices={METHODS} onValue={setMethod} />
+        </>
+      )}
+      <ChoiceList legend="If requests are running" value={running} choices={POLICIES} onValue={setRunning} />
+      {error && <ErrorWords error={error} />}
+    </Dialog>
+  );
+}
+
+function modelChoice({ role, consumer, checkpoint }: ModelState): Choice<Role> {
+  return {
+    value: role,
+    label: consumer,
+    more: `${checkpoint.name}, ${checkpoint.dtype}, ${formatBytes(checkpoint.weightBytes)}`,
+  };
+}
+
+function sourceOf(
+  from: "checkpoint" | "model",
+  path: string,
+  role: Role | undefined,
+): CommandInput<"swap">["source"] | undefined {
+  if (from === "checkpoint") return path === "" ? undefined : { kind: "checkpoint", path };
+  return role === undefined ? undefined : { kind: "model", role };
+}

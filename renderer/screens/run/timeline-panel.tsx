@@ -1,0 +1,102 @@
+/** The timeline of this session, as a picture or as a table, under its toolbar. */
+import {
+  ChartArea,
+  Maximize2,
+  MoveVertical,
+  Pause,
+  Play,
+  RotateCcw,
+  Table2,
+  Timer,
+  ZoomIn,
+  ZoomOut,
+} from "lucide-react";
+import { type ReactNode, useMemo } from "react";
+import type { Phase, Timeline as TimelineData } from "../../../core/timeline/timeline.ts";
+import { CommandButton } from "../../components/button.tsx";
+import { useActivity } from "../../state/activity.ts";
+import { usePreferences } from "../../state/preferences.ts";
+import { useSession } from "../../state/session.ts";
+import { useTimeline } from "../../state/timeline.ts";
+import { Timeline } from "../../timeline/timeline.tsx";
+import { TimelineTable } from "../../timeline/timeline-table.tsx";
+import { useViewState } from "../../timeline/use-view.ts";
+import { liveView } from "./live-view.ts";
+import "./timeline-panel.css";
+
+/** A hand-driven session has no phases. */
+const NO_PHASES: readonly Phase[] = [];
+
+export function TimelinePanel(): ReactNode {
+  const samples = useTimeline((store) => store.store);
+  const hasSamples = useTimeline((store) => store.store.rows > 0);
+  const actions = useActivity((store) => store.actions);
+  const shownAs = usePreferences((preferences) => preferences.timelineView);
+  const timeline = useMemo((): TimelineData => ({ samples, actions, phases: NO_PHASES }), [samples, actions]);
+  return (
+    <section className="panel timeline-panel" aria-labelledby="timeline-title">
+      <header className="panel-header">
+        <h2 className="panel-title" id="timeline-title">
+          Timeline <Sampling />
+        </h2>
+        <Toolbar shownAs={shownAs} />
+      </header>
+      {!hasSamples ? (
+        <p className="panel-empty">Waiting for the first samples…</p>
+      ) : shownAs === "chart" ? (
+        <div className="timeline-place">
+          <Timeline timeline={timeline} view={liveView} />
+        </div>
+      ) : (
+        <div className="timeline-place">
+          <TimelineTable timeline={timeline} view={liveView} />
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** How often memory is read, and what was lost: a full ring is said, never hidden. */
+function Sampling(): ReactNode {
+  const session = useSession((store) => store.session);
+  if (session === undefined) return undefined;
+  return (
+    <span className="timeline-sampling figures">
+      {session.samplingHertz} Hz
+      {session.droppedSamples > 0 && ` · ${session.droppedSamples.toLocaleString("en")} samples lost`}
+    </span>
+  );
+}
+
+function Toolbar({ shownAs }: { readonly shownAs: "chart" | "table" }): ReactNode {
+  const { isFollowing, height, timeLabels } = useViewState(liveView, 200);
+  return (
+    <div className="timeline-toolbar" role="toolbar" aria-label="Timeline">
+      <CommandButton
+        id="timeline.pause"
+        kind="quiet"
+        icon={isFollowing ? Pause : Play}
+        label={isFollowing ? "Pause view" : "Follow"}
+      />
+      <span className="toolbar-gap" />
+      <CommandButton id="timeline.zoom_out" kind="quiet" icon={ZoomOut} iconOnly />
+      <CommandButton id="timeline.zoom_in" kind="quiet" icon={ZoomIn} iconOnly />
+      <CommandButton id="timeline.fit" kind="quiet" icon={Maximize2} iconOnly />
+      <CommandButton id="timeline.reset" kind="quiet" icon={RotateCcw} iconOnly />
+      <span className="toolbar-gap" />
+      <CommandButton
+        id="timeline.height"
+        kind="quiet"
+        icon={MoveVertical}
+        label={height === "capacity" ? "To capacity" : "To data"}
+      />
+      <CommandButton
+        id="timeline.time_labels"
+        kind="quiet"
+        icon={Timer}
+        label={timeLabels === "relative" ? "Since start" : "Clock"}
+      />
+      <CommandButton id="timeline.view" kind="quiet" icon={shownAs === "chart" ? Table2 : ChartArea} />
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+/** Whichever dialog is open. */
+import type { ReactNode } from "react";
+import { assertNever } from "../../core/errors.ts";
+import { DeviceDialog } from "../screens/run/dialogs/device-dialog.tsx";
+import { LoadModelDialog } from "../screens/run/dialogs/load-model-dialog.tsx";
+import { OpenDialog } from "../screens/run/dialogs/open-dialog.tsx";
+import { SaveDialog } from "../screens/run/dialogs/save-dialog.tsx";
+import { SwapDialog } from "../screens/run/dialogs/swap-dialog.tsx";
+import { useView } from "../state/view.ts";
+import { Palette } from "./palette.tsx";
+import { ShortcutSheet } from "./shortcut-sheet.tsx";
+
+export function Dialogs(): ReactNode {
+  const dialog = useView((view) => view.dialog);
+  switch (dialog) {
+    case undefined:
+      return undefined;
+    case "palette":
+      return <Palette />;
+    case "shortcuts":
+      return <ShortcutSheet />;
+    case "open_checkpoint":
+      return <OpenDialog />;
+    case "swap":
+      return <SwapDialog />;
+    case "load_model":
+      return <LoadModelDialog />;
+    case "save_checkpoint":
+      return <SaveDialog />;
+    case "device_settings":
+      return <DeviceDialog />;
+    default:
+      return assertNever(dialog);
+  }
+}

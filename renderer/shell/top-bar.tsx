@@ -1,0 +1,124 @@
+/** Product, screens, device, engine and connection at a glance, and the window's own commands. */
+import { CircleHelp, Cpu, Monitor, Moon, Search, SlidersHorizontal, Sun } from "lucide-react";
+import type { ReactNode } from "react";
+import { formatBytes } from "../../core/units.ts";
+import { useCommand } from "../commands/use-commands.tsx";
+import { CommandButton } from "../components/button.tsx";
+import { Chip, type Tone } from "../components/chip.tsx";
+import { Kbd } from "../components/kbd.tsx";
+import { Meter } from "../components/meter.tsx";
+import { Tooltip } from "../components/tooltip.tsx";
+import { engineStatus } from "../screens/run/engine-status.ts";
+import { type Theme, usePreferences } from "../state/preferences.ts";
+import { type Connection, useSession } from "../state/session.ts";
+import mark from "../theme/mark.svg";
+import "./top-bar.css";
+
+const THEME_ICONS = { system: Monitor, light: Sun, dark: Moon } as const satisfies Record<Theme, typeof Sun>;
+
+const CONNECTIONS: Readonly<Record<Connection, { readonly text: string; readonly tone: Tone }>> = {
+  connecting: { text: "connecting…", tone: "warning" },
+  connected: { text: "connected", tone: "neutral" },
+  lost: { text: "reconnecting…", tone: "danger" },
+};
+
+export function TopBar(): ReactNode {
+  const theme = usePreferences((preferences) => preferences.theme);
+  return (
+    <header className="top-bar">
+      <h1 className="top-bar-product">
+        <img src={mark} alt="" width={20} height={20} />
+        Tideline
+      </h1>
+      <DeviceSummary />
+      <EngineSummary />
+      <div className="top-bar-space" />
+      <ConnectionState />
+      <PaletteButton />
+      <CommandButton
+        id="window.device_settings"
+        kind="quiet"
+        icon={SlidersHorizontal}
+        iconOnly
+        label="Device settings"
+      />
+      <CommandButton id="window.theme" kind="quiet" icon={THEME_ICONS[theme]} iconOnly />
+      <CommandButton id="window.shortcuts" kind="quiet" icon={CircleHelp} iconOnly />
+    </header>
+  );
+}
+
+function DeviceSummary(): ReactNode {
+  const device = useSession((store) => store.session?.device);
+  if (device === undefined) return undefined;
+  const text = `${formatBytes(device.usedBytes)} of ${formatBytes(device.totalBytes)}`;
+  return (
+    <Tooltip
+      content={
+        <dl className="facts figures">
+          <dt>device</dt>
+          <dd>{device.description}</dd>
+          <dt>capacity for regions</dt>
+          <dd>{formatBytes(device.capacityBytes)}</dd>
+          <dt>committed</dt>
+          <dd>{formatBytes(device.committedBytes)}</dd>
+          <dt>held in the pool</dt>
+          <dd>{formatBytes(device.heldBytes)}</dd>
+          <dt>free</dt>
+          <dd>{formatBytes(device.freeBytes)}</dd>
+          <dt>host memory of backups</dt>
+          <dd>{formatBytes(device.hostBackupBytes)}</dd>
+          <dt>chunk</dt>
+          <dd>{formatBytes(device.chunkBytes)}</dd>
+        </dl>
+      }
+    >
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: focus brings the figures that hovering does */}
+      <section className="device-summary" aria-label="Device" tabIndex={0}>
+        <Cpu aria-hidden size={14} />
+        <span className="device-name">{device.name}</span>
+        <Meter
+          label="Used on the device"
+          totalBytes={device.totalBytes}
+          text={text}
+          parts={[{ bytes: device.usedBytes, colour: "var(--accent)" }]}
+        />
+        <span className="figures device-figures">{text}</span>
+      </section>
+    </Tooltip>
+  );
+}
+
+function EngineSummary(): ReactNode {
+  const engine = useSession((store) => store.session?.engine);
+  if (engine === undefined) return undefined;
+  const { text, tone } = engineStatus(engine);
+  return (
+    <div className="engine-summary" role="status" aria-live="polite" aria-label="Engine">
+      <Chip tone={tone}>{text}</Chip>
+      {engine.status !== "empty" && <span className="engine-summary-name">{engine.checkpoint.name}</span>}
+    </div>
+  );
+}
+
+function ConnectionState(): ReactNode {
+  const connection = useSession((store) => store.connection);
+  const { text, tone } = CONNECTIONS[connection];
+  return (
+    <span className="connection" role="status" aria-live="polite" data-connection={connection}>
+      {connection === "connected" ? <span className="visually-hidden">{text}</span> : <Chip tone={tone}>{text}</Chip>}
+    </span>
+  );
+}
+
+function PaletteButton(): ReactNode {
+  const command = useCommand("window.palette");
+  const chord = command?.keys?.[0];
+  return (
+    <button type="button" className="palette-button" onClick={() => void command?.run()}>
+      <Search aria-hidden size={14} />
+      <span>Find a command</span>
+      {chord && <Kbd chord={chord} />}
+    </button>
+  );
+}
