@@ -20,6 +20,7 @@ export const ERROR_CODES = [
   "backup_io",
   // checkpoints and weights
   "checkpoint_unreadable",
+  "checkpoint_unwritable",
   "checkpoint_invalid",
   "model_unsupported",
   "weights_mismatch",
