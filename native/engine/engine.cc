@@ -52,8 +52,6 @@ EngineObservation Engine::Observe() const {
   EngineObservation seen;
   seen.weights_version = weights_version_;
   seen.generated_tokens = generated_tokens_;
-  seen.weights.consumer = own_->consumer();
-  seen.weights.tag = "weights";
   if (closed_) {
     seen.status = Status::kClosed;
     return seen;
@@ -69,8 +67,6 @@ EngineObservation Engine::Observe() const {
   seen.blocks = cache_->blocks();
   seen.used_blocks = cache_->used_blocks();
   seen.bytes_per_token = cache_->bytes_per_token();
-  seen.weights = own_->Observe();
-  if (shared_) seen.weights_shared_with = shared_->consumer();
   return seen;
 }
 

@@ -42,8 +42,6 @@ struct EngineObservation {
   Status status = Status::kIdle;
   uint64_t running_requests = 0, waiting_requests = 0, weights_version = 0, generated_tokens = 0;
   uint64_t block_tokens = 0, blocks = 0, used_blocks = 0, bytes_per_token = 0;
-  RegionObservation weights;       // of the engine's own region
-  std::string weights_shared_with;  // consumer whose bytes the engine reads; empty when its own
 };
 
 struct SwapOptions {

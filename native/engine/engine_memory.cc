@@ -226,7 +226,7 @@ Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {
   source->BeginSharing(own_->consumer());
   Receipt receipt{.action = "swap", .consumer = own_->consumer(), .method = "share"};
   try {
-    if (own_->Observe().residency == Residency::kResident) {
+    if (own_->Observe().residency != Residency::kReleased) {  // a backup of the old weights goes too
       const Receipt released = own_->Release(ReleaseOptions{}, {});
       receipt.bytes_freed = released.bytes_freed;
       receipt.bytes_retained = released.bytes_retained;
@@ -238,6 +238,7 @@ Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {
   StopSharing();
   const std::lock_guard lock(mutex_);
   shared_ = source;
+  own_->ShowSharedWith(source->consumer());
   return receipt;
 }
 
@@ -245,6 +246,7 @@ void Engine::StopSharing() {
   const std::lock_guard lock(mutex_);
   if (shared_) shared_->EndSharing(own_->consumer());
   shared_.reset();
+  own_->ShowSharedWith({});
 }
 
 }  // namespace tideline

@@ -30,12 +30,27 @@ void Model::RefuseWhileShared(const char* action) const {
               "swap " + readers_.front() + " to weights of its own first");
 }
 
+namespace {
+
+// Loading is the way out when a backup is lost or damaged: it is given up then, since its bytes are not needed.
+uint64_t ResumeToOverwrite(Region& region, const Operation& operation) {
+  try {
+    return region.Resume(operation).bytes_committed;
+  } catch (const Error& error) {
+    if (!error.code.starts_with("backup_")) throw;
+  }
+  region.Release(ReleaseOptions{});
+  return region.Resume(operation).bytes_committed;
+}
+
+}  // namespace
+
 template <typename Fill>
 uint64_t Model::Overwrite(const Operation& operation, const Fill& fill) {
   const auto target = region();
   const Residency before = target->Observe().residency;
   uint64_t committed_bytes = 0;
-  if (before != Residency::kResident) committed_bytes = target->Resume(operation).bytes_committed;
+  if (before != Residency::kResident) committed_bytes = ResumeToOverwrite(*target, operation);
   // Half-written bytes must never be read. Holding the chunks means that resuming cannot run out of memory.
   const bool give_back = before == Residency::kReleased;
   const auto undo = [&] {
@@ -142,6 +157,7 @@ void Model::Close() {
   const std::lock_guard operation(operation_mutex_);
   RefuseWhileShared("be closed");
   const std::lock_guard lock(state_mutex_);
+  if (region_) region_->Close();
   region_.reset();
 }
 

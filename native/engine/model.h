@@ -55,6 +55,8 @@ class Model {
   // BeginSharing errors: not_resident, contents_undefined.
   void BeginSharing(const std::string& reader);
   void EndSharing(const std::string& reader);
+  // On the reading side: what observers see of this model's released region. Empty ends it.
+  void ShowSharedWith(const std::string& consumer) { region()->SetSharedWith(consumer); }
 
   // Frees addresses, chunks and backups; later calls get bad_argument. Error: shared.
   void Close();

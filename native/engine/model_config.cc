@@ -3,7 +3,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "memory/error.h"  // Error
+#include "engine/kernels.h"  // BestKernels
+#include "memory/error.h"    // Error
 
 namespace tideline {
 namespace {
@@ -22,6 +23,16 @@ void CheckCount(const char* field, uint64_t value, uint64_t most) {
 
 void CheckPositive(const char* field, double value) {
   if (!std::isfinite(value) || value <= 0) Refuse(field, "is " + std::to_string(value) + ", and has to be above 0");
+}
+
+double Rounded(double value, std::optional<DType> dtype) {
+  if (!dtype) return value;
+  const float single = static_cast<float>(value);
+  std::byte stored[sizeof(float)];
+  float back = 0;
+  BestKernels().convert(stored, *dtype, &single, DType::kF32, 1);
+  BestKernels().convert(&back, DType::kF32, stored, *dtype, 1);
+  return back;
 }
 
 }  // namespace
@@ -85,7 +96,7 @@ std::vector<double> InverseFrequencies(const ModelConfig& config) {
         frequency = (1 - smooth) * plain / rope.factor + smooth * plain;
       }
     }
-    frequencies[pair] = frequency;
+    frequencies[pair] = Rounded(frequency, rope.frequency_dtype);
   }
   return frequencies;
 }

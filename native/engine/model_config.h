@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "engine/dtype.h"  // DType
 
 namespace tideline {
 
@@ -16,6 +19,7 @@ struct RopeConfig {
   double low_freq_factor = 1.0;   // llama3
   double high_freq_factor = 4.0;  // llama3
   uint64_t original_max_positions = 0;  // llama3
+  std::optional<DType> frequency_dtype;  // frequencies are rounded to it; exact when empty
 
   bool operator==(const RopeConfig&) const = default;
 };
@@ -41,7 +45,7 @@ void CheckConfig(const ModelConfig& config);
 // Limits on use (max_positions) do not count.
 std::string FirstArithmeticDifference(const ModelConfig& a, const ModelConfig& b);
 
-// Rotations per position of each pair of a head, in double precision: (head_dim / 2).
+// Rotations per position of each pair of a head: (head_dim / 2). In double precision unless the config rounds them.
 std::vector<double> InverseFrequencies(const ModelConfig& config);
 
 }  // namespace tideline

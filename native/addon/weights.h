@@ -1,0 +1,26 @@
+// Configs, checkpoints' tensors and weights between JavaScript and the core: what NativeModel and NativeEngine share.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "addon/async.h"               // OperationQueue
+#include "checkpoint/tensor_source.h"  // TensorSource
+#include "engine/model.h"              // Model, ModelConfig, DType
+
+namespace tideline {
+
+// Each throws bad_argument naming the field; whether the numbers make a model is the core's to say (CheckConfig).
+ModelConfig ReadModelConfig(Napi::Value value);
+std::vector<TensorSource> ReadTensorSources(Napi::Value value);
+DType ReadDType(Napi::Value value, const char* what);
+
+// The Hugging Face tensors as views (TensorView of native/addon.d.ts).
+Napi::Array TensorViews(Napi::Env env, const WeightsLayout& layout);
+Napi::Promise ReadTensorAsync(const Napi::CallbackInfo& info, OperationQueue& queue, std::shared_ptr<Model> model);
+Napi::Promise SaveAsync(const Napi::CallbackInfo& info, OperationQueue& queue, std::shared_ptr<Model> model);
+
+}  // namespace tideline
