@@ -29,7 +29,7 @@ import {
 
 /**
  * Prints the findings.
- * @param {{ root: string, json: boolean, write?: (text: string) => void }} options
+ * @param {{ root: string, json: boolean, write?: (text: string) => unknown }} options
  * @returns {number} 0, or 1 when something required is missing
  */
 export function runDoctor({ root, json, write = (text) => process.stdout.write(text) }) {
