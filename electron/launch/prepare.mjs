@@ -29,9 +29,9 @@ export const BUILD_STEPS = [
   {
     name: "renderer",
     label: "Building the screen",
-    inputs: ["renderer", "core", "package-lock.json"],
+    inputs: ["renderer", "core", "vite.config.ts", "package-lock.json"],
     outputs: ["dist/renderer/index.html"],
-    commands: [vite("--config", "renderer/vite.config.ts")],
+    commands: [vite()],
   },
   {
     name: "bundles",
