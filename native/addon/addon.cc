@@ -8,7 +8,9 @@
 #include "addon/cancellation.h"  // NativeCancellation
 #include "addon/convert.h"       // Guarded, ReadObject
 #include "addon/device.h"        // NativeDevice
+#include "addon/engine.h"        // NativeEngine
 #include "addon/instance.h"      // AddonInstance
+#include "addon/model.h"         // NativeModel
 #include "addon/region.h"        // NativeRegion
 #include "addon/telemetry.h"     // NativeTelemetry
 #include "engine/kernels.h"       // BestKernels
@@ -59,6 +61,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   NativeDevice::Register(env);
   NativeRegion::Register(env);
   NativeTelemetry::Register(env);
+  NativeModel::Register(env, exports);
+  NativeEngine::Register(env, exports);
   exports.Set("version", Napi::String::New(env, "0.1.0"));
   Napi::Object cpu = Napi::Object::New(env);
   cpu.Set("threads", Napi::Number::New(env, std::thread::hardware_concurrency()));
