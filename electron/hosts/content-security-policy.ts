@@ -1,11 +1,11 @@
 /**
- * What the renderer may load, for both doors: its own build and nothing else. Inline style attributes are allowed
- * because charts and positioned popups carry their geometry in them; scripts are files of the build only.
+ * What the renderer may load, for both doors: its own build and nothing else, not even a style written into the page.
+ * Geometry that scripts set on elements (charts, positioned popups) is not markup and needs no exception.
  */
 const DIRECTIVES: Readonly<Record<string, string>> = {
   "default-src": "'none'",
   "script-src": "'self'",
-  "style-src": "'self' 'unsafe-inline'",
+  "style-src": "'self'",
   "img-src": "'self' data: blob:",
   "font-src": "'self'",
   "connect-src": "'self'",

@@ -1,5 +1,6 @@
 /** `app`: readiness, the order of quitting, and the single-instance lock between real processes. */
 import { EventEmitter } from "node:events";
+import { rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { emitPreventable } from "./emitter.ts";
@@ -92,6 +93,8 @@ function listenForSecondInstances(
     const { argv, workingDirectory } = JSON.parse(text) as { argv: string[]; workingDirectory: string };
     onSecond(argv, workingDirectory);
   });
+  // What an earlier process left behind: nobody answered there, or this one would be the second.
+  rmSync(lockSocket(userData), { force: true });
   server.listen(lockSocket(userData));
   server.unref();
 }

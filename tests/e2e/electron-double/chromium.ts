@@ -46,7 +46,7 @@ export class Chromium {
   readonly schemeHandlers = new Map<string, SchemeHandler>();
   readonly #context: BrowserContext;
   readonly #owners = new Map<Page, PageOwner>();
-  /** Navigations that main began (loadURL, reload): nobody is asked about those. */
+  /** Main began a navigation (loadURL, reload): nobody is asked about the next one of these pages. */
   readonly #navigatedByMain = new WeakSet<Page>();
   readonly debuggingPort: number;
 
@@ -90,11 +90,7 @@ export class Chromium {
 
   async navigate(page: Page, url: string): Promise<void> {
     this.#navigatedByMain.add(page);
-    try {
-      await page.goto(toPageUrl(url));
-    } finally {
-      this.#navigatedByMain.delete(page);
-    }
+    await page.goto(toPageUrl(url));
   }
 
   /** Kills the page's renderer process for real. */
@@ -130,7 +126,7 @@ export class Chromium {
       for (const opener of this.#owners.values()) opener.onWindowOpen(url);
       return false;
     }
-    return this.#navigatedByMain.has(frame.page()) || owner.allowsNavigation(url, frame.parentFrame() === null);
+    return this.#navigatedByMain.delete(frame.page()) || owner.allowsNavigation(url, frame.parentFrame() === null);
   }
 }
 

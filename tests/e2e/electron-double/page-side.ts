@@ -133,6 +133,12 @@ export function installPageSide({ bindingName, dispatchName }: PageSideSettings,
     if (!(await isGranted("permission", "geolocation"))) onError?.(denied);
   };
 
+  const query = navigator.permissions.query.bind(navigator.permissions);
+  navigator.permissions.query = async (descriptor) => {
+    const state = (await isGranted("permission-check", descriptor.name)) ? "granted" : "denied";
+    return Object.defineProperty(await query(descriptor), "state", { value: state });
+  };
+
   const exports = {};
   preload(sandboxedRequire, { exports }, exports);
 }

@@ -179,6 +179,7 @@ export function createBrowserWindowClass(world: WindowWorld) {
     readonly options: WindowOptions;
     readonly webContents: WebContents;
     #bounds: Rectangle;
+    #isClosing = false;
     #isDestroyed = false;
     #isMaximized = false;
     #isMinimized = false;
@@ -231,11 +232,15 @@ export function createBrowserWindowClass(world: WindowWorld) {
     }
     /** As the person does it: may be prevented, then the page goes, then the window. */
     close(): void {
-      if (!emitPreventable(this, "close")) void this.webContents.closePage();
+      if (emitPreventable(this, "close")) return;
+      this.#isClosing = true;
+      void this.webContents.closePage();
     }
 
     #gone(): void {
       if (this.#isDestroyed) return;
+      // The page was closed first, as by a window manager.
+      if (!this.#isClosing) emitPreventable(this, "close");
       this.#isDestroyed = true;
       BrowserWindow.#all.delete(this);
       this.emit("closed");
