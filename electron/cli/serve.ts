@@ -50,12 +50,18 @@ async function serve({ port, host, checkpoint, open: opens }: ServeOptions): Pro
     });
     process.stdout.write(`Tideline is at ${browserHost.url}\n`);
     void session.openFirst(checkpoint);
-    if (opens && hasDisplay()) await open(browserHost.url).catch(() => {});
+    if (opens && hasDisplay()) await openWindow(browserHost.url);
     if (!stopped.aborted) await new Promise((resolve) => stopped.addEventListener("abort", resolve, { once: true }));
     await browserHost.close();
   } finally {
     await session.close();
   }
+}
+
+/** The address was printed already, so a machine without a browser is no failure. */
+async function openWindow(url: string): Promise<void> {
+  const browser = await open(url);
+  browser.on("error", (error) => process.stderr.write(`no browser window could be opened: ${error.message}\n`));
 }
 
 /** Whether a browser window could be seen at all. */

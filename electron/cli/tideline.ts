@@ -25,6 +25,12 @@ const program = new Command("tideline")
 
 for (const add of [addGenerate, addGolden, addDoctor, addServe, addMemoryCycle]) add(program);
 
+// `tideline generate … | head` is no failure: whoever reads has read enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 process.exitCode = await run();
 
 async function run(): Promise<number> {

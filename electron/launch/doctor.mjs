@@ -132,7 +132,14 @@ function cudaFindings({ loaded }) {
  * @returns {Finding[]}
  */
 function screenFindings(root) {
-  const chromium = findProgram(["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]);
+  const chromium = findProgram([
+    process.env.TIDELINE_CHROMIUM,
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+  ]);
   const display = process.env.WAYLAND_DISPLAY || process.env.DISPLAY;
   return [
     {
