@@ -155,31 +155,55 @@ std::vector<Chunk> HostBacking::Create(size_t count, const Operation& operation)
   return chunks;
 }
 
-void HostBacking::Destroy(std::span<const Chunk> chunks) noexcept {
-  // Neighbours go together: fewer calls, fewer split mappings.
+size_t HostBacking::RunLength(std::span<const Chunk> chunks, size_t first) const {
+  size_t next = first + 1;
+  while (next < chunks.size() && chunks[next] == chunks[next - 1] + chunk_bytes()) ++next;
+  return next - first;
+}
+
+template <typename Move>
+size_t HostBacking::MoveRuns(std::span<const Chunk> chunks, Move move) const {
   for (size_t first = 0; first < chunks.size();) {
-    size_t next = first + 1;
-    while (next < chunks.size() && chunks[next] == chunks[next - 1] + chunk_bytes()) ++next;
-    ::munmap(At(chunks[first]), (next - first) * chunk_bytes());
-    first = next;
+    const size_t end = first + RunLength(chunks, first);
+    if (move(first, (end - first) * chunk_bytes())) {
+      first = end;
+      continue;
+    }
+    // EFAULT: neighbours that the kernel keeps as several mappings. Chunk by chunk then.
+    if (errno != EFAULT) return first;
+    for (; first < end; ++first) {
+      if (!move(first, chunk_bytes())) return first;
+    }
+  }
+  return chunks.size();
+}
+
+void HostBacking::Destroy(std::span<const Chunk> chunks) noexcept {
+  for (size_t first = 0; first < chunks.size();) {
+    const size_t run = RunLength(chunks, first);
+    ::munmap(At(chunks[first]), run * chunk_bytes());
+    first += run;
   }
 }
 
 void HostBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    if (MovePages(chunks[i], address + i * chunk_bytes(), chunk_bytes())) continue;
-    const Error error = MappingError("mapping a chunk");
-    while (i-- > 0) MovePages(address + i * chunk_bytes(), chunks[i], chunk_bytes());
-    ReserveAgain(address, chunks.size() * chunk_bytes());
-    throw error;
-  }
+  const size_t moved = MoveRuns(chunks, [&](size_t i, uint64_t bytes) {
+    return MovePages(chunks[i], address + i * chunk_bytes(), bytes);
+  });
+  if (moved == chunks.size()) return;
+  const Error error = MappingError("mapping a chunk");
+  for (size_t i = 0; i < moved; ++i) MovePages(address + i * chunk_bytes(), chunks[i], chunk_bytes());
+  ReserveAgain(address, chunks.size() * chunk_bytes());
+  throw error;
 }
 
 void HostBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    if (MovePages(address + i * chunk_bytes(), chunks[i], chunk_bytes())) continue;
+  const size_t moved = MoveRuns(chunks, [&](size_t i, uint64_t bytes) {
+    return MovePages(address + i * chunk_bytes(), chunks[i], bytes);
+  });
+  if (moved < chunks.size()) {
     const Error error = MappingError("unmapping a chunk");
-    while (i-- > 0) MovePages(chunks[i], address + i * chunk_bytes(), chunk_bytes());
+    for (size_t i = 0; i < moved; ++i) MovePages(chunks[i], address + i * chunk_bytes(), chunk_bytes());
     throw error;
   }
   // One mapping without access again. If even that fails, the range stays mapped and empty, which costs nothing.

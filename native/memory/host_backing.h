@@ -39,6 +39,12 @@ class HostBacking final : public Backing {
 
  private:
   explicit HostBacking(uint64_t chunk_bytes);
+  // How many chunks from `first` on are neighbours: they are moved and freed by one call.
+  size_t RunLength(std::span<const Chunk> chunks, size_t first) const;
+  // Calls move(index of first chunk, bytes) for runs of neighbours; returns how many chunks were moved before the first
+  // failure.
+  template <typename Move>
+  size_t MoveRuns(std::span<const Chunk> chunks, Move move) const;
 
   const ResidentSet resident_set_;
   const uint64_t context_bytes_;

@@ -1,0 +1,75 @@
+/**
+ * The real addon for native tests. TIDELINE_ADDON names another build of it (sanitizers), TIDELINE_DEVICE another
+ * device (`cuda:0`): the same tests then run there. Where that device is missing they are skipped, and say so.
+ */
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect } from "vitest";
+import { MIB } from "../../core/units.ts";
+import type { NativeDevice, NativeRegion, TidelineAddon } from "../../native/addon.d.ts";
+
+export const ADDON_FILE = resolve(
+  process.env.TIDELINE_ADDON ?? join(import.meta.dirname, "../../native/build/Release/tideline.node"),
+);
+export const DEVICE_NAME = process.env.TIDELINE_DEVICE ?? "host";
+export const IS_HOST = DEVICE_NAME === "host";
+/** A chunk size that every device takes as it is. */
+export const CHUNK_BYTES = 2 * MIB;
+
+export const addon: TidelineAddon = createRequire(import.meta.url)(ADDON_FILE);
+
+const probe = addon.probeDevices().find((device) => device.name === DEVICE_NAME);
+const missing = probe === undefined ? "not found" : probe.problem;
+
+/** `describe` for tests of the device, reported as skipped where it cannot be used. */
+export function describeDevice(name: string, tests: () => void): void {
+  const title = `${name} on ${DEVICE_NAME}`;
+  if (missing === undefined) describe(title, tests);
+  else describe.skip(`${title} (skipped: ${missing})`, tests);
+}
+
+export function openDevice(capacityBytes: number, chunkBytes = CHUNK_BYTES): NativeDevice {
+  return addon.openDevice({ name: DEVICE_NAME, capacityBytes, chunkBytes });
+}
+
+export function createRegion(device: NativeDevice, consumer: string, bytes: number): NativeRegion {
+  return device.createRegion({ consumer, tag: consumer, bytes });
+}
+
+/** Resident set of this process as the kernel counts it, read here and not by the addon. */
+export function residentBytes(): number {
+  const pages = Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]);
+  return pages * 4096;
+}
+
+/** What the system says is used: our own reading on the host, the driver's (asked at most 20 times a second) on a GPU. */
+export async function systemUsedBytes(device: NativeDevice): Promise<number> {
+  if (IS_HOST) return residentBytes();
+  await sleep(60);
+  return device.observe().usedBytes;
+}
+
+/** The own properties of the error that `action` fails with; the test fails when it does not. */
+export async function failure(action: () => unknown): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    await action();
+  } catch (error) {
+    expect(error).toBeInstanceOf(Error);
+    return error instanceof Error ? { ...error, message: error.message } : {};
+  }
+  expect.fail("it should have failed");
+}
+
+/** A folder that is gone after `use`. */
+export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "tideline-"));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
