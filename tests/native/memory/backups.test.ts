@@ -6,7 +6,16 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { NativeDevice, NativeRegion } from "../../../native/addon.d.ts";
-import { addon, createRegion, describeDevice, failure, IS_HOST, openDevice, systemUsedBytes, withFolder } from "../support.ts";
+import {
+  addon,
+  createRegion,
+  describeDevice,
+  failure,
+  IS_HOST,
+  openDevice,
+  systemUsedBytes,
+  withFolder,
+} from "../support.ts";
 
 const REGION_BYTES = 48 * MIB;
 
@@ -177,7 +186,9 @@ describeDevice("damaged disk backups", () => {
       try {
         const checksum = await region.checksum();
         const before = region.observe();
-        expect(await failure(() => region.release({ mode: "disk", directory: small }))).toMatchObject({ code: "backup_io" });
+        expect(await failure(() => region.release({ mode: "disk", directory: small }))).toMatchObject({
+          code: "backup_io",
+        });
         expect(readdirSync(small)).toEqual([]);
         expect(region.observe()).toEqual(before);
         expect(await region.checksum()).toBe(checksum);

@@ -75,7 +75,12 @@ describeDevice("capacity", () => {
     expect(await failure(() => device.setCapacity(16 * MIB - 1))).toMatchObject({ code: "bad_argument" });
     expect(device.observe()).toMatchObject({ capacityBytes: 64 * MIB, heldBytes: 32 * MIB });
     device.setCapacity(24 * MIB);
-    expect(device.observe()).toMatchObject({ capacityBytes: 24 * MIB, committedBytes: 16 * MIB, heldBytes: 8 * MIB, freeBytes: 0 });
+    expect(device.observe()).toMatchObject({
+      capacityBytes: 24 * MIB,
+      committedBytes: 16 * MIB,
+      heldBytes: 8 * MIB,
+      freeBytes: 0,
+    });
     expect(await failure(() => b.resume())).toMatchObject({ code: "out_of_memory" });
     device.setCapacity(48 * MIB);
     await b.resume();
@@ -97,7 +102,15 @@ describeDevice("arguments", () => {
     ["a region of no bytes", () => createRegion(openDevice(64 * MIB), "a", 0)],
     ["a region past the address space", () => createRegion(openDevice(64 * MIB), "a", 2 ** 52)],
     ["a region without a consumer", () => createRegion(openDevice(64 * MIB), "", MIB)],
-    ["a release without a mode", () => Reflect.apply(createRegion(openDevice(64 * MIB), "a", MIB).release, createRegion(openDevice(64 * MIB), "a", MIB), [{}])],
+    [
+      "a release without a mode",
+      () =>
+        Reflect.apply(
+          createRegion(openDevice(64 * MIB), "a", MIB).release,
+          createRegion(openDevice(64 * MIB), "a", MIB),
+          [{}],
+        ),
+    ],
     ["a disk backup without a folder", () => createRegion(openDevice(64 * MIB), "a", MIB).release({ mode: "disk" })],
     ["telemetry too fast", () => openDevice(64 * MIB).startTelemetry({ hertz: 5000, batchSeconds: 1 }, () => {})],
   ];
@@ -115,7 +128,9 @@ describeDevice("arguments", () => {
 
   test("a device that does not exist", async () => {
     for (const name of ["cuda:999", "cuda:", "cuda:-1", "tpu"]) {
-      expect(await failure(() => addon.openDevice({ name, capacityBytes: GIB }))).toMatchObject({ code: "device_unavailable" });
+      expect(await failure(() => addon.openDevice({ name, capacityBytes: GIB }))).toMatchObject({
+        code: "device_unavailable",
+      });
     }
   });
 });

@@ -47,7 +47,12 @@ describeDevice("release and resume", () => {
         bytesRetained: 0,
         bytesCopied: 0,
       });
-      expect(region.observe()).toMatchObject({ residency: "released", contents: "undefined", committedBytes: 0, address });
+      expect(region.observe()).toMatchObject({
+        residency: "released",
+        contents: "undefined",
+        committedBytes: 0,
+        address,
+      });
       expect(await region.resume()).toMatchObject({ method: "zero", bytesCommitted: REGION_BYTES, bytesCopied: 0 });
       expect(region.observe()).toMatchObject({ residency: "resident", contents: "undefined", address });
     }));
@@ -62,7 +67,11 @@ describeDevice("release and resume", () => {
         bytesRetained: REGION_BYTES,
       });
       expect(Math.abs((await systemUsedBytes(device)) - resident)).toBeLessThan(SLACK_BYTES);
-      expect(device.observe()).toMatchObject({ heldBytes: REGION_BYTES, committedBytes: 0, freeBytes: 3 * REGION_BYTES });
+      expect(device.observe()).toMatchObject({
+        heldBytes: REGION_BYTES,
+        committedBytes: 0,
+        freeBytes: 3 * REGION_BYTES,
+      });
 
       const next = createRegion(device, "policy.weights", REGION_BYTES);
       await next.resume();
@@ -150,7 +159,9 @@ describeDevice("refusals change nothing", () => {
       await region.fill(1);
       expect(await failure(() => region.read(REGION_BYTES, 1))).toMatchObject({ code: "bad_argument" });
       expect(await failure(() => region.read(0, REGION_BYTES + 1))).toMatchObject({ code: "bad_argument" });
-      expect(await failure(() => region.write(REGION_BYTES - 1, new Uint8Array(2)))).toMatchObject({ code: "bad_argument" });
+      expect(await failure(() => region.write(REGION_BYTES - 1, new Uint8Array(2)))).toMatchObject({
+        code: "bad_argument",
+      });
       expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
     }));
 
