@@ -5,22 +5,19 @@
  */
 import type { TidelineAddon } from "../../native/addon.d.ts";
 import type { Checkpoint } from "../session/checkpoint.ts";
-import { compareNumbers } from "./compare.ts";
+import { type Comparison, compareNumbers, worst } from "./compare.ts";
 import { EngineRun } from "./engine-run.ts";
-import { toleranceFor } from "./golden-file.ts";
 import type { GoldenCheckpoint } from "./stages.ts";
 
 /**
- * The case with `rope.frequencyDtype` set when exact frequencies miss the logits of its longest prompt and rounded
- * ones come closer; as it is otherwise. Whatever is chosen then has to hold in every stage.
+ * The case as the truth computed it: with `rope.frequencyDtype` set when rounded frequencies come closer to its logits
+ * than exact ones. Whatever is chosen then has to hold in every stage.
  */
-export async function withRopeOfTruth(addon: TidelineAddon, a: GoldenCheckpoint): Promise<GoldenCheckpoint> {
-  const { checkpoint, golden } = a;
-  if (checkpoint.dtype === "float32") return a;
-  const exactError = await longestPromptError(addon, a);
-  if (exactError <= toleranceFor(golden)) return a;
+export async function withRopeOfTruth(addon: TidelineAddon, exact: GoldenCheckpoint): Promise<GoldenCheckpoint> {
+  const { checkpoint, golden } = exact;
+  if (checkpoint.dtype === "float32") return exact;
   const rounded = { checkpoint: withFrequencyDtype(checkpoint), golden };
-  return (await longestPromptError(addon, rounded)) < exactError ? rounded : a;
+  return (await logitsError(addon, rounded)) < (await logitsError(addon, exact)) ? rounded : exact;
 }
 
 function withFrequencyDtype(checkpoint: Checkpoint): Checkpoint {
@@ -28,12 +25,15 @@ function withFrequencyDtype(checkpoint: Checkpoint): Checkpoint {
   return { ...checkpoint, config: { ...config, rope: { ...config.rope, frequencyDtype: dtype } } };
 }
 
-/** Where positions are highest the frequencies show most. */
-async function longestPromptError(addon: TidelineAddon, { checkpoint, golden }: GoldenCheckpoint): Promise<number> {
-  const longest = golden.cases.reduce((best, other) => (other.prompt.length > best.prompt.length ? other : best));
+/** Worst error of the logits after each prompt. */
+async function logitsError(addon: TidelineAddon, { checkpoint, golden }: GoldenCheckpoint): Promise<number> {
   const run = await EngineRun.open(addon, checkpoint, golden);
   try {
-    return compareNumbers("logit", longest.lastLogits, await run.lastLogits(longest.prompt), 0).worstError;
+    const comparisons: Comparison[] = [];
+    for (const { prompt, lastLogits } of golden.cases) {
+      comparisons.push(compareNumbers("logit", lastLogits, await run.lastLogits(prompt), 0));
+    }
+    return worst(comparisons).worstError;
   } finally {
     await run.close();
   }

@@ -77,6 +77,7 @@ export function hubConfig(config: ModelConfig): Readonly<Record<string, unknown>
     mlp_bias: config.mlpBias,
     hidden_act: "silu",
     eos_token_id: config.eosTokenIds,
+    bos_token_id: config.bosTokenId ?? null,
     rope_parameters: { rope_type: rope.type, rope_theta: rope.theta, ...scaling },
   };
 }
