@@ -143,7 +143,7 @@ const ConsumerRow = memo(function ConsumerRow(props: {
 }): ReactNode {
   const { reading, changeBytes, totalBytes, isHighlighted, view } = props;
   const { consumer, committedBytes, usedBytes } = reading;
-  const isPartlyUsed = usedBytes !== undefined && usedBytes < committedBytes;
+  const isPartlyUsed = usedBytes !== undefined && formatBytes(usedBytes) !== formatBytes(committedBytes);
   return (
     <li
       data-empty={committedBytes === 0 || undefined}

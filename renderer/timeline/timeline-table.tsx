@@ -1,5 +1,5 @@
 /** The visible window as a table: the same figures as the picture, for screen readers and for copying. */
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { tableOf, tableToCsv } from "../../core/timeline/table.ts";
 import { formatClock, formatRelative } from "../../core/timeline/ticks.ts";
 import type { Timeline } from "../../core/timeline/timeline.ts";
@@ -19,6 +19,7 @@ interface TimelineTableProps {
 }
 
 export function TimelineTable({ timeline, view }: TimelineTableProps): ReactNode {
+  useEffect(() => view.attach(timeline), [view, timeline]);
   const state = useViewState(view, REFRESH_MS);
   usePulse(REFRESH_MS, view.isLive && state.isFollowing);
   const [copied, setCopied] = useState<"yes" | "refused">();

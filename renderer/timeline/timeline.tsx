@@ -49,12 +49,14 @@ export function Timeline({ timeline, view }: TimelineProps): ReactNode {
   const stageHeight = (size?.height ?? 0) - OVERVIEW_PX - 8;
   return (
     <section className="timeline" aria-label="Memory timeline">
-      <div className="timeline-main" ref={setMain}>
-        {size !== undefined && size.width > 160 && stageHeight > 120 && (
-          <Stage timeline={timeline} view={view} width={size.width} height={stageHeight} />
-        )}
+      <div className="timeline-parts">
+        <div className="timeline-main" ref={setMain}>
+          {size !== undefined && size.width > 160 && stageHeight > 120 && (
+            <Stage timeline={timeline} view={view} width={size.width} height={stageHeight} />
+          )}
+        </div>
+        <Readout timeline={timeline} view={view} />
       </div>
-      <Readout timeline={timeline} view={view} />
       <TimelineSummary timeline={timeline} view={view} />
     </section>
   );
@@ -207,7 +209,7 @@ function Chips(props: TimelineProps & { readonly right: number; readonly bottom:
   const { lostSamples, droppedRows } = timeline.samples;
   return (
     <div className="timeline-chips figures" style={{ right: right + 8, bottom: bottom + 8 }}>
-      {lostSamples > 0 && <span className="timeline-chip">{lostSamples} samples lost</span>}
+      {lostSamples > 0 && !view.isLive && <span className="timeline-chip">{lostSamples} samples lost</span>}
       {droppedRows > 0 && (
         <span className="timeline-chip">oldest {droppedRows.toLocaleString("en")} samples dropped</span>
       )}

@@ -50,7 +50,7 @@ export class TimelineView {
   readonly isLive: boolean;
   private current: TimelineViewState;
   private timeline: Timeline = { samples: new TimelineStore(), actions: [], phases: [] };
-  private readonly clock = new FollowClock();
+  private clock = new FollowClock();
   private readonly listeners = new Set<() => void>();
   private destination: TimeWindow | undefined;
   private lastFrameSeconds = 0;
@@ -84,6 +84,7 @@ export class TimelineView {
   attach(timeline: Timeline): void {
     const isOther = timeline.samples !== this.timeline.samples;
     this.timeline = timeline;
+    if (isOther) this.clock = new FollowClock();
     if (isOther && !this.isLive) this.reset(false);
   }
 

@@ -45,7 +45,7 @@ export function drawPhases(
       context.beginPath();
       context.roundRect(from + 0.5, lane.y, Math.max(1, to - from - 1), lane.height - 4, 3);
       context.fill();
-      context.globalAlpha = 0.3;
+      context.globalAlpha = 0.16;
       context.fillRect(from, plot.y, 1, plot.height);
       context.globalAlpha = 1;
       const visibleFrom = Math.max(from, lane.x) + 6;
@@ -201,10 +201,10 @@ function clipped(context: CanvasRenderingContext2D, box: Box, draw: () => void):
   context.restore();
 }
 
-/** Text cut to a width, with an ellipsis; nothing when not even two letters fit. */
+/** Text cut to a width, with an ellipsis; nothing when hardly any of it fits. */
 function fitted(context: CanvasRenderingContext2D, text: string, width: number): string {
   if (context.measureText(text).width <= width) return text;
   let end = text.length;
-  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end--;
-  return end > 1 ? `${text.slice(0, end)}…` : "";
+  while (end > 3 && context.measureText(`${text.slice(0, end)}…`).width > width) end--;
+  return end > 3 ? `${text.slice(0, end)}…` : "";
 }

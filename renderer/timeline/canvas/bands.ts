@@ -1,7 +1,7 @@
 /**
  * Draws the dense layer: stacked step areas, one device pixel per column. Each column shows the stack at the moment it
- * was highest (core/timeline/bins.ts); the device's own figure lies over it as a line from each column's minimum to its
- * maximum, so short dips show too. Equal neighbours are merged, so a quiet hour costs a handful of path points.
+ * was highest (core/timeline/bins.ts); the device's own figure lies over it as a line at each column's maximum and a veil
+ * down to its minimum, so short dips show too. Equal neighbours are merged, so a quiet hour costs a handful of path points.
  */
 import { binRows, binSeries, gridOver, highestRows } from "../../../core/timeline/bins.ts";
 import { type Band, bandsOf } from "../../../core/timeline/stack.ts";
@@ -22,6 +22,7 @@ export interface DenseInput {
 /** Differences below this are not drawn as steps: nobody could see them. */
 const SAME_PX = 0.15;
 const FADED = 0.22;
+const VEIL = 0.35;
 
 /** Draws into a box; the context's clip and styles are restored. */
 export function drawDense(context: CanvasRenderingContext2D, plot: Box, input: DenseInput, theme: CanvasTheme): void {
@@ -51,12 +52,18 @@ export function drawDense(context: CanvasRenderingContext2D, plot: Box, input: D
   const used = binSeries(samples, bins, SERIES.used);
   const total = binSeries(samples, bins, SERIES.total).max;
   const floor = plot.y + plot.height;
-  drawEnvelope(context, columns, used.min, used.max, floor, pxPerByte);
+  // Dips are a veil and not a line: a minute of oscillation would otherwise be a black block.
+  traceArea(context, columns, toPx(used.max, floor, pxPerByte), toPx(used.min, floor, pxPerByte));
+  context.globalAlpha = VEIL;
+  context.fillStyle = theme.surface;
+  context.fill();
+  context.globalAlpha = 1;
+  traceLine(context, columns, toPx(used.max, floor, pxPerByte));
   context.strokeStyle = theme.text;
   context.lineWidth = 1.25;
   context.lineJoin = "round";
   context.stroke();
-  drawEnvelope(context, columns, total, total, floor, pxPerByte);
+  traceLine(context, columns, toPx(total, floor, pxPerByte));
   context.strokeStyle = theme.danger;
   context.setLineDash([6, 4]);
   context.stroke();
@@ -200,30 +207,24 @@ function traceEdge(
   }
 }
 
-/** A step line that covers every column's minimum to maximum. */
-function drawEnvelope(
-  context: CanvasRenderingContext2D,
-  columns: Columns,
-  min: Float64Array,
-  max: Float64Array,
-  floor: number,
-  pxPerByte: number,
-): void {
+function traceLine(context: CanvasRenderingContext2D, columns: Columns, ys: Float64Array): void {
   context.beginPath();
   for (const [from, to] of columns.runs(true)) {
-    let y = floor - (max[from] ?? 0) * pxPerByte;
+    let y = ys[from] ?? 0;
     context.moveTo(columns.x(from), y);
-    for (let column = from; column < to; column++) {
-      const high = floor - (max[column] ?? 0) * pxPerByte;
-      const low = floor - (min[column] ?? 0) * pxPerByte;
-      if (Math.abs(high - y) < SAME_PX && low - high < SAME_PX) continue;
+    for (let column = from + 1; column < to; column++) {
+      const next = ys[column] ?? 0;
+      if (Math.abs(next - y) < SAME_PX) continue;
       context.lineTo(columns.x(column), y);
-      context.lineTo(columns.x(column), high);
-      if (low - high >= SAME_PX) context.lineTo(columns.x(column), low);
-      y = low - high >= SAME_PX ? low : high;
+      context.lineTo(columns.x(column), next);
+      y = next;
     }
     context.lineTo(columns.x(to), y);
   }
+}
+
+function toPx(bytes: Float64Array, floor: number, pxPerByte: number): Float64Array {
+  return bytes.map((value) => floor - value * pxPerByte);
 }
 
 /** Hatches stretches inside the recording where sampling was off. */
