@@ -1,7 +1,7 @@
 /** The frame of every dialog: title, body, actions; closes with Escape and gives the focus back. */
 import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
-import type { FormEvent, ReactNode } from "react";
+import { type FormEvent, type ReactNode, useRef } from "react";
 import { closeDialog } from "../state/view.ts";
 import { Button } from "./button.tsx";
 import "./dialog.css";
@@ -18,9 +18,12 @@ interface DialogProps {
 }
 
 export function Dialog(props: DialogProps): ReactNode {
+  const body = useRef<HTMLDivElement>(null);
   const content = (
     <>
-      <div className="dialog-body">{props.children}</div>
+      <div className="dialog-body" ref={body}>
+        {props.children}
+      </div>
       {props.actions && (
         <footer className="dialog-actions">
           <Base.Close render={<Button kind="quiet">Cancel</Button>} />
@@ -37,7 +40,11 @@ export function Dialog(props: DialogProps): ReactNode {
     <Base.Root open onOpenChange={(open) => !open && closeDialog()}>
       <Base.Portal>
         <Base.Backdrop className="dialog-backdrop" />
-        <Base.Popup className="dialog" data-width={props.width ?? "narrow"}>
+        <Base.Popup
+          className="dialog"
+          data-width={props.width ?? "narrow"}
+          initialFocus={() => firstInput(body.current)}
+        >
           <header className="dialog-header">
             <div>
               <Base.Title className="dialog-title">{props.title}</Base.Title>
@@ -51,5 +58,12 @@ export function Dialog(props: DialogProps): ReactNode {
         </Base.Popup>
       </Base.Portal>
     </Base.Root>
+  );
+}
+
+/** Where typing should go: a text box, else the chosen one of the first choices; `true` leaves it to the dialog. */
+function firstInput(body: HTMLElement | null): HTMLElement | true {
+  return (
+    body?.querySelector<HTMLElement>('input[type="text"]') ?? body?.querySelector<HTMLElement>("input:checked") ?? true
   );
 }

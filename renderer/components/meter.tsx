@@ -18,6 +18,7 @@ interface MeterProps {
 
 export function Meter({ label, totalBytes, parts, text }: MeterProps): ReactNode {
   return (
+    // biome-ignore lint/a11y/useSemanticElements: the meter element cannot show nested parts
     <div
       className="meter"
       role="meter"

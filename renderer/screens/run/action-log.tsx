@@ -2,7 +2,6 @@
 import { CircleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { ActionRecord } from "../../../core/contract.ts";
-import { formatSeconds } from "../../../core/units.ts";
 import { Button } from "../../components/button.tsx";
 import { ErrorWords } from "../../components/error-words.tsx";
 import { useActivity } from "../../state/activity.ts";
@@ -64,10 +63,9 @@ function ActionRow({ action }: { readonly action: ActionRecord }): ReactNode {
       >
         <span className="action-label">
           {failed && <CircleAlert aria-label="failed" size={13} />}
-          {action.label}
+          <span>{action.label}</span>
         </span>
         <span className="action-time figures">
-          {formatSeconds((action.receipt?.milliseconds ?? action.milliseconds) / 1000)}
           <time dateTime={new Date(action.timeSeconds * 1000).toISOString()}>{clockWords(action.timeSeconds)}</time>
         </span>
         <span className="action-outcome figures">{outcomeWords(action)}</span>

@@ -1,5 +1,4 @@
 /** One consumer: its state in words, its bytes as a bar, its actions as buttons, what was done to it last. */
-import { HardDriveDownload, Play, Replace, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { ConsumerState, Residency } from "../../../core/contract.ts";
 import { formatBytes } from "../../../core/units.ts";
@@ -107,22 +106,13 @@ function RowActions({ consumer }: { readonly consumer: ConsumerState }): ReactNo
     .flatMap((action) => commands.find(({ id }) => id === actionId(consumer.consumer, action)) ?? []);
   return (
     <div className="consumer-actions">
-      {has("swap") && <CommandButton id="engine.swap" kind="quiet" icon={Replace} iconOnly label="Swap the weights" />}
-      {has("unload") && (
-        <CommandButton
-          id={`unload.${consumer.consumer}`}
-          kind="quiet"
-          icon={Trash2}
-          iconOnly
-          label={`Unload ${consumer.consumer}`}
-        />
-      )}
-      {has("resume") && <CommandButton id={`resume.${consumer.consumer}`} icon={Play} />}
+      {has("swap") && <CommandButton id="engine.swap" kind="quiet" />}
+      {has("unload") && <CommandButton id={`unload.${consumer.consumer}`} kind="quiet" />}
+      {has("resume") && <CommandButton id={`resume.${consumer.consumer}`} />}
       {releases.length > 0 && (
         <CommandMenu
           label="Release"
           description={`Release ${consumer.consumer}`}
-          icon={HardDriveDownload}
           commands={releases}
           heading={`Release ${consumer.consumer}`}
         />

@@ -1,5 +1,5 @@
 /** The engine: what is loaded, how full its cache is, whether it can generate, and if not the click that changes that. */
-import { FolderOpen, Pause, Play, Plus, Replace, Save, TriangleAlert } from "lucide-react";
+import { Pause, Play, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { EngineState, SessionState } from "../../../core/contract.ts";
 import { formatBytes } from "../../../core/units.ts";
@@ -56,10 +56,10 @@ export function EnginePanel(): ReactNode {
           )}
           <Obstacle session={session} />
           <div className="engine-actions">
-            <CommandButton id="checkpoint.open" icon={FolderOpen} />
-            <CommandButton id="engine.swap" icon={Replace} />
-            <CommandButton id="checkpoint.load_model" icon={Plus} label="Second model…" />
-            <CommandButton id="checkpoint.save" icon={Save} />
+            <CommandButton id="checkpoint.open" />
+            <CommandButton id="engine.swap" />
+            <CommandButton id="checkpoint.load_model" label="Second model…" />
+            <CommandButton id="checkpoint.save" />
           </div>
         </div>
       )}
@@ -82,7 +82,6 @@ function Loaded({ engine }: { readonly engine: LoadedEngine }): ReactNode {
           <span>{checkpoint.family}</span>
           <span>{countWords(checkpoint.parameters)} parameters</span>
           <span>{checkpoint.dtype}</span>
-          <span>{checkpoint.layers} layers</span>
           <span>context {checkpoint.maxPositions.toLocaleString("en")}</span>
           <span>weights v{engine.weightsVersion}</span>
         </p>

@@ -17,10 +17,9 @@ interface FolderPickerProps {
   readonly path: string;
   readonly onPath: (path: string) => void;
   readonly hint?: string;
-  readonly autoFocus?: boolean;
 }
 
-export function FolderPicker({ label, path, onPath, hint, autoFocus }: FolderPickerProps): ReactNode {
+export function FolderPicker({ label, path, onPath, hint }: FolderPickerProps): ReactNode {
   const { door } = useClient();
   const [browsing, setBrowsing] = useState(false);
   const pick = async () => {
@@ -41,7 +40,6 @@ export function FolderPicker({ label, path, onPath, hint, autoFocus }: FolderPic
           placeholder="/path/to/checkpoint"
           onChange={({ target }) => onPath(target.value)}
           hint={hint}
-          autoFocus={autoFocus}
         />
         <Button icon={Folder} onClick={() => void pick()} aria-expanded={door.pickFolder ? undefined : browsing}>
           {door.pickFolder ? "Choose…" : browsing ? "Hide folders" : "Browse"}

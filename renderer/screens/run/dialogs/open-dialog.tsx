@@ -31,7 +31,6 @@ export function OpenDialog(): ReactNode {
         label="Folder on the machine that runs Tideline"
         path={path}
         onPath={setPath}
-        autoFocus
         {...(droppedName === undefined
           ? {}
           : { hint: "A browser does not tell pages where a dropped folder lies: complete its path here." })}

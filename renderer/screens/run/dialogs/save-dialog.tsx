@@ -35,7 +35,6 @@ export function SaveDialog(): ReactNode {
         path={path}
         onPath={setPath}
         hint="It is made when it does not exist."
-        autoFocus
       />
       {error && <ErrorWords error={error} />}
     </Dialog>
