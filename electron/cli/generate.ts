@@ -108,7 +108,8 @@ function openHost({ config }: Checkpoint, tokens: number): NativeBackend {
   const capacityBytes = addon.probeDevices()[0]?.totalBytes ?? 0;
   // Keys and values of every layer in float32, in whole blocks of 16 tokens, and one block to spare.
   const tokenBytes = config.layers * 2 * config.kvHeads * config.headDim * 4;
-  const kvCacheBytes = Math.max(MIB, (Math.ceil(tokens / 16) + 1) * 16 * tokenBytes);
+  const blocks = Math.ceil(Math.min(tokens, config.maxPositions) / 16) + 1;
+  const kvCacheBytes = Math.max(MIB, blocks * 16 * tokenBytes);
   const settings = { device: "host", capacityBytes, kvCacheBytes, samplingHertz: 10 };
   return new NativeBackend(addon, settings, backupsPath(surroundings()));
 }

@@ -1,5 +1,5 @@
 /** `tideline memory-cycle`: releases and resumes a region again and again, and asks the system what that did. */
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../core/units.ts";
@@ -52,10 +52,11 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
   if (chunk > bytes) throw new UsageError("--chunk must not be larger than --bytes");
   const stopped = interruption();
   const directory = join(backupsPath(surroundings()), String(process.pid));
+  mkdirSync(directory, { recursive: true });
   const capacityBytes = Math.ceil(bytes / chunk) * chunk;
   const device = loadAddon().openDevice({ name, capacityBytes, chunkBytes: chunk });
+  const region = device.createRegion({ consumer: "workspace", tag: "memory-cycle", bytes });
   try {
-    const region = device.createRegion({ consumer: "workspace", tag: "memory-cycle", bytes });
     const releaseMs: number[] = [];
     const resumeMs: number[] = [];
     await region.resume();
@@ -84,6 +85,7 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
     };
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : describe(result));
   } finally {
+    await region.close();
     await device.close();
     rmSync(directory, { recursive: true, force: true });
   }

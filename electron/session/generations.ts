@@ -23,6 +23,8 @@ export interface GenerationRequest {
 type RequestState = GenerationState["requests"][number];
 
 interface Running {
+  /** The backend's own number: it starts again with every engine, the session's does not. */
+  readonly backendNumber: number;
   state: GenerationState;
   readonly streams: readonly TokenStream[];
   readonly updates: Throttled;
@@ -33,6 +35,7 @@ export class Generations {
   readonly #tokenizers: Tokenizers;
   readonly #publish: (generation: GenerationState) => void;
   readonly #running = new Map<number, Running>();
+  #nextId = 1;
 
   constructor(backend: Backend, tokenizers: Tokenizers, publish: (generation: GenerationState) => void) {
     this.#backend = backend;
@@ -58,7 +61,8 @@ export class Generations {
     const startedSeconds = Date.now() / 1000;
     // Events may come before the number does; they wait for it.
     let early: GenerationEvent[] | undefined = [];
-    const id: number = await this.#backend.generate(requests, (events) => {
+    const id = this.#nextId++;
+    const backendNumber = await this.#backend.generate(requests, (events) => {
       if (early) early.push(...events);
       else this.#take(id, events);
     });
@@ -73,12 +77,24 @@ export class Generations {
       tokensPerSecond: 0,
     };
     const updates = throttle(UPDATE_INTERVAL_MS, () => this.#publish(running.state));
-    const running: Running = { state, updates, streams: requests.map(() => tokenizer?.stream() ?? idStream()) };
+    const running: Running = {
+      backendNumber,
+      state,
+      updates,
+      streams: requests.map(() => tokenizer?.stream() ?? idStream()),
+    };
     this.#running.set(id, running);
     this.#publish(state);
     this.#take(id, early);
     early = undefined;
     return id;
+  }
+
+  /** @throws TidelineError `not_found` for one that is over. */
+  async cancel(id: number): Promise<void> {
+    const running = this.#running.get(id);
+    if (running) return this.#backend.cancel(running.backendNumber);
+    throw new TidelineError({ code: "not_found", message: `generation ${id} is not running`, hint: "It has ended." });
   }
 
   /** Stops the clocks; what still runs is the backend's to end. */

@@ -2,7 +2,7 @@
  * The backend in this process: the addon's device, engine and models behind the verbs of backend.ts. It keeps no state
  * of its own beyond which checkpoint lies where; everything else is asked of the addon.
  */
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import type { CheckpointSummary, DeviceChoice, PauseMode } from "../../core/contract.ts";
@@ -39,7 +39,7 @@ interface Beside {
 export class NativeBackend implements Backend {
   readonly name = "native";
   readonly #addon: TidelineAddon;
-  /** For backups to disk; made when the first is. */
+  /** For backups to disk: this process's own folder, made for the first one and removed in the end. */
   readonly #backups: string;
   readonly #models = new Map<Role, Beside>();
   #settings: BackendSettings;
@@ -136,6 +136,7 @@ export class NativeBackend implements Backend {
   }
 
   async release({ consumer, mode, destination }: ReleaseRequest, work: Work): Promise<Receipt> {
+    if (mode === "disk") await mkdir(this.#backups, { recursive: true, mode: 0o700 });
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
     const target = this.#target(consumer);
     return target.kind === "model" ? target.model.release(options) : target.engine.release(target.tag, options);

@@ -8,8 +8,8 @@ export const generationCommands: Handlers<"generate" | "cancel_generation" | "ca
     return { generation };
   },
 
-  cancel_generation: async ({ generation }, { backend }) => {
-    await backend.cancel(generation);
+  cancel_generation: async ({ generation }, { generations }) => {
+    await generations.cancel(generation);
     return {};
   },
 

@@ -169,6 +169,17 @@ describe("generations", () => {
     await expect(test.ask("cancel_generation", { generation })).rejects.toMatchObject({ code: "not_found" });
   });
 
+  it("have numbers of their own, though every engine counts from one", async () => {
+    const test = await openWith(LLAMA);
+    const first = await test.ask("generate", { prompt: PROMPT, maxNewTokens: 1, sampling: GREEDY });
+    test.addon.step(1);
+    await test.ask("open_checkpoint", { path: QWEN });
+    const second = await test.ask("generate", { prompt: PROMPT, maxNewTokens: 9, sampling: GREEDY });
+    expect(second.generation).not.toBe(first.generation);
+    await test.ask("cancel_generation", second);
+    expect(generationsOf(test).at(-1)).toMatchObject({ id: second.generation, requests: [{ reason: "cancelled" }] });
+  });
+
   it("are there for a window that opens late", async () => {
     const test = await openWith(LLAMA);
     await test.ask("generate", { prompt: PROMPT, maxNewTokens: 1, sampling: GREEDY });
