@@ -186,6 +186,9 @@ export interface ModelConfig {
   readonly bosTokenId?: number;
 }
 
+/** What reads the last layer: next-token logits, or `value_head.weight` [1, hidden] (critics and reward models; no lm_head). */
+export type ModelHead = "lm" | "value";
+
 /** One tensor of a checkpoint on disk. The addon checks every number again against the file it maps. */
 export interface TensorSource {
   readonly name: string;
@@ -344,11 +347,17 @@ export interface TidelineAddon {
     readonly chunkBytes?: number;
   }): NativeDevice;
   createCancellation(): NativeCancellation;
-  /** Bytes of the fused layout for this config and dtype: what `createModel` will reserve. */
-  weightBytes(config: ModelConfig, dtype: DType): number;
+  /** Bytes of the fused layout for this config, dtype and head (`lm`): what `createModel` will reserve. */
+  weightBytes(config: ModelConfig, dtype: DType, head?: ModelHead): number;
   createModel(
     device: NativeDevice,
-    options: { readonly config: ModelConfig; readonly dtype: DType; readonly consumer: string },
+    options: {
+      readonly config: ModelConfig;
+      readonly dtype: DType;
+      readonly consumer: string;
+      /** `lm` when left out. */
+      readonly head?: ModelHead;
+    },
   ): NativeModel;
   /** Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released until resumed). */
   createEngine(device: NativeDevice, model: NativeModel, options: EngineOptions): NativeEngine;

@@ -9,7 +9,9 @@ namespace {
 
 Napi::Value WeightBytes(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
-    return ToJs(info.Env(), WeightsLayout(ReadModelConfig(info[0]), ReadDType(info[1], "dtype")).total_bytes());
+    const auto head = info[2].IsUndefined() ? std::nullopt : std::optional<Napi::Value>(info[2]);
+    const WeightsLayout layout(ReadModelConfig(info[0]), ReadDType(info[1], "dtype"), ReadModelHead(head, "head"));
+    return ToJs(info.Env(), layout.total_bytes());
   });
 }
 
@@ -34,7 +36,8 @@ Napi::Value NativeModel::Create(const Napi::CallbackInfo& info) {
     const Napi::Object options = ReadObject(info[1], "options");
     auto model = std::make_shared<Model>(device.device, ReadModelConfig(options.Get("config")),
                                          ReadDType(options.Get("dtype"), "options.dtype"),
-                                         ReadString(options.Get("consumer"), "options.consumer"));
+                                         ReadString(options.Get("consumer"), "options.consumer"),
+                                         ReadModelHead(Member(options, "head"), "options.head"));
     return NewWrapped<NativeModel>(info.Env(), State{device, std::move(model)});
   });
 }

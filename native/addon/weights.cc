@@ -89,6 +89,15 @@ DType ReadDType(Napi::Value value, const char* what) {
   return *dtype;
 }
 
+ModelHead ReadModelHead(const std::optional<Napi::Value>& value, const char* what) {
+  if (!value) return ModelHead::kLanguage;
+  const std::string name = ReadString(*value, what);
+  if (name != "lm" && name != "value") {
+    throw Error("bad_argument", std::string(what) + " must be lm or value").WithField(what);
+  }
+  return name == "lm" ? ModelHead::kLanguage : ModelHead::kValue;
+}
+
 Napi::Array TensorViews(Napi::Env env, const WeightsLayout& layout) {
   const auto& tensors = layout.tensors();
   Napi::Array views = Napi::Array::New(env, tensors.size());

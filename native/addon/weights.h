@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace tideline {
 ModelConfig ReadModelConfig(Napi::Value value);
 std::vector<TensorSource> ReadTensorSources(Napi::Value value);
 DType ReadDType(Napi::Value value, const char* what);
+// `lm` when absent.
+ModelHead ReadModelHead(const std::optional<Napi::Value>& value, const char* what);
 
 // The Hugging Face tensors as views (TensorView of native/addon.d.ts).
 Napi::Array TensorViews(Napi::Env env, const WeightsLayout& layout);

@@ -26,6 +26,10 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
     throw Error("bad_argument", "an engine needs a model of consumer engine.weights, not " + own_->consumer())
         .WithField("model");
   }
+  if (own_->layout().head() != ModelHead::kLanguage) {
+    throw Error("bad_argument", "an engine generates text, and this model has a value head instead of a language model's")
+        .WithField("model");
+  }
   const ModelConfig& config = own_->config();
   Device& device = *own_->device();
   pool_ = std::make_unique<ThreadPool>(options_.threads);

@@ -8,8 +8,9 @@
 
 namespace tideline {
 
-Model::Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer)
-    : device_(std::move(device)), config_(config), layout_(config, dtype), consumer_(std::move(consumer)) {
+Model::Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer,
+             ModelHead head)
+    : device_(std::move(device)), config_(config), layout_(config, dtype, head), consumer_(std::move(consumer)) {
   if (!device_->is_host()) {
     throw Error("unsupported", "models cannot compute on " + device_->name() + " yet",
                 "open the host device; regions on " + device_->name() + " can be used without a model");
@@ -117,6 +118,24 @@ Receipt Model::Release(const ReleaseOptions& options, const Operation& operation
 Receipt Model::Resume(const Operation& operation) {
   const std::lock_guard lock(operation_mutex_);
   return region()->Resume(operation);
+}
+
+void Model::Read(const std::function<void(const std::byte*)>& use) const {
+  const std::lock_guard lock(operation_mutex_);
+  use(Weights());
+}
+
+void Model::Update(const std::function<void(std::byte*)>& use) {
+  const std::lock_guard lock(operation_mutex_);
+  Weights();
+  const auto target = region();
+  try {
+    use(static_cast<std::byte*>(target->MutableData()));
+  } catch (...) {
+    target->MarkWritten();
+    throw;
+  }
+  target->MarkWritten();
 }
 
 std::vector<std::byte> Model::ReadTensor(const std::string& name) const {

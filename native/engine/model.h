@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -22,7 +23,8 @@ class Model {
  public:
   // Reserves addresses; nothing is resident yet. Errors: checkpoint_invalid (CheckConfig), unsupported for a device
   // that is not the host.
-  Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer);
+  Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer,
+        ModelHead head = ModelHead::kLanguage);
 
   const ModelConfig& config() const { return config_; }
   const WeightsLayout& layout() const { return layout_; }
@@ -44,6 +46,11 @@ class Model {
   // Errors of Region, and `shared` while others read these bytes.
   Receipt Release(const ReleaseOptions& options, const Operation& operation);
   Receipt Resume(const Operation& operation);
+
+  // Run `use` while nothing else may happen to the weights: no release, load or save. Update then marks them as changed,
+  // also when `use` throws. Errors: not_resident, contents_undefined.
+  void Read(const std::function<void(const std::byte* weights)>& use) const;
+  void Update(const std::function<void(std::byte* weights)>& use);
 
   // Bytes of a Hugging Face tensor. Errors: not_found, not_resident, contents_undefined.
   std::vector<std::byte> ReadTensor(const std::string& name) const;

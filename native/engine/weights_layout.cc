@@ -13,7 +13,7 @@ constexpr uint64_t kMostBytes = uint64_t{1} << 53;
 
 }  // namespace
 
-WeightsLayout::WeightsLayout(const ModelConfig& config, DType dtype) : dtype_(dtype) {
+WeightsLayout::WeightsLayout(const ModelConfig& config, DType dtype, ModelHead head) : dtype_(dtype), head_(head) {
   CheckConfig(config);
   embedding_ = Place({{"model.embed_tokens.weight", config.vocab_size}}, config.hidden_size);
   layers_.reserve(config.layers);
@@ -21,7 +21,11 @@ WeightsLayout::WeightsLayout(const ModelConfig& config, DType dtype) : dtype_(dt
     layers_.push_back(PlaceLayer(config, "model.layers." + std::to_string(layer) + "."));
   }
   final_norm_ = Place({{"model.norm.weight", config.hidden_size}}, 0);
-  lm_head_ = config.tied_embeddings ? embedding_ : Place({{"lm_head.weight", config.vocab_size}}, config.hidden_size);
+  if (head == ModelHead::kValue) {
+    value_head_ = Place({{"value_head.weight", 1}}, config.hidden_size);
+  } else {
+    lm_head_ = config.tied_embeddings ? embedding_ : Place({{"lm_head.weight", config.vocab_size}}, config.hidden_size);
+  }
 
   std::sort(tensors_.begin(), tensors_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (size_t index = 0; index < tensors_.size(); ++index) by_name_[tensors_[index].name] = index;

@@ -15,6 +15,9 @@
 
 namespace tideline {
 
+// What reads the last layer's output: next-token logits, or one number per token (critics and reward models).
+enum class ModelHead { kLanguage, kValue };
+
 // One Hugging Face tensor inside the region.
 struct TensorSlice {
   std::string name;
@@ -44,9 +47,10 @@ struct LayerOffsets {
 class WeightsLayout {
  public:
   // Error: checkpoint_invalid (with `field`) for a config that CheckConfig refuses or whose weights pass 2^53 bytes.
-  WeightsLayout(const ModelConfig& config, DType dtype);
+  WeightsLayout(const ModelConfig& config, DType dtype, ModelHead head = ModelHead::kLanguage);
 
   DType dtype() const { return dtype_; }
+  ModelHead head() const { return head_; }
   uint64_t total_bytes() const { return total_bytes_; }
   // In checkpoint order: by name, as safetensors writes tensors of one dtype.
   const std::vector<TensorSlice>& tensors() const { return tensors_; }
@@ -56,7 +60,8 @@ class WeightsLayout {
   const std::vector<LayerOffsets>& layers() const { return layers_; }
   uint64_t embedding() const { return embedding_; }    // (vocab, hidden)
   uint64_t final_norm() const { return final_norm_; }  // (hidden)
-  uint64_t lm_head() const { return lm_head_; }        // (vocab, hidden); the embedding's when tied
+  uint64_t lm_head() const { return lm_head_; }        // (vocab, hidden); the embedding's when tied; kAbsent without
+  uint64_t value_head() const { return value_head_; }  // (1, hidden); kAbsent for language models
 
   // The first tensor in which two layouts differ in name or shape; empty if none. Dtypes are not compared.
   std::string FirstShapeDifference(const WeightsLayout& other) const;
@@ -71,11 +76,13 @@ class WeightsLayout {
   LayerOffsets PlaceLayer(const ModelConfig& config, const std::string& prefix);
 
   DType dtype_;
+  ModelHead head_;
   uint64_t total_bytes_ = 0;
   std::vector<TensorSlice> tensors_;
   std::map<std::string, size_t> by_name_;
   std::vector<LayerOffsets> layers_;
-  uint64_t embedding_ = 0, final_norm_ = 0, lm_head_ = 0;
+  uint64_t embedding_ = 0, final_norm_ = 0, lm_head_ = LayerOffsets::kAbsent,
+           value_head_ = LayerOffsets::kAbsent;
 };
 
 }  // namespace tideline
