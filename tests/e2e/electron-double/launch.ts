@@ -60,6 +60,10 @@ export class Desktop {
     return exitOf(startProcess(options, options.folders));
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** The window's page, once it shows the application. After a crash it is another page. */
   async window(): Promise<Page> {
     const until = Date.now() + WINDOW_LIMIT_SECONDS * 1000;

@@ -9,10 +9,9 @@ const START_LIMIT_SECONDS = 60;
 export interface ServedApp {
   /** With the access token. */
   readonly url: string;
-  readonly configDirectory: string;
+  readonly pid: number;
   /** What the process wrote so far: errors of the session end up here. */
   readonly output: () => string;
-  readonly isRunning: () => boolean;
   close(): Promise<void>;
 }
 
@@ -38,9 +37,8 @@ export async function serveApp(options: { readonly checkpoint?: string } = {}): 
   const url = await waitFor(child, output, /http:\/\/127\.0\.0\.1:\d+\/\?token=\S+/);
   return {
     url,
-    configDirectory: join(folders.directory, "config"),
+    pid: child.pid ?? 0,
     output,
-    isRunning: () => child.exitCode === null && child.signalCode === null,
     async close() {
       await stop(child);
       folders.remove();
