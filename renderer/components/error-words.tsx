@@ -17,6 +17,15 @@ export function ErrorWords({ error }: { readonly error: TidelineErrorData }): Re
   );
 }
 
+/** An error beside what caused it: in a dialog, in a list. */
+export function ErrorBox({ error }: { readonly error: TidelineErrorData }): ReactNode {
+  return (
+    <div className="error-box" role="alert">
+      <ErrorWords error={error} />
+    </div>
+  );
+}
+
 function ErrorDetails({ error }: { readonly error: TidelineErrorData }): ReactNode {
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["code", error.code],

@@ -1,8 +1,9 @@
 /** The command palette: every command of this moment, found by typing. */
 import { Dialog } from "@base-ui/react/dialog";
 import { Command as List } from "cmdk";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { COMMAND_GROUPS, type Command } from "../commands/command.ts";
+import { findCommands } from "../commands/find-commands.ts";
 import { execute } from "../commands/registry.ts";
 import { useCommands } from "../commands/use-commands.tsx";
 import { Kbd } from "../components/kbd.tsx";
@@ -12,6 +13,7 @@ import "./palette.css";
 export function Palette(): ReactNode {
   // The palette itself is not worth finding in the palette.
   const commands = useCommands().filter(({ id }) => id !== "window.palette");
+  const [query, setQuery] = useState("");
   const choose = (command: Command) => {
     closeDialog();
     void execute(command);
@@ -21,22 +23,23 @@ export function Palette(): ReactNode {
       <Dialog.Portal>
         <Dialog.Backdrop className="dialog-backdrop" />
         <Dialog.Popup className="dialog palette" aria-label="Commands">
-          <List label="Commands" loop>
-            <List.Input autoFocus placeholder="Find a command" className="palette-input" />
+          <List label="Commands" loop shouldFilter={false}>
+            <List.Input
+              autoFocus
+              placeholder="Find a command"
+              value={query}
+              onValueChange={setQuery}
+              className="palette-input"
+            />
             <List.List className="palette-list">
               <List.Empty className="palette-empty">No command has these words.</List.Empty>
-              {COMMAND_GROUPS.map((group) => {
-                const ofGroup = commands.filter((command) => command.group === group);
-                return (
-                  ofGroup.length > 0 && (
-                    <List.Group key={group} heading={group} className="palette-group">
-                      {ofGroup.map((command) => (
-                        <Item key={command.id} command={command} onSelect={() => choose(command)} />
-                      ))}
-                    </List.Group>
-                  )
-                );
-              })}
+              {query.trim() === "" ? (
+                <Groups commands={commands} onChoose={choose} />
+              ) : (
+                findCommands(commands, query).map((command) => (
+                  <Item key={command.id} command={command} onSelect={() => choose(command)} />
+                ))
+              )}
             </List.List>
           </List>
         </Dialog.Popup>
@@ -45,11 +48,29 @@ export function Palette(): ReactNode {
   );
 }
 
+/** Before anything is typed: all of them, by group. */
+function Groups(props: {
+  readonly commands: readonly Command[];
+  readonly onChoose: (command: Command) => void;
+}): ReactNode {
+  return COMMAND_GROUPS.map((group) => {
+    const ofGroup = props.commands.filter((command) => command.group === group);
+    return (
+      ofGroup.length > 0 && (
+        <List.Group key={group} heading={group} className="palette-group">
+          {ofGroup.map((command) => (
+            <Item key={command.id} command={command} onSelect={() => props.onChoose(command)} />
+          ))}
+        </List.Group>
+      )
+    );
+  });
+}
+
 function Item({ command, onSelect }: { readonly command: Command; readonly onSelect: () => void }): ReactNode {
   return (
     <List.Item
       value={command.id}
-      keywords={[command.title, command.group, command.label ?? ""]}
       disabled={command.refused !== undefined}
       onSelect={onSelect}
       className="palette-item"

@@ -7,7 +7,7 @@ const STORAGE_KEY = "tideline.preferences";
 const preferencesSchema = z.object({
   theme: z.enum(["system", "light", "dark"]).catch("system"),
   /** Width of the side column, in CSS pixels. */
-  sideWidthPx: z.number().min(320).max(800).catch(420),
+  sideWidthPx: z.number().min(320).max(800).catch(440),
   /** Share of the main column's height that the timeline takes. */
   timelineShare: z.number().min(0.25).max(0.8).catch(0.54),
   timelineView: z.enum(["chart", "table"]).catch("chart"),

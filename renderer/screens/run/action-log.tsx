@@ -3,7 +3,7 @@ import { CircleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { ActionRecord } from "../../../core/contract.ts";
 import { Button } from "../../components/button.tsx";
-import { ErrorWords } from "../../components/error-words.tsx";
+import { ErrorBox } from "../../components/error-words.tsx";
 import { useActivity } from "../../state/activity.ts";
 import { clockWords } from "./figures.ts";
 import { showAction } from "./live-view.ts";
@@ -72,7 +72,7 @@ function ActionRow({ action }: { readonly action: ActionRecord }): ReactNode {
       </button>
       {open && action.error && (
         <div className="action-error">
-          <ErrorWords error={action.error} />
+          <ErrorBox error={action.error} />
         </div>
       )}
     </li>

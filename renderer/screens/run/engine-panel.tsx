@@ -80,7 +80,7 @@ function Loaded({ engine }: { readonly engine: LoadedEngine }): ReactNode {
         </p>
         <p className="engine-facts figures">
           <span>{checkpoint.family}</span>
-          <span>{countWords(checkpoint.parameters)} parameters</span>
+          <span>{countWords(checkpoint.parameters)} params</span>
           <span>{checkpoint.dtype}</span>
           <span>context {checkpoint.maxPositions.toLocaleString("en")}</span>
           <span>weights v{engine.weightsVersion}</span>
@@ -115,9 +115,10 @@ function Obstacle({ session }: { readonly session: SessionState }): ReactNode {
   }
   return (
     <div className="obstacle" role="status">
-      <TriangleAlert aria-hidden size={16} />
       <div className="obstacle-words">
-        <p>{obstacle.message}</p>
+        <p>
+          <TriangleAlert aria-hidden size={14} /> {obstacle.message}
+        </p>
         <p className="obstacle-hint">{obstacle.hint}</p>
       </div>
       {remedy && <CommandButton id={remedy} kind="primary" />}

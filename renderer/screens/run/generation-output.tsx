@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { GenerationState } from "../../../core/contract.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { Chip, type Tone } from "../../components/chip.tsx";
-import { ErrorWords } from "../../components/error-words.tsx";
+import { ErrorBox } from "../../components/error-words.tsx";
 import { selectGeneration, shownGeneration, useActivity } from "../../state/activity.ts";
 import { useSession } from "../../state/session.ts";
 import { clockWords, rateWords } from "./figures.ts";
@@ -116,10 +116,17 @@ function RequestText({
       )}
       <p className="generation-text" aria-busy={request.reason === undefined}>
         <span className="generation-prompt">{request.prompt}</span>
+        {joint(request)}
         {request.text}
         {request.reason === undefined && request.error === undefined && <span className="caret" aria-hidden />}
       </p>
-      {request.error && <ErrorWords error={request.error} />}
+      {request.error && <ErrorBox error={request.error} />}
     </li>
   );
+}
+
+/** Text continues where the prompt ends; token ids are separate words. */
+function joint({ prompt, text }: Request): string {
+  const areIds = /^[\d ]+$/.test(prompt) && /^[\d ]*$/.test(text);
+  return areIds ? " " : "";
 }

@@ -5,7 +5,7 @@ import { formatBytes, parseBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { type Choice, ChoiceList, NumberField, TextField } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -74,7 +74,7 @@ function DeviceForm({ session }: { readonly session: SessionState }): ReactNode 
         problem={rateProblem}
         onValue={(samplingHertz) => edit({ samplingHertz })}
       />
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

@@ -8,7 +8,7 @@ import type { CommandAnswer } from "../../../../core/contract.ts";
 import { type TidelineErrorData, toErrorData } from "../../../../core/errors.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { TextField } from "../../../components/field.tsx";
 import "./folder-browser.css";
 
@@ -88,7 +88,7 @@ function FolderList({ start, onPath }: { readonly start: string; readonly onPath
           {listing?.path ?? "…"}
         </span>
       </div>
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
       <ul>
         {listing?.folders.map((folder) => (
           <li key={folder.path}>

@@ -5,7 +5,7 @@ import { ROLES, type Role } from "../../../../core/consumers.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { Segmented } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -43,7 +43,7 @@ export function LoadModelDialog(): ReactNode {
       />
       <FolderPicker label="Folder on the machine that runs Tideline" path={path} onPath={setPath} />
       <Recents selected={path} onSelect={setPath} />
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

@@ -4,7 +4,7 @@ import { type ReactNode, useState } from "react";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { useDialogRequest } from "../../../state/use-request.ts";
 import { useView } from "../../../state/view.ts";
 import { FolderPicker } from "./folder-browser.tsx";
@@ -36,7 +36,7 @@ export function OpenDialog(): ReactNode {
           : { hint: "A browser does not tell pages where a dropped folder lies: complete its path here." })}
       />
       <Recents selected={path} onSelect={setPath} />
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

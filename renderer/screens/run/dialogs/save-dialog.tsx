@@ -5,7 +5,7 @@ import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { notify } from "../../../state/notices.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
 import { FolderPicker } from "./folder-browser.tsx";
@@ -36,7 +36,7 @@ export function SaveDialog(): ReactNode {
         onPath={setPath}
         hint="It is made when it does not exist."
       />
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

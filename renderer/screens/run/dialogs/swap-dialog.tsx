@@ -7,7 +7,7 @@ import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorWords } from "../../../components/error-words.tsx";
+import { ErrorBox } from "../../../components/error-words.tsx";
 import { type Choice, ChoiceList, Segmented } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -78,7 +78,7 @@ export function SwapDialog(): ReactNode {
         </>
       )}
       <ChoiceList legend="If requests are running" value={running} choices={POLICIES} onValue={setRunning} />
-      {error && <ErrorWords error={error} />}
+      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }
