@@ -5,7 +5,7 @@
 import { timeToPx } from "../../core/timeline/time-scale.ts";
 import type { Timeline } from "../../core/timeline/timeline.ts";
 import type { Geometry } from "./canvas/geometry.ts";
-import { paintFrame } from "./canvas/painter.ts";
+import { Painter } from "./canvas/painter.ts";
 import { type CanvasTheme, readTheme } from "./canvas/theme.ts";
 import type { TimelineView, TimelineViewState } from "./view.ts";
 
@@ -28,6 +28,7 @@ export function startFrameLoop(targets: FrameTargets, source: () => FrameSource)
   const { stage, canvas } = targets;
   const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const painter = new Painter(canvas);
   let theme: CanvasTheme | undefined;
   let drawn: Drawn | undefined;
   let ratio = 0;
@@ -56,7 +57,7 @@ export function startFrameLoop(targets: FrameTargets, source: () => FrameSource)
     drawn = { state, source: now, revision, newestSeconds: lastSeconds };
     if (!isOverlayOnly) {
       const holdUntilSeconds = view.holdUntilSeconds(milliseconds / 1000);
-      paintFrame(canvas, { timeline, state, geometry, devicePixelRatio: ratio, theme, holdUntilSeconds });
+      painter.paint({ timeline, state, geometry, devicePixelRatio: ratio, theme, holdUntilSeconds });
     }
     targets.onDrawn(state, geometry);
   };

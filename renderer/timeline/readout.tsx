@@ -16,7 +16,7 @@ import { formatClock, formatRelative } from "../../core/timeline/ticks.ts";
 import type { Timeline } from "../../core/timeline/timeline.ts";
 import { formatBytes, formatSeconds } from "../../core/units.ts";
 import { Swatch } from "./swatch.tsx";
-import { usePulse, useViewState } from "./use-view.ts";
+import { isSameButWindow, usePulse, useViewState } from "./use-view.ts";
 import type { TimelineView, TimelineViewState } from "./view.ts";
 
 const POINTER_MS = 33;
@@ -25,7 +25,7 @@ const LIVE_MS = 200;
 const STEP_SECONDS = 0.01;
 
 export function Readout({ timeline, view }: { readonly timeline: Timeline; readonly view: TimelineView }): ReactNode {
-  const state = useViewState(view, POINTER_MS);
+  const state = useViewState(view, POINTER_MS, isSameButWindow);
   usePulse(LIVE_MS, view.isLive);
   const at = state.hoverSeconds ?? state.cursorB ?? state.cursorA;
   const reading = at === undefined ? latestReading(timeline) : readingAt(timeline, at);

@@ -2,14 +2,18 @@
 import { useEffect, useState } from "react";
 import type { TimelineView, TimelineViewState } from "./view.ts";
 
-/** The state, at most once per `intervalMs` and always including the last change. */
-export function useViewState(view: TimelineView, intervalMs: number): TimelineViewState {
+/** The state, at most once per `intervalMs` and always including the last change that is not `same`. */
+export function useViewState(
+  view: TimelineView,
+  intervalMs: number,
+  same: (before: TimelineViewState, after: TimelineViewState) => boolean = Object.is,
+): TimelineViewState {
   const [state, setState] = useState(view.state);
   useEffect(() => {
     let timer: number | undefined;
     const show = (): void => {
       timer = undefined;
-      setState(view.state);
+      setState((before) => (same(before, view.state) ? before : view.state));
     };
     const stop = view.subscribe(() => {
       timer ??= window.setTimeout(show, intervalMs);
@@ -19,7 +23,7 @@ export function useViewState(view: TimelineView, intervalMs: number): TimelineVi
       stop();
       window.clearTimeout(timer);
     };
-  }, [view, intervalMs]);
+  }, [view, intervalMs, same]);
   return state;
 }
 
@@ -48,4 +52,16 @@ export function useSize(element: HTMLElement | null): { readonly width: number; 
     return () => observer.disconnect();
   }, [element]);
   return size;
+}
+
+/** For components that show the pointer and the cursors, and not the window. */
+export function isSameButWindow(before: TimelineViewState, after: TimelineViewState): boolean {
+  return (
+    before.hoverSeconds === after.hoverSeconds &&
+    before.cursorA === after.cursorA &&
+    before.cursorB === after.cursorB &&
+    before.highlighted === after.highlighted &&
+    before.timeLabels === after.timeLabels &&
+    before.isFollowing === after.isFollowing
+  );
 }

@@ -3,10 +3,11 @@
  * peak with its owner.
  */
 import type { ActionRecord } from "../../../core/contract.ts";
+import { binRows, binSeries } from "../../../core/timeline/bins.ts";
 import { layOutMarkers, type Marker } from "../../../core/timeline/markers.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
 import { SERIES } from "../../../core/timeline/store.ts";
-import { type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
+import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
 import type { Timeline } from "../../../core/timeline/timeline.ts";
 import { formatBytes } from "../../../core/units.ts";
 import type { Box, Geometry } from "./geometry.ts";
@@ -16,6 +17,8 @@ import type { CanvasTheme } from "./theme.ts";
 /** Diameter of a marker, and how far two must be apart. */
 export const MARKER_PX = 18;
 const MARKER_SPACING_PX = 20;
+/** The capacity changes only when somebody sets it. */
+const CAPACITY_BINS = 256;
 
 /** The markers of a window as they lie on the lane; the pointer asks for the same ones. */
 export function markersOf(actions: readonly ActionRecord[], window: TimeWindow, geometry: Geometry): readonly Marker[] {
@@ -116,24 +119,47 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
   context.fillText(marker.actions.length > 99 ? "99+" : String(marker.actions.length), x, y + 0.5);
 }
 
-/** "capacity 80.0 GiB" on its line, at the right. */
-export function drawCapacityLabel(
+/** The dashed line of what the device has, with its figure at the right. */
+export function drawCapacity(
   context: CanvasRenderingContext2D,
   plot: Box,
   timeline: Timeline,
+  window: TimeWindow,
   topBytes: number,
   theme: CanvasTheme,
 ): void {
   const { samples } = timeline;
   if (samples.rows === 0) return;
-  const totalBytes = samples.valueAt(SERIES.total, samples.endRow - 1);
-  const y = plot.y + plot.height * (1 - totalBytes / topBytes);
-  if (y < plot.y - 1) return;
-  context.font = `500 11px ${theme.font}`;
-  context.textAlign = "right";
-  context.textBaseline = "bottom";
-  context.fillStyle = theme.danger;
-  context.fillText(`capacity ${formatBytes(totalBytes)}`, plot.x + plot.width - 4, y - 3);
+  const yOf = (bytes: number): number => plot.y + plot.height * (1 - bytes / topBytes);
+  const grid = {
+    startSeconds: window.startSeconds,
+    binSeconds: spanSeconds(window) / CAPACITY_BINS,
+    count: CAPACITY_BINS,
+  };
+  const { last } = binSeries(samples, binRows(samples, grid), SERIES.total);
+  const newest = samples.valueAt(SERIES.total, samples.endRow - 1);
+  clipped(context, plot, () => {
+    context.beginPath();
+    let y = yOf(last.find((bytes) => !Number.isNaN(bytes)) ?? newest);
+    context.moveTo(plot.x, y);
+    last.forEach((bytes, bin) => {
+      if (Number.isNaN(bytes) || yOf(bytes) === y) return;
+      const x = plot.x + (bin / CAPACITY_BINS) * plot.width;
+      context.lineTo(x, y);
+      y = yOf(bytes);
+      context.lineTo(x, y);
+    });
+    context.lineTo(plot.x + plot.width, y);
+    context.setLineDash([6, 4]);
+    context.lineWidth = 1.25;
+    context.strokeStyle = theme.danger;
+    context.stroke();
+    context.font = `500 11px ${theme.font}`;
+    context.textAlign = "right";
+    context.textBaseline = "bottom";
+    context.fillStyle = theme.danger;
+    context.fillText(`capacity ${formatBytes(newest)}`, plot.x + plot.width - 4, y - 3);
+  });
 }
 
 /** The highest moment of the window: a ring on the line and a label that says how much and who. */

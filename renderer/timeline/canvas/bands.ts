@@ -1,22 +1,24 @@
 /**
- * Draws the dense layer: stacked step areas, one device pixel per column. Each column shows the stack at the moment it
+ * Draws columns of the dense layer: stacked step areas, one device pixel per column. Each column shows the stack at the moment it
  * was highest (core/timeline/bins.ts); the device's own figure lies over it as a line at each column's maximum and a veil
  * down to its minimum, so short dips show too. Equal neighbours are merged, so a quiet hour costs a handful of path points.
  */
-import { binRows, binSeries, gridOver, highestRows } from "../../../core/timeline/bins.ts";
+import { type BinGrid, binRows, binSeries, highestRows } from "../../../core/timeline/bins.ts";
 import { type Band, bandsOf } from "../../../core/timeline/stack.ts";
 import { SERIES, type TimelineStore } from "../../../core/timeline/store.ts";
-import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
-import type { Box } from "./geometry.ts";
 import type { CanvasTheme } from "./theme.ts";
 
-export interface DenseInput {
+export interface ColumnsInput {
   readonly samples: TimelineStore;
-  readonly window: TimeWindow;
+  /** One bin per pixel column. */
+  readonly grid: BinGrid;
+  /** Left edge of the first column, and width of each. */
+  readonly x: number;
+  readonly columnPx: number;
+  readonly height: number;
   readonly holdUntilSeconds: number | undefined;
   readonly topBytes: number;
   readonly highlighted: string | undefined;
-  readonly devicePixelRatio: number;
 }
 
 /** Differences below this are not drawn as steps: nobody could see them. */
@@ -24,25 +26,14 @@ const SAME_PX = 0.15;
 const FADED = 0.22;
 const VEIL = 0.35;
 
-/** Draws into a box; the context's clip and styles are restored. */
-export function drawDense(context: CanvasRenderingContext2D, plot: Box, input: DenseInput, theme: CanvasTheme): void {
-  const { samples, window, topBytes } = input;
-  const grid = gridOver(window, Math.round(plot.width * input.devicePixelRatio));
+/** Draws a run of columns between 0 and `height`; leaves the context's styles changed. */
+export function drawColumns(context: CanvasRenderingContext2D, input: ColumnsInput, theme: CanvasTheme): void {
+  const { samples, grid, topBytes, height } = input;
   const bins = binRows(samples, grid, input.holdUntilSeconds);
-  const rows = highestRows(samples, bins);
-  const columns = new Columns(
-    rows,
-    plot.x + timeToPx(window, plot.width, grid.startSeconds),
-    (grid.binSeconds / spanSeconds(window)) * plot.width,
-  );
-  const pxPerByte = plot.height / topBytes;
-
-  context.save();
-  context.beginPath();
-  context.rect(plot.x, plot.y, plot.width, plot.height);
-  context.clip();
-  drawGaps(context, plot, columns, input, theme);
-  const lower = new Float64Array(grid.count).fill(plot.y + plot.height);
+  const columns = new Columns(highestRows(samples, bins), input.x, input.columnPx);
+  const pxPerByte = height / topBytes;
+  drawGaps(context, columns, input, theme);
+  const lower = new Float64Array(grid.count).fill(height);
   for (const band of bandsOf(samples)) {
     const isFaded = input.highlighted !== undefined && input.highlighted !== band.consumer;
     context.globalAlpha = isFaded ? FADED : 1;
@@ -50,24 +41,19 @@ export function drawDense(context: CanvasRenderingContext2D, plot: Box, input: D
   }
   context.globalAlpha = 1;
   const used = binSeries(samples, bins, SERIES.used);
-  const total = binSeries(samples, bins, SERIES.total).max;
-  const floor = plot.y + plot.height;
+  const toPx = (bytes: Float64Array): Float64Array => bytes.map((value) => height - value * pxPerByte);
+  const usedTop = toPx(used.max);
   // Dips are a veil and not a line: a minute of oscillation would otherwise be a black block.
-  traceArea(context, columns, toPx(used.max, floor, pxPerByte), toPx(used.min, floor, pxPerByte));
+  traceArea(context, columns, usedTop, toPx(used.min));
   context.globalAlpha = VEIL;
   context.fillStyle = theme.surface;
   context.fill();
   context.globalAlpha = 1;
-  traceLine(context, columns, toPx(used.max, floor, pxPerByte));
+  traceLine(context, columns, usedTop);
   context.strokeStyle = theme.text;
   context.lineWidth = 1.25;
   context.lineJoin = "round";
   context.stroke();
-  traceLine(context, columns, toPx(total, floor, pxPerByte));
-  context.strokeStyle = theme.danger;
-  context.setLineDash([6, 4]);
-  context.stroke();
-  context.restore();
 }
 
 /** Pixel columns: where each begins, and the row that it shows. */
@@ -223,32 +209,20 @@ function traceLine(context: CanvasRenderingContext2D, columns: Columns, ys: Floa
   }
 }
 
-function toPx(bytes: Float64Array, floor: number, pxPerByte: number): Float64Array {
-  return bytes.map((value) => floor - value * pxPerByte);
-}
-
 /** Hatches stretches inside the recording where sampling was off. */
 function drawGaps(
   context: CanvasRenderingContext2D,
-  plot: Box,
   columns: Columns,
-  { samples, window }: DenseInput,
+  { samples, grid, height }: ColumnsInput,
   theme: CanvasTheme,
 ): void {
   const { firstSeconds, lastSeconds } = samples;
   if (firstSeconds === undefined || lastSeconds === undefined) return;
+  const endSeconds = grid.startSeconds + grid.count * grid.binSeconds;
   context.fillStyle = theme.gap;
   for (const [from, to] of columns.runs(false)) {
-    if (from === 0 && firstSeconds >= window.startSeconds) continue;
-    if (to === columns.count && lastSeconds <= window.endSeconds) continue;
-    const x = columns.x(from);
-    const width = columns.x(to) - x;
-    context.fillRect(x, plot.y, width, plot.height);
-    if (width < 80) continue;
-    context.fillStyle = theme.textSoft;
-    context.font = `11px ${theme.font}`;
-    context.textAlign = "center";
-    context.fillText("no samples", x + width / 2, plot.y + plot.height / 2);
-    context.fillStyle = theme.gap;
+    if (from === 0 && firstSeconds >= grid.startSeconds) continue;
+    if (to === columns.count && lastSeconds <= endSeconds) continue;
+    context.fillRect(columns.x(from), 0, columns.x(to) - columns.x(from), height);
   }
 }

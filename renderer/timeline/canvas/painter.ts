@@ -1,12 +1,9 @@
-/**
- * Draws one frame of a timeline. Knows nothing of React: it is given a canvas, what to show and a theme, and keeps
- * nothing between frames.
- */
+/** Draws frames of a timeline: the dense layer and what explains it. Knows nothing of React. */
 import { byteAxis } from "../../../core/timeline/byte-axis.ts";
 import type { Timeline } from "../../../core/timeline/timeline.ts";
 import type { TimelineViewState } from "../view.ts";
-import { drawCapacityLabel, drawMarkers, drawPeak, drawPhases, markersOf } from "./annotations.ts";
-import { drawDense } from "./bands.ts";
+import { drawCapacity, drawMarkers, drawPeak, drawPhases, markersOf } from "./annotations.ts";
+import { DenseLayer } from "./dense-layer.ts";
 import type { Geometry } from "./geometry.ts";
 import type { CanvasTheme } from "./theme.ts";
 
@@ -20,35 +17,46 @@ export interface FrameInput {
   readonly holdUntilSeconds: number | undefined;
 }
 
-export function paintFrame(canvas: HTMLCanvasElement, input: FrameInput): void {
-  const context = canvas.getContext("2d");
-  if (context === null) return;
-  const { timeline, state, geometry, devicePixelRatio, theme } = input;
-  const width = Math.round(geometry.width * devicePixelRatio);
-  const height = Math.round(geometry.height * devicePixelRatio);
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
+/** Draws one timeline onto one canvas, again and again. */
+export class Painter {
+  private readonly canvas: HTMLCanvasElement;
+  private readonly dense = new DenseLayer();
+
+  constructor(canvas: HTMLCanvasElement) {
+    this.canvas = canvas;
   }
-  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  context.clearRect(0, 0, geometry.width, geometry.height);
-  const { window } = state;
-  const { topBytes } = byteAxis(timeline.samples, window, state.height);
-  drawDense(
-    context,
-    geometry.plot,
-    {
-      samples: timeline.samples,
+
+  paint(input: FrameInput): void {
+    const { canvas } = this;
+    const context = canvas.getContext("2d");
+    if (context === null) return;
+    const { timeline, state, geometry, devicePixelRatio, theme, holdUntilSeconds } = input;
+    const width = Math.round(geometry.width * devicePixelRatio);
+    const height = Math.round(geometry.height * devicePixelRatio);
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+    }
+    const { samples } = timeline;
+    const { window, highlighted } = state;
+    const { plot } = geometry;
+    const { topBytes } = byteAxis(samples, window, state.height);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+    this.dense.draw(context, {
+      samples,
       window,
-      holdUntilSeconds: input.holdUntilSeconds,
-      topBytes,
-      highlighted: state.highlighted,
+      plot,
       devicePixelRatio,
-    },
-    theme,
-  );
-  drawPhases(context, geometry, timeline, window, theme);
-  drawMarkers(context, geometry, markersOf(timeline.actions, window, geometry), theme);
-  drawCapacityLabel(context, geometry.plot, timeline, topBytes, theme);
-  drawPeak(context, geometry.plot, timeline, window, topBytes, theme);
+      holdUntilSeconds,
+      topBytes,
+      highlighted,
+      theme,
+    });
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    drawPhases(context, geometry, timeline, window, theme);
+    drawMarkers(context, geometry, markersOf(timeline.actions, window, geometry), theme);
+    drawCapacity(context, plot, timeline, window, topBytes, theme);
+    drawPeak(context, plot, timeline, window, topBytes, theme);
+  }
 }

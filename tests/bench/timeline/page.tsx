@@ -5,9 +5,6 @@
 import { createRoot } from "react-dom/client";
 import { matches } from "../../../renderer/commands/keys.ts";
 import "../../../renderer/theme/theme.css";
-import { geometryOf } from "../../../renderer/timeline/canvas/geometry.ts";
-import { paintFrame } from "../../../renderer/timeline/canvas/painter.ts";
-import { readTheme } from "../../../renderer/timeline/canvas/theme.ts";
 import { timelineCommands } from "../../../renderer/timeline/commands.ts";
 import { Timeline } from "../../../renderer/timeline/timeline.tsx";
 import { TimelineTable } from "../../../renderer/timeline/timeline-table.tsx";
@@ -25,37 +22,38 @@ document.documentElement.dataset.theme = query.get("theme") ?? "dark";
 const startSeconds = Date.now() / 1000 - seconds;
 const timeline = syntheticTimeline({ startSeconds, seconds, hertz, hasPhases: query.has("phases") });
 const view = new TimelineView({ isLive });
-Object.assign(window, { timelineView: view, timeline, measurePan, measurePaint });
+Object.assign(window, { timelineView: view, timeline, measurePan, measureZoom });
 
-/** Pans one pixel or so per frame for a while, and says how far apart the frames were. */
-async function measurePan(forSeconds: number): Promise<{ frames: number; medianMs: number; p95Ms: number }> {
+/** Zooms a little per frame, which draws everything anew. */
+async function measureZoom(forSeconds: number): Promise<Frames> {
+  return frames(forSeconds, (frame) => view.zoom(startSeconds + seconds / 2, frame % 60 < 30 ? 0.99 : 1 / 0.99));
+}
+
+/** Pans a little per frame. */
+async function measurePan(forSeconds: number): Promise<Frames> {
+  const middle = startSeconds + seconds / 2;
+  view.show({ startSeconds: middle - seconds * 0.4, endSeconds: middle + seconds * 0.4 });
+  return frames(forSeconds, (frame) => view.panBy(frame % 120 < 60 ? 0.001 : -0.001));
+}
+
+interface Frames {
+  readonly frames: number;
+  readonly medianMs: number;
+  readonly p95Ms: number;
+}
+
+/** Does something in every frame for a while, and says how far apart the frames were. */
+async function frames(forSeconds: number, change: (frame: number) => void): Promise<Frames> {
   const intervals: number[] = [];
   let last = performance.now();
   const end = last + forSeconds * 1000;
-  const middle = startSeconds + seconds / 2;
-  view.show({ startSeconds: middle - seconds * 0.4, endSeconds: middle + seconds * 0.4 });
   for (let frame = 0; last < end; frame++) {
     const now = await new Promise<number>((resolve) => requestAnimationFrame(resolve));
     intervals.push(now - last);
     last = now;
-    view.panBy(frame % 120 < 60 ? 0.001 : -0.001);
+    change(frame);
   }
   return { frames: intervals.length, medianMs: quantile(intervals, 0.5), p95Ms: quantile(intervals, 0.95) };
-}
-
-/** Draws the canvas alone, many times: milliseconds of script per frame. */
-function measurePaint(times: number): { medianMs: number; p95Ms: number } {
-  const canvas = document.querySelector("canvas");
-  if (canvas === null) return { medianMs: Number.NaN, p95Ms: Number.NaN };
-  const geometry = geometryOf(canvas.clientWidth, canvas.clientHeight, timeline.phases.length > 0);
-  const theme = readTheme(canvas, devicePixelRatio);
-  const costs = Array.from({ length: times }, () => {
-    view.panBy(0.0005);
-    const before = performance.now();
-    paintFrame(canvas, { timeline, state: view.state, geometry, devicePixelRatio, theme, holdUntilSeconds: undefined });
-    return performance.now() - before;
-  });
-  return { medianMs: quantile(costs, 0.5), p95Ms: quantile(costs, 0.95) };
 }
 
 function quantile(values: readonly number[], share: number): number {
