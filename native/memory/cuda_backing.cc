@@ -191,9 +191,6 @@ void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy co
   constexpr unsigned kNonBlocking = 1;
   for (cuda::Stream& stream : owned.streams) Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
 
-  const auto finish = [&] {
-    for (cuda::Stream stream : owned.streams) Check(driver_.StreamSynchronize(stream), "cuStreamSynchronize");
-  };
   try {
     uint64_t finished = 0;
     uint64_t offset = 0;
@@ -209,11 +206,11 @@ void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy co
       Check(copy(offset, piece_bytes, stream), "cuMemcpyAsync");
       offset += piece_bytes;
     }
-    finish();
+    for (cuda::Stream stream : owned.streams) Check(driver_.StreamSynchronize(stream), "cuStreamSynchronize");
     operation.Step(bytes, bytes);
-  } catch (const Error& error) {
-    // Nobody may touch the memory while a copy still runs.
-    if (error.code == "cancelled") finish();
+  } catch (...) {
+    // Nobody may unmap or reuse the memory while a copy still runs; that this fails too changes nothing any more.
+    for (cuda::Stream stream : owned.streams) driver_.StreamSynchronize(stream);
     throw;
   }
 }
