@@ -1,10 +1,10 @@
 /** `tideline memory-cycle`: releases and resumes a region again and again, and asks the system what that did. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../core/units.ts";
 import type { ReleaseDestination, ReleaseMode } from "../../native/addon.d.ts";
 import { loadAddon } from "../session/addon.ts";
+import { ownBackupsFolder } from "../session/backups.ts";
 import { backupsPath, surroundings } from "../session/paths.ts";
 import { interruption, sizeOption, UsageError, wholeOption } from "./options.ts";
 
@@ -51,7 +51,7 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
   const { bytes, chunk, cycles, mode, destination, device: name, json } = options;
   if (chunk > bytes) throw new UsageError("--chunk must not be larger than --bytes");
   const stopped = interruption();
-  const directory = join(backupsPath(surroundings()), String(process.pid));
+  const directory = ownBackupsFolder(backupsPath(surroundings()));
   mkdirSync(directory, { recursive: true });
   const capacityBytes = Math.ceil(bytes / chunk) * chunk;
   const device = loadAddon().openDevice({ name, capacityBytes, chunkBytes: chunk });

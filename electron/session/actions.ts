@@ -13,6 +13,8 @@ export interface Action {
   readonly consumer?: string;
   /** One line for people: "release engine.kv_cache (discard)". */
   readonly label: string;
+  /** False for what is over in a moment and cannot stop halfway. */
+  readonly cancellable?: false;
 }
 
 export class Actions {
@@ -26,19 +28,13 @@ export class Actions {
   }
 
   /** Runs `work` in its turn and records it; its errors are recorded and thrown on. */
-  async run<T extends Receipt | undefined>(action: Action, work: (work: Work) => Promise<T>): Promise<T> {
-    let startedMs = performance.now();
-    try {
-      const receipt = await this.#operations.run(action.label, (granted) => {
-        startedMs = performance.now();
-        return work(granted);
-      });
-      this.#record(action, startedMs, receipt === undefined ? {} : { receipt });
-      return receipt;
-    } catch (error) {
-      this.#record(action, startedMs, { error: withHint(toErrorData(error)) });
-      throw error;
-    }
+  run(action: Action, work: (work: Work) => Promise<Receipt>): Promise<Receipt> {
+    return this.#run(action, work, (receipt) => ({ receipt }));
+  }
+
+  /** As `run`, for what moves no memory by itself. */
+  runWithoutReceipt(action: Action, work: (work: Work) => Promise<void>): Promise<void> {
+    return this.#run(action, work, () => ({}));
   }
 
   /** Records a failure that no command asked for, such as a device that is gone at start. */
@@ -46,11 +42,37 @@ export class Actions {
     this.#record(action, performance.now(), { error: withHint(toErrorData(error)) });
   }
 
-  #record(action: Action, startedMs: number, outcome: { receipt?: Receipt; error?: TidelineErrorData }): void {
+  async #run<T>(
+    action: Action,
+    work: (work: Work) => Promise<T>,
+    outcomeOf: (result: T) => { readonly receipt?: Receipt },
+  ): Promise<T> {
+    let startedMs = performance.now();
+    const timed = (granted: Work) => {
+      startedMs = performance.now();
+      return work(granted);
+    };
+    try {
+      const result = await this.#operations.run(action.label, timed, action.cancellable ?? true);
+      this.#record(action, startedMs, outcomeOf(result));
+      return result;
+    } catch (error) {
+      this.#record(action, startedMs, { error: withHint(toErrorData(error)) });
+      throw error;
+    }
+  }
+
+  #record(
+    { kind, consumer, label }: Action,
+    startedMs: number,
+    outcome: { readonly receipt?: Receipt; readonly error?: TidelineErrorData },
+  ): void {
     this.#publish({
       id: this.#nextId++,
       timeSeconds: Date.now() / 1000,
-      ...action,
+      kind,
+      label,
+      ...(consumer === undefined ? {} : { consumer }),
       milliseconds: outcome.receipt?.milliseconds ?? performance.now() - startedMs,
       ...outcome,
     });

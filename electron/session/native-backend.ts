@@ -3,7 +3,6 @@
  * of its own beyond which checkpoint lies where; everything else is asked of the addon.
  */
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import type { CheckpointSummary, DeviceChoice, PauseMode } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
@@ -20,6 +19,7 @@ import type {
   TidelineAddon,
 } from "../../native/addon.d.ts";
 import type { Backend, BackendObservation, BackendSettings, ReleaseRequest, SwapRequest, Work } from "./backend.ts";
+import { ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
 import { replaceEngine } from "./replace-engine.ts";
@@ -52,7 +52,7 @@ export class NativeBackend implements Backend {
   constructor(addon: TidelineAddon, settings: BackendSettings, backupsFolder: string) {
     this.#addon = addon;
     this.#settings = settings;
-    this.#backups = join(backupsFolder, String(process.pid));
+    this.#backups = ownBackupsFolder(backupsFolder);
     this.#device = addon.openDevice({ name: settings.device, capacityBytes: settings.capacityBytes });
     this.#startTelemetry();
   }

@@ -27,15 +27,18 @@ export class Operations {
   }
 
   /**
-   * Runs `work` after everything that was queued before it.
+   * Runs `work` after everything that was queued before it. What is not cancellable can still be cancelled while it
+   * waits.
    * @throws TidelineError `cancelled` when it was cancelled while it waited; else whatever `work` throws.
    */
-  async run<T>(label: string, work: (work: Work) => Promise<T>): Promise<T> {
+  async run<T>(label: string, work: (work: Work) => Promise<T>, cancellable = true): Promise<T> {
     const id = this.#nextId++;
     const abort = new AbortController();
     this.#set(id, { abort, state: { id, label, doneBytes: 0, totalBytes: 0, cancellable: true } });
     const turn = this.#tail.then(() => {
       if (abort.signal.aborted) throw cancelled(label);
+      const begun = this.#running.get(id);
+      if (begun && !cancellable) this.#set(id, { abort, state: { ...begun.state, cancellable } });
       return work({
         signal: abort.signal,
         progress: (doneBytes, totalBytes) => {
@@ -60,9 +63,16 @@ export class Operations {
     return turn;
   }
 
-  /** @throws TidelineError `not_found`. */
+  /** @throws TidelineError `not_found` for one that is over, `unsupported` for one that cannot be cancelled. */
   cancel(id: number): void {
     const running = this.#running.get(id);
+    if (running && !running.state.cancellable && !running.abort.signal.aborted) {
+      throw new TidelineError({
+        code: "unsupported",
+        message: `"${running.state.label}" cannot be cancelled`,
+        hint: "It is done in a moment.",
+      });
+    }
     if (!running) {
       throw new TidelineError({
         code: "not_found",

@@ -19,6 +19,7 @@ import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
 import { Actions } from "./actions.ts";
 import { loadAddon } from "./addon.ts";
 import type { Backend } from "./backend.ts";
+import { removeStaleBackups } from "./backups.ts";
 import { CONFIG_FILE } from "./checkpoint.ts";
 import type { CommandContext } from "./commands/context.ts";
 import { runCommand } from "./commands/index.ts";
@@ -77,7 +78,9 @@ export class Session {
       this.#recorder.addAction(action);
       this.#publish({ event: "action", action });
     });
-    this.#backend = this.#openBackend(options.addon ?? loadAddon(), options.backupsFolder ?? backupsPath(places));
+    const backupsFolder = options.backupsFolder ?? backupsPath(places);
+    void removeStaleBackups(backupsFolder);
+    this.#backend = this.#openBackend(options.addon ?? loadAddon(), backupsFolder);
     this.#backend.onSamples((batch) => this.#takeSamples(batch));
     this.#devices = [...this.#backend.devices()];
     const tokenizers = new Tokenizers();

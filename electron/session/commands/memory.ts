@@ -31,12 +31,12 @@ export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "
 
   trim: async (_, { actions, backend }) => {
     const { bytesFreed } = await actions.run(
-      { kind: "release", consumer: "pool", label: "trim the pool" },
+      { kind: "release", consumer: "pool", label: "trim the pool", cancellable: false },
       async () => {
         const startedMs = performance.now();
         const freed = await backend.trim();
         return {
-          action: "release" as const,
+          action: "release",
           consumer: "pool",
           method: "return",
           bytesFreed: freed,
@@ -51,18 +51,16 @@ export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "
   },
 
   pause: async ({ mode }, { actions, backend }) => {
-    await actions.run({ kind: "pause", label: `pause (${mode})` }, async () => {
-      await backend.pause(mode);
-      return undefined;
-    });
+    await actions.runWithoutReceipt({ kind: "pause", label: `pause (${mode})`, cancellable: false }, () =>
+      backend.pause(mode),
+    );
     return {};
   },
 
   continue: async (_, { actions, backend }) => {
-    await actions.run({ kind: "continue", label: "continue" }, async () => {
-      await backend.continue();
-      return undefined;
-    });
+    await actions.runWithoutReceipt({ kind: "continue", label: "continue", cancellable: false }, () =>
+      backend.continue(),
+    );
     return {};
   },
 };

@@ -33,7 +33,8 @@ export const modelCommands: Handlers<
 
   unload_model: async ({ role }, { actions, backend }) => {
     const consumer = `${role}.weights`;
-    await actions.run({ kind: "unload", consumer, label: `unload ${role}` }, () => backend.unloadModel(role));
+    const label = `unload ${role}`;
+    await actions.run({ kind: "unload", consumer, label, cancellable: false }, () => backend.unloadModel(role));
     return {};
   },
 
@@ -42,10 +43,9 @@ export const modelCommands: Handlers<
 
   configure: async (changes, { actions, backend, settings, state }) => {
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
-    await actions.run({ kind: "configure", label: describe(changes) }, async (work) => {
+    await actions.runWithoutReceipt({ kind: "configure", label: describe(changes) }, async (work) => {
       await backend.configure(given, work);
       settings.saveBackend(given);
-      return undefined;
     });
     return state();
   },

@@ -1,0 +1,31 @@
+/**
+ * The folder of this process's backups to disk. A process that crashed could not remove its own, and a backup can be
+ * as large as a GPU, so folders of processes that are gone are removed by the next one. The folder's name has the
+ * machine in it, because a home folder may be shared between several.
+ */
+import { readdir, rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+/** The folder of this process below `parent`; nothing is made yet. */
+export function ownBackupsFolder(parent: string): string {
+  return join(parent, `${hostname()}-${process.pid}`);
+}
+
+/** Removes what processes of this machine left behind that are not running any more. */
+export async function removeStaleBackups(parent: string): Promise<void> {
+  const prefix = `${hostname()}-`;
+  for (const name of await readdir(parent).catch(() => [])) {
+    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
+    if (Number.isSafeInteger(pid) && !isRunning(pid)) await rm(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // A process of somebody else may not be signalled, and is there.
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
