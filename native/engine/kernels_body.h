@@ -26,6 +26,7 @@ constexpr int kTileColumns = 4;
 constexpr int kColumnsForOneRow = 8;
 // x rows worked on together stay in the second-level cache.
 constexpr uint64_t kCachedRowsBytes = 384 << 10;
+constexpr uint64_t kMostWidened = 1024;
 
 template <typename W, int kRows, int kColumns>
 void Tile(const MatMulArgs& args, const typename W::Stored* weights, uint64_t row, uint64_t column) {
@@ -69,18 +70,21 @@ void Tile(const MatMulArgs& args, const typename W::Stored* weights, uint64_t ro
   }
 }
 
-// All rows of [row, row_end) against kColumns columns: full tiles, then one of what is left.
+// All rows of [row, row_end) against kColumns columns, in as few tiles as possible and those as even as possible.
 template <typename W, int kColumns>
 void TileRows(const MatMulArgs& args, const typename W::Stored* weights, uint64_t row, uint64_t row_end,
               uint64_t column) {
-  for (; row + kTileRows <= row_end; row += kTileRows) Tile<W, kTileRows, kColumns>(args, weights, row, column);
-  switch (row_end - row) {
-    case 1: return Tile<W, 1, kColumns>(args, weights, row, column);
-    case 2: return Tile<W, 2, kColumns>(args, weights, row, column);
-    case 3: return Tile<W, 3, kColumns>(args, weights, row, column);
-    case 4: return Tile<W, 4, kColumns>(args, weights, row, column);
-    case 5: return Tile<W, 5, kColumns>(args, weights, row, column);
-    default: return;
+  while (row < row_end) {
+    const uint64_t left = row_end - row, tiles = (left + kTileRows - 1) / kTileRows, rows = (left + tiles - 1) / tiles;
+    switch (rows) {
+      case 1: Tile<W, 1, kColumns>(args, weights, row, column); break;
+      case 2: Tile<W, 2, kColumns>(args, weights, row, column); break;
+      case 3: Tile<W, 3, kColumns>(args, weights, row, column); break;
+      case 4: Tile<W, 4, kColumns>(args, weights, row, column); break;
+      case 5: Tile<W, 5, kColumns>(args, weights, row, column); break;
+      default: Tile<W, 6, kColumns>(args, weights, row, column); break;
+    }
+    row += rows;
   }
 }
 
@@ -123,8 +127,8 @@ void MatMulAs(const MatMulArgs& given, uint64_t begin, uint64_t end) {
   }
   uint64_t cached_rows = kCachedRowsBytes / (k * sizeof(float)) / kTileRows * kTileRows;
   if (cached_rows < 4 * kTileRows) cached_rows = 4 * kTileRows;
-  // Widening a tile of weights once pays when several tiles of rows use it.
-  const bool widen = sizeof(typename W::Stored) < sizeof(float) && args.rows > 2 * kTileRows;
+  // Widening a tile of weights once pays when several tiles of rows use it and it stays in the first-level cache.
+  const bool widen = sizeof(typename W::Stored) < sizeof(float) && args.rows > 4 * kTileRows && k <= kMostWidened;
   for (uint64_t row = 0; row < args.rows; row += cached_rows) {
     const uint64_t row_end = row + cached_rows < args.rows ? row + cached_rows : args.rows;
     uint64_t column = begin;

@@ -9,7 +9,7 @@ namespace {
 
 // A layer's steps follow each other within microseconds: waiting that long by spinning is cheaper than sleeping, and
 // short enough not to burn a core that has nothing to do.
-constexpr int kSpins = 4000;
+constexpr int kSpins = 2000;
 
 template <typename Condition>
 bool SpinUntil(const Condition& condition) {
@@ -48,21 +48,25 @@ void ThreadPool::ParallelFor(uint64_t count, const std::function<void(uint64_t, 
     for (uint64_t index = 0; index < count; ++index) task(index, 0);
     return;
   }
-  task_ = &task;
-  count_ = count;
-  next_ = 0;
-  failed_ = false;
-  failure_ = nullptr;
-  busy_ = static_cast<unsigned>(workers_.size());
   {
     const std::lock_guard lock(mutex_);
+    task_ = &task;
+    count_ = count;
+    next_ = 0;
+    failed_ = false;
+    failure_ = nullptr;
+    open_ = true;
     round_.fetch_add(1);
   }
   start_.notify_all();
   RunTasks(0);
-  if (!SpinUntil([this] { return busy_.load() == 0; })) {
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  if (!SpinUntil([this] { return joined_.load() == 0; })) {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_.load() == 0; });
+    done_.wait(lock, [this] { return joined_.load() == 0; });
   }
   if (failure_) std::rethrow_exception(failure_);
 }
@@ -71,14 +75,17 @@ void ThreadPool::Work(unsigned worker) {
   uint64_t seen = 0;
   while (true) {
     const auto called = [&] { return stop_.load() || round_.load() != seen; };
-    if (!SpinUntil(called)) {
+    SpinUntil(called);
+    {
       std::unique_lock lock(mutex_);
       start_.wait(lock, called);
+      if (stop_) return;
+      seen = round_.load();
+      if (!open_) continue;
+      joined_.fetch_add(1);
     }
-    if (stop_) return;
-    seen = round_.load();
     RunTasks(worker);
-    if (busy_.fetch_sub(1) == 1) {
+    if (joined_.fetch_sub(1) == 1) {
       const std::lock_guard lock(mutex_);
       done_.notify_one();
     }

@@ -35,15 +35,18 @@ class ThreadPool {
   void RunTasks(unsigned worker);
 
   std::vector<std::thread> workers_;
-  const std::function<void(uint64_t, unsigned)>* task_ = nullptr;
-  uint64_t count_ = 0;
-  std::atomic<uint64_t> next_{0};
-  std::atomic<unsigned> busy_{0};       // workers that have not finished this round
+  // One round is one ParallelFor. A worker joins it while it is open; the caller closes it when no task is left and
+  // waits for those that joined. Who slept through it, on a machine that is busy with other things, delays nobody.
   std::atomic<uint64_t> round_{0};
+  std::atomic<unsigned> joined_{0};
+  std::atomic<uint64_t> next_{0};
   std::atomic<bool> stop_{false};
   std::atomic<bool> failed_{false};
+  std::mutex mutex_;  // guards what follows, and joining
+  bool open_ = false;
+  const std::function<void(uint64_t, unsigned)>* task_ = nullptr;
+  uint64_t count_ = 0;
   std::exception_ptr failure_;
-  std::mutex mutex_;
   std::condition_variable start_;
   std::condition_variable done_;
 };

@@ -10,10 +10,13 @@ namespace {
 
 constexpr uint64_t kAbsent = LayerOffsets::kAbsent;
 // Below this many multiply-adds, waking the other threads costs more than they help.
-constexpr uint64_t kSerialWork = 1 << 16;
+constexpr uint64_t kSerialWork = 1 << 18;
 // Columns of one task: few enough to share the work evenly, many enough to be worth handing out.
 constexpr uint64_t kColumnGrain = 8;
 constexpr uint64_t kTasksPerThread = 4;
+// What else takes about as long as how many multiply-adds.
+constexpr uint64_t kSinCosWork = 400;
+constexpr uint64_t kSiluWork = 8;
 
 }  // namespace
 
@@ -25,6 +28,12 @@ Transformer::Transformer(const ModelConfig& config, const WeightsLayout& layout,
       workspace_(workspace),
       pool_(pool),
       inverse_frequencies_(InverseFrequencies(config)) {}
+
+template <typename Task>
+void Transformer::Share(uint64_t count, uint64_t work_each, const Task& task) {
+  if (count * work_each >= kSerialWork) return pool_.ParallelFor(count, task);
+  for (uint64_t index = 0; index < count; ++index) task(index, 0);
+}
 
 void Transformer::Run(const std::byte* weights, std::span<const StepToken> tokens) {
   buffers_ = workspace_.Buffers();
@@ -39,7 +48,7 @@ void Transformer::PrepareTokens(const std::byte* weights, std::span<const StepTo
   const Kernels& kernels = BestKernels();
   const uint64_t row_bytes = config_.hidden_size * DTypeBytes(layout_.dtype());
   const uint64_t half = config_.head_dim / 2;
-  pool_.ParallelFor(tokens.size(), [&](uint64_t row, unsigned) {
+  Share(tokens.size(), config_.hidden_size + kSinCosWork * half, [&](uint64_t row, unsigned) {
     const StepToken& token = tokens[row];
     kernels.convert(buffers_.hidden + row * config_.hidden_size, DType::kF32,
                     weights + layout_.embedding() + token.id * row_bytes, layout_.dtype(), config_.hidden_size);
@@ -63,7 +72,7 @@ void Transformer::Attend(const std::byte* weights, uint64_t layer, std::span<con
   Project(weights, {at.qkv, at.qkv_bias, qkv_size, hidden}, buffers_.normed, buffers_.qkv, rows, false);
 
   std::byte* cache = static_cast<std::byte*>(cache_.region().MutableData()) + cache_.LayerOffset(layer);
-  pool_.ParallelFor(rows, [&](uint64_t row, unsigned) {
+  Share(rows, 4 * qkv_size, [&](uint64_t row, unsigned) {
     float* qkv = buffers_.qkv + row * qkv_size;
     for (uint64_t head = 0; head < config_.heads + config_.kv_heads; ++head) {
       float* vector = qkv + head * head_dim;  // the key heads follow the query heads
@@ -81,7 +90,9 @@ void Transformer::Attend(const std::byte* weights, uint64_t layer, std::span<con
 
   const uint64_t group = config_.heads / config_.kv_heads;
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-  pool_.ParallelFor(rows * config_.heads, [&](uint64_t task, unsigned worker) {
+  uint64_t context_tokens = 0;
+  for (const StepToken& token : tokens) context_tokens += token.position + 1;
+  Share(rows * config_.heads, 2 * head_dim * (context_tokens / rows), [&](uint64_t task, unsigned worker) {
     const uint64_t row = task / config_.heads, head = task % config_.heads;
     kernels.attention({.query = buffers_.qkv + row * qkv_size + head * head_dim,
                        .layer = cache,
@@ -106,7 +117,7 @@ void Transformer::Feed(const std::byte* weights, uint64_t layer, uint64_t rows) 
   const uint64_t hidden = config_.hidden_size, intermediate = config_.intermediate_size;
   Normalise(weights + at.post_norm, buffers_.hidden, buffers_.normed, rows);
   Project(weights, {at.gate_up, at.gate_up_bias, 2 * intermediate, hidden}, buffers_.normed, buffers_.gate_up, rows, false);
-  pool_.ParallelFor(rows, [&](uint64_t row, unsigned) {
+  Share(rows, kSiluWork * intermediate, [&](uint64_t row, unsigned) {
     const float* gate = buffers_.gate_up + row * 2 * intermediate;
     kernels.silu_multiply(buffers_.activated + row * intermediate, gate, gate + intermediate, intermediate);
   });
@@ -126,7 +137,7 @@ std::span<const float> Transformer::Logits(const std::byte* weights, std::span<c
 
 void Transformer::Normalise(const void* weight, const float* input, float* output, uint64_t rows) {
   const uint64_t hidden = config_.hidden_size;
-  pool_.ParallelFor(rows, [&](uint64_t row, unsigned) {
+  Share(rows, 2 * hidden, [&](uint64_t row, unsigned) {
     BestKernels().rms_norm(output + row * hidden, input + row * hidden, weight, layout_.dtype(), hidden,
                            static_cast<float>(config_.rms_norm_eps));
   });
@@ -146,10 +157,9 @@ void Transformer::Project(const std::byte* weights, const Projection& projection
                   .k = projection.k,
                   .accumulate = accumulate,
                   .scratch = buffers_.matmul};
-  if (rows * columns * projection.k < kSerialWork) return kernels.matmul(args, 0, columns);
   const uint64_t tasks_wanted = pool_.threads() * kTasksPerThread;
   const uint64_t grain = (columns / tasks_wanted + kColumnGrain) / kColumnGrain * kColumnGrain;
-  pool_.ParallelFor((columns + grain - 1) / grain, [&](uint64_t task, unsigned worker) {
+  Share((columns + grain - 1) / grain, rows * grain * projection.k, [&](uint64_t task, unsigned worker) {
     MatMulArgs mine = args;
     mine.scratch = buffers_.matmul + worker * buffers_.matmul_stride;
     kernels.matmul(mine, task * grain, std::min(columns, (task + 1) * grain));

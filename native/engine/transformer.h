@@ -45,6 +45,9 @@ class Transformer {
   // y = x * W^T (+ bias), or y += …
   void Project(const std::byte* weights, const Projection& projection, const float* x, float* y, uint64_t rows,
                bool accumulate);
+  // task(index, worker) for every index, on all threads where `work_each` multiply-adds per task make it worth it.
+  template <typename Task>
+  void Share(uint64_t count, uint64_t work_each, const Task& task);
   void Normalise(const void* weight, const float* input, float* output, uint64_t rows);
 
   const ModelConfig config_;
