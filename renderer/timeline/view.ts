@@ -94,7 +94,7 @@ export class TimelineView {
    * @param widthPx of the plot, in the pixels that can be told apart
    */
   advance(screenSeconds: number, widthPx: number, reducedMotion: boolean): void {
-    const elapsed = Math.min(0.1, screenSeconds - this.lastFrameSeconds);
+    const elapsed = Math.min(0.1, Math.max(0, screenSeconds - this.lastFrameSeconds));
     this.lastFrameSeconds = screenSeconds;
     const newest = this.timeline.samples.lastSeconds;
     if (newest !== undefined) this.clock.observe(newest, screenSeconds);

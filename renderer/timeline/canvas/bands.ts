@@ -25,6 +25,7 @@ export interface ColumnsInput {
 const SAME_PX = 0.15;
 const FADED = 0.22;
 const VEIL = 0.35;
+const USED_LINE = 0.8;
 
 /** Draws a run of columns between 0 and `height`; leaves the context's styles changed. */
 export function drawColumns(context: CanvasRenderingContext2D, input: ColumnsInput, theme: CanvasTheme): void {
@@ -50,9 +51,9 @@ export function drawColumns(context: CanvasRenderingContext2D, input: ColumnsInp
   context.fill();
   context.globalAlpha = 1;
   traceLine(context, columns, usedTop);
+  context.globalAlpha = USED_LINE;
   context.strokeStyle = theme.text;
-  context.lineWidth = 1.25;
-  context.lineJoin = "round";
+  context.lineWidth = 1;
   context.stroke();
 }
 

@@ -1,0 +1,51 @@
+/** A recording that was saved is the recording that is loaded; what is not one is refused with a reason. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { timelineFromFile, timelineToFile } from "../../../core/timeline/file.ts";
+import { tableOf, tableToCsv } from "../../../core/timeline/table.ts";
+import { action, arbitraryRows, row, storeOf } from "./samples.ts";
+
+describe("timeline file", () => {
+  it("comes back the same", () => {
+    fc.assert(
+      fc.property(arbitraryRows, (rows) => {
+        const phases = [{ name: "rollout", startSeconds: 1, endSeconds: undefined }];
+        const timeline = { samples: storeOf(rows), actions: [action(1, 2)], phases };
+        const file = timelineToFile(timeline);
+        const loaded = timelineFromFile(JSON.parse(JSON.stringify(file)));
+        expect(timelineToFile(loaded)).toEqual(file);
+        expect(loaded.phases).toEqual(phases);
+        expect(loaded.samples.rows).toBe(rows.length);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("refuses other JSON, naming the field", () => {
+    const file = timelineToFile({ samples: storeOf([row(1, 5), row(2, 6)]), actions: [], phases: [] });
+    expect(() => timelineFromFile({ hello: 1 })).toThrow(/not a Tideline recording: format/);
+    expect(() => timelineFromFile({ ...file, version: 2 })).toThrow(/version/);
+    expect(() => timelineFromFile({ ...file, device: { ...file.device, used: [1] } })).toThrow(/2 rows/);
+  });
+});
+
+describe("table", () => {
+  it("has the highest value of every stretch, and says where there are no samples", () => {
+    const samples = storeOf([
+      row(0.1, 150, { logits: 50 }),
+      row(0.2, 900, { logits: 800 }),
+      row(0.3, 150, { logits: 50 }),
+    ]);
+    const actions = [action(1, 0.15, { label: 'release "a", b' })];
+    const table = tableOf({ samples, actions, phases: [] }, { startSeconds: 0, endSeconds: 2 }, 2);
+    expect(table.consumers).toEqual(["context", "logits", "unaccounted"]);
+    expect(table.rows[0]).toMatchObject({ used: { maxBytes: 900, minBytes: 150 }, committedBytes: [10, 800, 90] });
+    expect(table.rows[1]?.used).toBeUndefined();
+    expect(tableToCsv(table).split("\r\n")).toEqual([
+      "start_seconds,end_seconds,used_max_bytes,used_min_bytes,context_max_bytes,logits_max_bytes,unaccounted_max_bytes,actions",
+      '0,1,900,150,10,800,90,"release ""a"", b"',
+      "1,2,,,,,,",
+      "",
+    ]);
+  });
+});
