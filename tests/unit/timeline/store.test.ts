@@ -46,6 +46,23 @@ describe("TimelineStore", () => {
     );
   });
 
+  it("finds them over ranges of thousands of rows, across chunks", () => {
+    const used = Array.from({ length: 20_000 }, (_, i) => (i * 7919 + Math.floor(i / 97) * 104_729) % 1_000_003);
+    const store = new TimelineStore();
+    const values = used.flatMap((bytes, i) => [i / 100, bytes, 2_000_000, 0, 0, 0]);
+    store.append({ consumers: [], rows: used.length, samples: values, dropped: 0 });
+    fc.assert(
+      fc.property(fc.nat(used.length - 1), fc.nat(used.length), (from, length) => {
+        const to = Math.min(used.length, from + length + 1);
+        const found = emptyExtremes();
+        store.extremes(SERIES.used, from, to, found);
+        const range = used.slice(from, to);
+        expect([found.min, found.max]).toEqual([Math.min(...range), Math.max(...range)]);
+        expect(found.maxRow).toBe(from + range.indexOf(found.max));
+      }),
+    );
+  });
+
   it("has nothing for a consumer before it appears and after it goes", () => {
     const store = storeOf([row(1, 50), row(2, 50, { activations: 30 }), row(3, 50), row(4, 50, { activations: 20 })]);
     const series = store.consumerSeries("activations");
