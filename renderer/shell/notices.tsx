@@ -4,12 +4,15 @@ import type { ReactNode } from "react";
 import { Button } from "../components/button.tsx";
 import { ErrorWords } from "../components/error-words.tsx";
 import { dismissNotice, type Notice, useNotices } from "../state/notices.ts";
+import { usePreferences } from "../state/preferences.ts";
 import "./notices.css";
 
 export function Notices(): ReactNode {
   const notices = useNotices((store) => store.notices);
+  // Beside the side column: what a person acts on next stays in sight.
+  const sideWidthPx = usePreferences((preferences) => preferences.sideWidthPx);
   return (
-    <section className="notices" aria-label="Notices" aria-live="polite">
+    <section className="notices" aria-label="Notices" aria-live="polite" style={{ right: sideWidthPx + 28 }}>
       {notices.map((notice) => (
         <NoticeCard key={notice.id} notice={notice} />
       ))}

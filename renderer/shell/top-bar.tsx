@@ -22,6 +22,10 @@ const CONNECTIONS: Readonly<Record<Connection, { readonly text: string; readonly
   lost: { text: "reconnecting…", tone: "danger" },
 };
 
+/** A restarted session has another token, which this page cannot know. */
+const UNREACHED =
+  "The session is dialled again and again. If Tideline was restarted, open the address that it printed.";
+
 export function TopBar(): ReactNode {
   const theme = usePreferences((preferences) => preferences.theme);
   return (
@@ -106,7 +110,13 @@ function ConnectionState(): ReactNode {
   const { text, tone } = CONNECTIONS[connection];
   return (
     <span className="connection" role="status" aria-live="polite" data-connection={connection}>
-      {connection === "connected" ? <span className="visually-hidden">{text}</span> : <Chip tone={tone}>{text}</Chip>}
+      {connection === "connected" ? (
+        <span className="visually-hidden">{text}</span>
+      ) : (
+        <Chip tone={tone} title={UNREACHED}>
+          {text}
+        </Chip>
+      )}
     </span>
   );
 }

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import type { ConsumerState, EngineState } from "../../../core/contract.ts";
+import { actionId, actionsFor } from "../../../renderer/commands/consumer-actions.ts";
+import { consumer, sessionState } from "./fake-door.ts";
+
+const { engine: idle } = sessionState();
+
+function engine(status: "idle" | "running" | "paused" | "swapping"): EngineState {
+  return idle.status === "empty" ? idle : { ...idle, status };
+}
+
+function ids(of: ConsumerState, state: EngineState = idle, others: readonly ConsumerState[] = []): readonly string[] {
+  return actionsFor({ consumer: of, engine: state, consumers: [of, ...others] })
+    .filter(({ refused }) => refused === undefined)
+    .map((action) => actionId(of.consumer, action));
+}
+
+describe("what can be done to a consumer", () => {
+  it("resident weights can be released every way that keeps or discards them, and swapped", () => {
+    expect(ids(consumer("engine.weights", 6))).toEqual([
+      "release.engine.weights.host.return",
+      "release.engine.weights.disk.return",
+      "release.engine.weights.discard.return",
+      "release.engine.weights.discard.hold",
+      "engine.swap",
+    ]);
+  });
+
+  it("a current backup makes dropping without a copy possible, an outdated one does not", () => {
+    const backup = { where: "host", bytes: 6, clean: true } as const;
+    expect(ids(consumer("engine.weights", 6, { backup }))[0]).toBe("release.engine.weights.clean.return");
+    expect(ids(consumer("engine.weights", 6, { backup: { ...backup, clean: false } }))).not.toContain(
+      "release.engine.weights.clean.return",
+    );
+  });
+
+  it("undefined contents and scratch memory can only be discarded", () => {
+    const onlyDiscard = (name: string) => [`release.${name}.discard.return`, `release.${name}.discard.hold`];
+    expect(ids(consumer("engine.kv_cache", 64, { contents: "undefined" }))).toEqual(onlyDiscard("engine.kv_cache"));
+    expect(ids(consumer("workspace", 6))).toEqual(onlyDiscard("workspace"));
+  });
+
+  it.each(["released", "host", "disk"] as const)("what is %s can be resumed and not released", (residency) => {
+    expect(ids(consumer("engine.kv_cache", 64, { residency }))).toEqual(["resume.engine.kv_cache"]);
+  });
+
+  it("shared weights have nothing of their own to release or resume", () => {
+    expect(ids(consumer("engine.weights", 6, { residency: "shared", sharedWith: "policy.weights" }))).toEqual([
+      "engine.swap",
+    ]);
+  });
+
+  it("a model whose bytes the engine reads can be neither released nor unloaded, and says who reads them", () => {
+    const reader = consumer("engine.weights", 6, { residency: "shared", sharedWith: "policy.weights" });
+    const policy = consumer("policy.weights", 6);
+    expect(ids(policy, idle, [reader])).toEqual([]);
+    const reasons = actionsFor({ consumer: policy, engine: idle, consumers: [reader, policy] }).map((a) => a.refused);
+    expect(reasons.every((reason) => reason?.includes("engine.weights"))).toBe(true);
+  });
+
+  it("nothing of the engine is released while it runs or swaps; a paused engine allows it", () => {
+    expect(ids(consumer("engine.kv_cache", 64), engine("running"))).toEqual([]);
+    expect(ids(consumer("engine.kv_cache", 64), engine("swapping"))).toEqual([]);
+    expect(ids(consumer("engine.kv_cache", 64), engine("paused"))).not.toEqual([]);
+    expect(ids(consumer("reference.weights", 6), engine("running"))).toContain("release.reference.weights.host.return");
+  });
+
+  it("says before the click what is freed, what is lost and what is refused afterwards", () => {
+    const discard = actionsFor({ consumer: consumer("engine.weights", 6), engine: idle, consumers: [] }).find(
+      (action) => action.kind === "release" && action.mode === "discard",
+    );
+    expect(discard?.consequence).toBe(
+      "frees 6.00 MiB on the device; contents are lost; generating is refused until weights are back",
+    );
+    expect(discard?.destructive).toBe(true);
+  });
+});

@@ -1,0 +1,91 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { SampleBatch } from "../../../core/contract.ts";
+import { createClient } from "../../../renderer/door/client.ts";
+import { replaceActivity, useActivity } from "../../../renderer/state/activity.ts";
+import { useNotices } from "../../../renderer/state/notices.ts";
+import { useSession } from "../../../renderer/state/session.ts";
+import { followSession } from "../../../renderer/state/sync.ts";
+import { replaceSamples, rowsAfter, useTimeline } from "../../../renderer/state/timeline.ts";
+import { fakeDoor, sessionState } from "./fake-door.ts";
+
+function batch(...times: number[]): SampleBatch {
+  return {
+    consumers: ["engine.weights"],
+    rows: times.length,
+    samples: times.flatMap((time) => [time, 10, 100, 0, 0, 0, 8, 8, 8]),
+    dropped: 0,
+  };
+}
+
+const action = { id: 1, timeSeconds: 3, kind: "release", label: "release engine.weights", milliseconds: 2 } as const;
+
+describe("following the session", () => {
+  beforeEach(() => {
+    useSession.setState({ connection: "connecting", session: undefined });
+    useNotices.setState({ notices: [] });
+    replaceActivity([], []);
+    replaceSamples([]);
+  });
+
+  it("asks for the state and the history when it connects", async () => {
+    const door = fakeDoor();
+    door.answer("observe", sessionState());
+    door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [] });
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
+    expect(useSession.getState()).toEqual({ connection: "connected", session: sessionState() });
+    expect(useActivity.getState().actions).toEqual([action]);
+    stop();
+  });
+
+  it("keeps samples that arrive while the history is on its way, each row once", async () => {
+    const door = fakeDoor();
+    door.answer("observe", sessionState());
+    const history = door.hold("history");
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    door.emit({ event: "samples", batch: batch(2, 3) });
+    history.release({ batches: [batch(1, 2)], actions: [], generations: [] });
+    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(3));
+    door.emit({ event: "samples", batch: batch(4) });
+    const { store } = useTimeline.getState();
+    expect([0, 1, 2, 3].map((row) => store.timeAt(row))).toEqual([1, 2, 3, 4]);
+    stop();
+  });
+
+  it("starts over after a reconnection, so a restarted session leaves nothing stale", async () => {
+    const door = fakeDoor();
+    door.answer("observe", sessionState());
+    door.answer("history", { batches: [batch(100, 101)], actions: [action], generations: [] });
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
+    door.setConnected(false);
+    expect(useSession.getState()).toEqual({ connection: "lost", session: sessionState() });
+    door.answer("history", { batches: [batch(5)], actions: [], generations: [] });
+    door.setConnected(true);
+    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(1));
+    expect(useActivity.getState().actions).toEqual([]);
+    stop();
+  });
+
+  it("shows a failure to read the session", async () => {
+    const door = fakeDoor();
+    door.refuse("observe", { code: "device_lost", message: "the device is gone" });
+    door.answer("history", { batches: [], actions: [], generations: [] });
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    await vi.waitFor(() => expect(useNotices.getState().notices[0]?.error?.code).toBe("device_lost"));
+    stop();
+  });
+});
+
+describe("rows after a time", () => {
+  it("keeps only the newer rows and the count of lost samples", () => {
+    const fresh = rowsAfter({ ...batch(1, 2, 3), dropped: 4 }, 2);
+    expect(fresh).toEqual({ ...batch(3), dropped: 4 });
+    expect(rowsAfter(batch(1, 2), undefined)).toEqual(batch(1, 2));
+    expect(rowsAfter(batch(1, 2), 9).rows).toBe(0);
+  });
+});
