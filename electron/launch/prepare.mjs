@@ -53,7 +53,7 @@ export const BUILD_STEPS = [
  */
 export async function prepare(root, say = (text) => process.stderr.write(text)) {
   if (!isInstalled(root)) {
-    await runStep(root, "Installing dependencies", [["npm", "ci", "--no-audit", "--no-fund"]], say);
+    await runStep(root, "Installing dependencies", [["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]], say);
   }
   if (!BUILD_STEPS.some((step) => isStale(root, step))) return;
   await withLock(root, say, async () => {
