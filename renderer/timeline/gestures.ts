@@ -66,8 +66,8 @@ export function listenToGestures(element: HTMLElement, view: TimelineView, stage
     (event) => {
       const { x, y } = place(event);
       stage.onPoint(x, y);
-      const isInPlot = x >= stage.plotX() && x <= stage.plotX() + stage.plotWidth();
-      view.hover(isInPlot ? timeAt(x) : undefined);
+      const share = (x - stage.plotX()) / stage.plotWidth();
+      view.hover(share >= 0 && share <= 1 ? share : undefined);
       if (drag === undefined) return;
       if (!drag.moved && Math.abs(x - drag.x) < DRAG_PX) return;
       drag.moved = true;

@@ -19,7 +19,7 @@ import type { Timeline as TimelineData } from "../../core/timeline/timeline.ts";
 import { formatSeconds } from "../../core/units.ts";
 import { BytesAxis, canMoveTo, moveAxis, overscanOf, TimeAxis } from "./axes.tsx";
 import { MARKER_PX, markersOf } from "./canvas/annotations.ts";
-import { geometryOf } from "./canvas/geometry.ts";
+import { type Box, geometryOf } from "./canvas/geometry.ts";
 import { placeAt, startFrameLoop } from "./frame-loop.ts";
 import { listenToGestures } from "./gestures.ts";
 import { MarkerTooltip } from "./marker-tooltip.tsx";
@@ -32,6 +32,7 @@ import "./timeline.css";
 
 /** recharts is given at most ten new axes a second. */
 const AXES_MS = 100;
+const LABEL_OVERHANG_PX = 28;
 const CURSOR_STEP_PX = 4;
 const BIG_CURSOR_STEP_PX = 40;
 
@@ -165,7 +166,11 @@ function Stage({ timeline, view, width, height }: StageProps): ReactNode {
         <div className="timeline-bytes" style={{ top: plot.y - 8 }} aria-hidden>
           <BytesAxis geometry={geometry} bytes={steadyBytes} />
         </div>
-        <div className="timeline-axis-clip" style={{ left: plot.x, top: plot.y, width: plot.width }} aria-hidden>
+        <div
+          className="timeline-axis-clip"
+          style={{ left: plot.x, top: plot.y, width: plot.width, clipPath: axisClip(plot) }}
+          aria-hidden
+        >
           <div className="timeline-axis" ref={axis}>
             <TimeAxis
               geometry={geometry}
@@ -220,6 +225,22 @@ function Chips(props: TimelineProps & { readonly right: number; readonly bottom:
       )}
     </div>
   );
+}
+
+/** Grid lines end with the plot; labels below it may stand out at both sides, as a label of the first tick does. */
+function axisClip({ width, height }: Box): string {
+  const out = LABEL_OVERHANG_PX;
+  const corners = [
+    [0, 0],
+    [width, 0],
+    [width, height],
+    [width + out, height],
+    [width + out, 2 * height],
+    [-out, 2 * height],
+    [-out, height],
+    [0, height],
+  ];
+  return `polygon(${corners.map(([x, y]) => `${x}px ${y}px`).join(", ")})`;
 }
 
 function placeSelection(element: HTMLElement | null, state: TimelineView["state"], widthPx: number): void {

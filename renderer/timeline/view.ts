@@ -10,6 +10,7 @@ import {
   clampTo,
   endingAt,
   pan,
+  pxToTime,
   spanSeconds,
   type TimeWindow,
   withMargin,
@@ -55,6 +56,7 @@ export class TimelineView {
   private destination: TimeWindow | undefined;
   private lastFrameSeconds = 0;
   private hasMoved = false;
+  private hoverShare: number | undefined;
 
   constructor(options: TimelineViewOptions) {
     this.isLive = options.isLive;
@@ -206,8 +208,10 @@ export class TimelineView {
     this.reveal(action.timeSeconds);
   }
 
-  hover(hoverSeconds: number | undefined): void {
-    if (hoverSeconds !== this.current.hoverSeconds) this.change({ hoverSeconds });
+  /** The pointer is at a share of the plot's width, and stays there while the view moves; undefined: it left. */
+  hover(share: number | undefined): void {
+    this.hoverShare = share;
+    if (share !== undefined || this.current.hoverSeconds !== undefined) this.change({});
   }
 
   highlight(highlighted: string | undefined): void {
@@ -259,7 +263,10 @@ export class TimelineView {
   }
 
   private change(part: Partial<TimelineViewState>): void {
-    this.current = { ...this.current, ...part };
+    const next = { ...this.current, ...part };
+    const { hoverShare } = this;
+    const hoverSeconds = hoverShare === undefined ? undefined : pxToTime(next.window, 1, hoverShare);
+    this.current = { ...next, hoverSeconds };
     for (const listener of this.listeners) listener();
   }
 }

@@ -50,6 +50,15 @@ describe("a live view", () => {
     expect(view.behindSeconds()).toBe(0);
   });
 
+  it("reads what is under the pointer while the picture moves under it", () => {
+    view.hover(0.5);
+    expect(view.state.hoverSeconds).toBeCloseTo(1270);
+    view.advance(1, PX, false);
+    expect(view.state.hoverSeconds).toBeCloseTo(1271);
+    view.hover(undefined);
+    expect(view.state.hoverSeconds).toBeUndefined();
+  });
+
   it("zooms about the live edge without letting go, and lets go when moved", () => {
     view.zoom(1250, 0.5);
     expect(view.state.isFollowing).toBe(true);
