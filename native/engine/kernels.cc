@@ -8,8 +8,6 @@ namespace kernels_baseline { extern const Kernels kKernels; }
 namespace kernels_avx2 { extern const Kernels kKernels; }
 namespace kernels_avx512 { extern const Kernels kKernels; }
 
-uint64_t MatMulScratchFloats(uint64_t k) { return 4 * k; }
-
 const Kernels* KernelsFor(const char* isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");

@@ -38,7 +38,7 @@ struct MatMulArgs {
   uint64_t y_stride;
   uint64_t rows, k;
   bool accumulate;      // y += instead of y =
-  float* scratch;       // MatMulScratchFloats(k) floats of this worker
+  float* scratch;       // kMatMulScratchFloats of this worker
 };
 
 struct Kernels {
@@ -61,8 +61,9 @@ struct Kernels {
   double (*exp_sum)(const float* values, uint64_t count, float shift, float scale, float* terms);
 };
 
-// Scratch of one worker for matmul over `k` columns: a tile of weights widened to float32.
-uint64_t MatMulScratchFloats(uint64_t k);
+// Scratch of one worker: a tile of four rows of weights widened to float32, where k is at most kMostWidenedK.
+inline constexpr uint64_t kMostWidenedK = 1024;
+inline constexpr uint64_t kMatMulScratchFloats = 4 * kMostWidenedK;
 
 // Chosen once. Isa() is "baseline", "avx2" or "avx512".
 const Kernels& BestKernels();

@@ -26,7 +26,6 @@ constexpr int kTileColumns = 4;
 constexpr int kColumnsForOneRow = 8;
 // x rows worked on together stay in the second-level cache.
 constexpr uint64_t kCachedRowsBytes = 384 << 10;
-constexpr uint64_t kMostWidened = 1024;
 
 template <typename W, int kRows, int kColumns>
 void Tile(const MatMulArgs& args, const typename W::Stored* weights, uint64_t row, uint64_t column) {
@@ -128,7 +127,7 @@ void MatMulAs(const MatMulArgs& given, uint64_t begin, uint64_t end) {
   uint64_t cached_rows = kCachedRowsBytes / (k * sizeof(float)) / kTileRows * kTileRows;
   if (cached_rows < 4 * kTileRows) cached_rows = 4 * kTileRows;
   // Widening a tile of weights once pays when several tiles of rows use it and it stays in the first-level cache.
-  const bool widen = sizeof(typename W::Stored) < sizeof(float) && args.rows > 4 * kTileRows && k <= kMostWidened;
+  const bool widen = sizeof(typename W::Stored) < sizeof(float) && args.rows > 4 * kTileRows && k <= kMostWidenedK;
   for (uint64_t row = 0; row < args.rows; row += cached_rows) {
     const uint64_t row_end = row + cached_rows < args.rows ? row + cached_rows : args.rows;
     uint64_t column = begin;

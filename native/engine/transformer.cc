@@ -161,7 +161,7 @@ void Transformer::Project(const std::byte* weights, const Projection& projection
   const uint64_t grain = (columns / tasks_wanted + kColumnGrain) / kColumnGrain * kColumnGrain;
   Share((columns + grain - 1) / grain, rows * grain * projection.k, [&](uint64_t task, unsigned worker) {
     MatMulArgs mine = args;
-    mine.scratch = buffers_.matmul + worker * buffers_.matmul_stride;
+    mine.scratch = buffers_.matmul + worker * kMatMulScratchFloats;
     kernels.matmul(mine, task * grain, std::min(columns, (task + 1) * grain));
   });
 }

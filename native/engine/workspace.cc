@@ -1,8 +1,6 @@
 #include "engine/workspace.h"
 
-#include <algorithm>
-
-#include "engine/kernels.h"  // MatMulScratchFloats
+#include "engine/kernels.h"  // kMatMulScratchFloats
 #include "memory/error.h"    // Error
 
 namespace tideline {
@@ -47,8 +45,7 @@ uint64_t Workspace::Place(std::byte* base, WorkspaceBuffers& buffers) const {
   buffers.probabilities = place(config_.vocab_size);
   buffers.context_stride = context_;
   buffers.scores = place(threads_ * context_);
-  buffers.matmul_stride = MatMulScratchFloats(std::max({hidden, q, config_.intermediate_size}));
-  buffers.matmul = place(threads_ * buffers.matmul_stride);
+  buffers.matmul = place(threads_ * kMatMulScratchFloats);
   return offset;
 }
 

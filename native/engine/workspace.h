@@ -24,8 +24,8 @@ struct WorkspaceBuffers {
   float* logits;       // (logit_rows, vocab)
   float* probabilities; // (vocab)
   float* scores;       // (threads, context)
-  float* matmul;       // (threads, scratch of the widest k)
-  uint64_t context_stride, matmul_stride;
+  float* matmul;       // (threads, kMatMulScratchFloats)
+  uint64_t context_stride;
 };
 
 class Workspace {
