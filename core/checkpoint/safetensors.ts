@@ -55,7 +55,7 @@ export interface SafetensorsHeader {
 }
 
 const entrySchema = z.strictObject({
-  dtype: z.string({ error: "must be text" }),
+  dtype: z.string({ error: "must be text" }).regex(/^\w+$/, { error: "must be the name of a dtype" }),
   shape: z.array(z.int({ error: "must be whole numbers" }).min(0, { error: "must not be negative" }), {
     error: "must be a list of whole numbers",
   }),
@@ -156,6 +156,7 @@ function decodeUtf8(json: Uint8Array, file: string): string {
 }
 
 function parseEntry(name: string, value: unknown, dataStart: number, file: string): TensorEntry {
+  if (name === "" || name.includes("\0")) throw invalid(file, "header", "has a tensor with no usable name", name);
   const parsed = entrySchema.safeParse(value);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

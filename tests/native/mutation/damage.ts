@@ -60,6 +60,16 @@ export const DAMAGES: Readonly<Record<string, (files: Files, random: Random) => 
     }
     return new Map([[name, flipped]]);
   },
+  "flipped weights": (files, random) => {
+    const [name, bytes] = weightsFile(files, random);
+    const flipped = Uint8Array.from(bytes);
+    const dataStart = headerEnd(bytes);
+    for (let flips = 1 + random.below(64); flips > 0; flips--) {
+      const at = dataStart + random.below(bytes.length - dataStart);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << random.below(8));
+    }
+    return new Map([[name, flipped]]);
+  },
   truncated: (files, random) => {
     const [name, bytes] = anyFile(files, random);
     return new Map([[name, bytes.subarray(0, random.below(bytes.length))]]);
@@ -114,7 +124,8 @@ export const DAMAGES: Readonly<Record<string, (files: Files, random: Random) => 
 };
 
 /** Changes, drops or renames one property; objects that JSON.parse made are changed in place. */
-export function replaceOne(object: Record<string, unknown>, random: Random): Record<string, unknown> {
+export function replaceOne<T extends object>(target: T, random: Random): T {
+  const object = target as Record<string, unknown>;
   const key = random.pick(Object.keys(object)) ?? "x";
   const value = object[key];
   const choice = random.unit();
@@ -124,11 +135,11 @@ export function replaceOne(object: Record<string, unknown>, random: Random): Rec
     object[random.pick([`${key}x`, "", "__proto__", "constructor"])] = value;
   } else if (choice < 0.5 && typeof value === "number") object[key] = nearby(value, random);
   else object[key] = random.pick(STRANGE);
-  return object;
+  return target;
 }
 
 /** A number that is nearly right: what a careless check lets through. */
-function nearby(value: number, random: Random): number {
+export function nearby(value: number, random: Random): number {
   return random.pick([value + 1, value - 1, value * 2, value / 2, -value, value + 2 ** 32, value * 2 ** 20]);
 }
 
@@ -140,7 +151,7 @@ function lieAbout(header: Record<string, unknown>, random: Random): unknown {
   if (random.unit() < 0.5 && entry[list].length > 0) {
     const at = random.below(entry[list].length);
     entry[list][at] = random.unit() < 0.5 ? nearby(entry[list][at] ?? 0, random) : Number(random.pick(STRANGE));
-  } else replaceOne(entry as unknown as Record<string, unknown>, random);
+  } else replaceOne(entry, random);
   return header;
 }
 
@@ -150,11 +161,15 @@ function isEntry(value: unknown): value is { shape: number[]; data_offsets: numb
 
 /** Replaces the header and its length, and keeps the data. */
 function withHeader(file: Uint8Array, change: (header: string) => string): Uint8Array {
-  const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
-  const header = asBytes(change(asText(file.subarray(LENGTH_BYTES, LENGTH_BYTES + length))));
+  const end = headerEnd(file);
+  const header = asBytes(change(asText(file.subarray(LENGTH_BYTES, end))));
   const lengthBytes = new Uint8Array(LENGTH_BYTES);
   new DataView(lengthBytes.buffer).setBigUint64(0, BigInt(header.length), true);
-  return concat(lengthBytes, header, file.subarray(LENGTH_BYTES + length));
+  return concat(lengthBytes, header, file.subarray(end));
+}
+
+function headerEnd(file: Uint8Array): number {
+  return LENGTH_BYTES + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
 }
 
 function damageText(text: string, random: Random): string {
