@@ -50,7 +50,10 @@ export const TimeAxis = memo(function TimeAxis(props: TimeAxisProps): ReactNode 
   const { times, stepSeconds } = timeTicks(drawn, (3 * plot.width) / TICK_SPACING_PX, zeroSeconds);
   const format = (seconds: number): string =>
     labels === "relative"
-      ? formatRelative(seconds, stepSeconds)
+      ? // Nothing is older than the start of the recording.
+        seconds < -stepSeconds / 2
+        ? ""
+        : formatRelative(seconds, stepSeconds)
       : formatClock(Math.round((zeroSeconds + seconds) * 1e6) / 1e6, stepSeconds);
   const domain: [number, number] = [drawn.startSeconds - zeroSeconds, drawn.endSeconds - zeroSeconds];
   return (

@@ -33,6 +33,9 @@ import "./timeline.css";
 /** recharts is given at most ten new axes a second. */
 const AXES_MS = 100;
 const LABEL_OVERHANG_PX = 28;
+const AXIS_LINE_PX = 2;
+/** Above and below the overview. */
+const OVERVIEW_GAP_PX = 8;
 const CURSOR_STEP_PX = 4;
 const BIG_CURSOR_STEP_PX = 40;
 
@@ -47,7 +50,7 @@ export function Timeline({ timeline, view }: TimelineProps): ReactNode {
   const [main, setMain] = useState<HTMLElement | null>(null);
   const size = useSize(main);
   useEffect(() => view.attach(timeline), [view, timeline]);
-  const stageHeight = (size?.height ?? 0) - OVERVIEW_PX - 8;
+  const stageHeight = (size?.height ?? 0) - OVERVIEW_PX - 2 * OVERVIEW_GAP_PX;
   return (
     <section className="timeline" aria-label="Memory timeline">
       <div className="timeline-parts">
@@ -233,12 +236,12 @@ function axisClip({ width, height }: Box): string {
   const corners = [
     [0, 0],
     [width, 0],
-    [width, height],
-    [width + out, height],
+    [width, height + AXIS_LINE_PX],
+    [width + out, height + AXIS_LINE_PX],
     [width + out, 2 * height],
     [-out, 2 * height],
-    [-out, height],
-    [0, height],
+    [-out, height + AXIS_LINE_PX],
+    [0, height + AXIS_LINE_PX],
   ];
   return `polygon(${corners.map(([x, y]) => `${x}px ${y}px`).join(", ")})`;
 }
