@@ -37,11 +37,6 @@ export function ConsumerRow(props: { readonly consumer: ConsumerState; readonly 
         <Chip tone={residency.tone} title={residency.title}>
           {residency.text}
         </Chip>
-        {consumer.contents === "undefined" && consumer.residency === "resident" && needsContents(consumer) && (
-          <Chip tone="danger" title="nothing may be read until it is written">
-            undefined
-          </Chip>
-        )}
         <RowActions consumer={consumer} />
       </div>
       <Meter
@@ -55,6 +50,11 @@ export function ConsumerRow(props: { readonly consumer: ConsumerState; readonly 
         ]}
       />
       <p className="consumer-figures figures">
+        {consumer.contents === "undefined" && consumer.residency === "resident" && needsContents(consumer) && (
+          <Chip tone="danger" title="nothing may be read until it is written">
+            contents undefined
+          </Chip>
+        )}
         <span>{bytesText}</span>
         {consumer.reservedBytes !== consumer.committedBytes && (
           <span>{formatBytes(consumer.reservedBytes)} reserved</span>
