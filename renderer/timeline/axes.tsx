@@ -48,13 +48,11 @@ export const TimeAxis = memo(function TimeAxis(props: TimeAxisProps): ReactNode 
   const { plot } = geometry;
   const zeroSeconds = labels === "relative" ? originSeconds : localMidnight(originSeconds);
   const { times, stepSeconds } = timeTicks(drawn, (3 * plot.width) / TICK_SPACING_PX, zeroSeconds);
-  const format = (seconds: number): string =>
-    labels === "relative"
-      ? // Nothing is older than the start of the recording.
-        seconds < -stepSeconds / 2
-        ? ""
-        : formatRelative(seconds, stepSeconds)
-      : formatClock(Math.round((zeroSeconds + seconds) * 1e6) / 1e6, stepSeconds);
+  const format = (seconds: number): string => {
+    if (labels === "clock") return formatClock(Math.round((zeroSeconds + seconds) * 1e6) / 1e6, stepSeconds);
+    // Nothing is older than the start of the recording.
+    return seconds < -stepSeconds / 2 ? "" : formatRelative(seconds, stepSeconds);
+  };
   const domain: [number, number] = [drawn.startSeconds - zeroSeconds, drawn.endSeconds - zeroSeconds];
   return (
     <ComposedChart
