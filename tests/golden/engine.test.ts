@@ -2,7 +2,8 @@
  * The real engine against the truth: transformers' answers for the fixtures, in every form in which the same model can
  * be stored, and the float64 reference's for models that nobody has seen before.
  */
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -10,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ModelConfig } from "../../core/checkpoint/model-config.ts";
 import { runGolden } from "../../electron/golden/run.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
-import { openCheckpoint } from "../../electron/session/checkpoint.ts";
+import { type Checkpoint, openCheckpoint, writeCheckpoint } from "../../electron/session/checkpoint.ts";
 import type { DType } from "../../native/addon.d.ts";
 import { decodeFloats, encodeFloats } from "./floats.ts";
 import {
@@ -118,6 +119,35 @@ describe("the same model in other clothes", () => {
     await writeCase(path, config, referenceGolden(checkpoint, await readWeights(checkpoint), [[1, 2, 3], [300]], 10));
     expect(await expectToPass(SOURCE, path)).toMatchObject({ passed: 2 });
   });
+});
+
+describe("written back by the engine", () => {
+  test.each(readdirSync(join(FIXTURES, "checkpoints")))("%s", async (name) => {
+    const source = await openCheckpoint(join(FIXTURES, "checkpoints", name));
+    const { config, dtype, tensors } = source;
+    const addon = loadAddon();
+    const device = addon.openDevice({ name: "host", capacityBytes: 2 ** 28 });
+    const model = addon.createModel(device, { config, dtype, consumer: "engine.weights" });
+    await model.load(tensors);
+    const path = join(folder, `written-${name}`);
+    const written = await writeCheckpoint({ folder: path, like: source, weights: model });
+    await model.close();
+    await device.close();
+
+    expect(written.config).toEqual(config);
+    expect(await tensorBytes(written)).toEqual(await tensorBytes(source));
+    await copyFile(join(source.path, "golden.json"), join(path, "golden.json"));
+    await expectToPass(path);
+  });
+
+  /** By name, whichever files they lie in. */
+  async function tensorBytes({ tensors }: Checkpoint) {
+    const entries = tensors.map(async ({ name, dtype, shape, file, offset, bytes }) => {
+      const data = (await readFile(file)).subarray(offset, offset + bytes).toString("base64");
+      return [name, { dtype, shape, data }] as const;
+    });
+    return new Map((await Promise.all(entries)).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
 });
 
 describe("the runner fails", () => {

@@ -150,11 +150,25 @@ describe("what is not a checkpoint", () => {
     });
   });
 
-  test.skipIf(process.getuid?.() === 0)("a file this user may not read", async () => {
+  test.each<[what: string, target: string]>([
+    ["leads nowhere", "gone.safetensors"],
+    ["leads to itself", "model.safetensors"],
+  ])("a link that %s", async (_, target) => {
+    const folder = await temporaryFolder();
+    await writeFiles(folder, { "config.json": LLAMA_CONFIG });
+    await symlink(target, join(folder, "model.safetensors"));
+    const error = await failureOf(() => openCheckpoint(folder));
+    expect(error).toMatchObject({ code: "checkpoint_unreadable", file: join(folder, "model.safetensors") });
+  });
+
+  test("a file this user may not read", async () => {
     const folder = await temporaryFolder();
     await writeFiles(folder, { "config.json": LLAMA_CONFIG, "model.safetensors": zeroWeights(CONFIG) });
     await chmod(join(folder, "model.safetensors"), 0o000);
-    const error = await failureOf(() => openCheckpoint(folder));
+    const opening = openCheckpoint(folder);
+    // Root reads everything.
+    if (process.getuid?.() === 0) return expect(opening).resolves.toMatchObject({ dtype: "bfloat16" });
+    const error = await failureOf(() => opening);
     expect(error).toMatchObject({ code: "checkpoint_unreadable", file: join(folder, "model.safetensors") });
     expect(error.hint).toContain("permissions");
   });

@@ -1,4 +1,5 @@
 /** Tokenizers: text and ids both ways, streams that never show half a character, and damaged files. */
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodePrompt, openTokenizer } from "../../../electron/session/tokenizer.ts";
@@ -81,6 +82,19 @@ describe("a stream", () => {
       }),
     );
   });
+});
+
+test("the demo's tokenizer, as the tokenizers library wrote it", async () => {
+  const tokenizer = await openTokenizer({
+    path: join(import.meta.dirname, "../../../assets/demo"),
+    hasTokenizer: true,
+  });
+  const text = "The harbour was quiet.";
+  const ids = tokenizer?.encode(text) ?? [];
+  expect(ids.length).toBeGreaterThan(3);
+  expect(tokenizer?.decode(ids)).toContain(text);
+  const stream = tokenizer?.stream();
+  expect(ids.map((id) => stream?.push(id)).join("") + stream?.end()).toBe(tokenizer?.decode(ids));
 });
 
 test("ids past the vocabulary, which models with padded embeddings produce, decode to something", async () => {
