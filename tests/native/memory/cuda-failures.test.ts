@@ -84,12 +84,12 @@ test.each([
   expect(await driverBytes(device)).toBe(0);
 });
 
-test("resume: held chunks are still held after a failed mapping", async () => {
+test.each(["cuMemCreate:1", "cuMemMap:4"])("resume: held chunks are still held after %s fails", async (call) => {
   const { device, region } = open();
   await region.resume();
   await region.release({ mode: "discard", destination: "hold" });
   const larger = device.createRegion({ consumer: "policy.weights", tag: "weights", bytes: REGION_BYTES + 32 * MIB });
-  failOnce("cuMemMap", 4, OUT_OF_MEMORY);
+  process.env.FAKE_CUDA_FAIL = `${call}:${OUT_OF_MEMORY}`;
   expect(await failure(() => larger.resume())).toMatchObject({ code: "out_of_memory" });
   expect(device.observe()).toMatchObject({ committedBytes: 0, heldBytes: REGION_BYTES });
   expect(await driverBytes(device)).toBe(REGION_BYTES);

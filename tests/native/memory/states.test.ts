@@ -136,7 +136,7 @@ describeDevice("states", () => {
     // What a fill leaves depends on the seed and the size alone: learned once, then held against every later checksum.
     const checksums = new Map<string, string>();
     await withFolder(async (directory) => {
-      const property = fc.asyncProperty(fc.array(steps, { minLength: 5, maxLength: 40 }), async (sequence) => {
+      const property = fc.asyncProperty(fc.array(steps, { minLength: 40, maxLength: 100 }), async (sequence) => {
         const device = openDevice(CAPACITY_BYTES);
         const regions = SIZES_BYTES.map((bytes, i) => createRegion(device, `region${i}`, bytes));
         const addresses = regions.map((region) => region.observe().address);
