@@ -37,6 +37,7 @@ export default defineConfig({
           testTimeout: 90 * SECOND,
           hookTimeout: 120 * SECOND,
           globalSetup: ["tests/e2e/support/setup.ts"],
+          expect: { poll: { timeout: 20 * SECOND, interval: 100 } },
         },
       },
     ],

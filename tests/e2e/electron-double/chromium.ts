@@ -19,6 +19,8 @@ import { installPageSide, type PageAnswer, type PageQuestion } from "./page-side
 
 const PAGE_ORIGIN = "http://tideline.localhost";
 const APP_ORIGIN = "app://tideline";
+/** Windows that a page opens are never shown; this long until they are closed. */
+const POPUP_LIFE_MS = 1000;
 const BINDING_NAME = "__tidelineMain";
 
 /** `app://tideline/x` as Chromium sees it, and back. Other URLs stay as they are. */
@@ -64,7 +66,9 @@ export class Chromium {
     const browser = new Chromium(context, Number.parseInt(portFile, 10));
     await context.route("**/*", (route) => browser.#serve(route));
     context.on("page", async (page) => {
-      if ((await page.opener()) !== null && !browser.#owners.has(page)) await page.close();
+      if ((await page.opener()) === null) return;
+      // Its first request asks the opener's handler and is not answered; closed at once, it might never be made.
+      setTimeout(() => page.close().catch(() => undefined), POPUP_LIFE_MS);
     });
     return browser;
   }

@@ -44,20 +44,22 @@ export class RunPage {
       (count) => document.querySelectorAll("[aria-label^='Generations'] button").length > count,
       before,
     );
-    await this.#generation.locator("[aria-busy=false]").first().waitFor();
+    await this.#generation.locator("p[aria-busy=false]").first().waitFor();
     return this.generatedText();
   }
 
-  async startGenerating(prompt: string, newTokens: number): Promise<void> {
+  /** The same prompt `batch` times. */
+  async startGenerating(prompt: string, newTokens: number, batch = 1): Promise<void> {
     await this.#generation.getByRole("textbox", { name: "Prompt" }).fill(prompt);
     await this.#generation.getByLabel("New tokens").fill(String(newTokens));
+    await this.#generation.getByLabel("Batch").fill(String(batch));
     await this.#generation.getByRole("radio", { name: "Greedy" }).check({ force: true });
     await this.generateButton.click();
   }
 
   /** The text so far of the generation that is shown. */
   async generatedText(): Promise<string> {
-    return (await this.#generation.locator("[aria-busy]").first().textContent()) ?? "";
+    return (await this.#generation.locator("p[aria-busy]").first().textContent()) ?? "";
   }
 
   /** A figure of the shown generation: "speed", "new tokens", "took". */

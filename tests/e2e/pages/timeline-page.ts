@@ -30,9 +30,16 @@ export class TimelinePage {
     return this.panel.getByRole("toolbar").getByRole("button", { name });
   }
 
-  /** Labels of the time axis. */
-  timeLabels(): Promise<string[]> {
-    return this.stage.locator(".recharts-xAxis text").allTextContents();
+  /** The time below a place of the plot, in seconds since the first sample, as the read-out says it. */
+  async timeAt(x: number): Promise<number> {
+    const place = await this.at(x);
+    // Away first: the read-out follows the pointer, not the view that moved below it.
+    await this.page.mouse.move(place.x, 0);
+    const time = this.readOut.locator(".timeline-readout-time");
+    await time.getByText("Newest sample").waitFor();
+    await this.page.mouse.move(place.x, place.y);
+    await time.getByText(/^[−\d]/).waitFor();
+    return parseShownSeconds((await time.textContent()) ?? "");
   }
 
   /** What the read-out says, at the pointer, a cursor, or now. */
@@ -125,4 +132,11 @@ export function parseShownBytes(text: string): number {
   const power = ["B", "KiB", "MiB", "GiB"].indexOf(unit);
   if (power < 0) throw new Error(`no bytes in "${text}"`);
   return Number(value) * 1024 ** power;
+}
+
+/** "−12.50 s" or "1:05.00" as seconds. */
+export function parseShownSeconds(text: string): number {
+  const [, sign, minutes = "0", seconds] = /^(−?)(?:(\d+):)?(\d+(?:\.\d+)?)/.exec(text.trim()) ?? [];
+  if (seconds === undefined) throw new Error(`no time in "${text}"`);
+  return (sign ? -1 : 1) * (Number(minutes) * 60 + Number(seconds));
 }

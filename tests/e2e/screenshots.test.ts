@@ -1,0 +1,84 @@
+/**
+ * Pictures of every screen and dialog, at two sizes, light and dark, into tests/output/screenshots for people to look
+ * at. What is asserted of each: nothing sticks out of the window.
+ */
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import type { RunPage } from "./pages/run-page.ts";
+import { closeSharedBrowser, type OpenDoor, openDoor } from "./support/doors.ts";
+
+const chromium = inject("chromium") ?? "";
+const FOLDER = resolve("tests/output/screenshots");
+const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 1920, height: 1080 },
+] as const;
+
+const DIALOGS: readonly (readonly [string, string])[] = [
+  ["palette", "window.palette"],
+  ["shortcuts", "window.shortcuts"],
+  ["open", "checkpoint.open"],
+  ["swap", "engine.swap"],
+  ["second-model", "checkpoint.load_model"],
+  ["save", "checkpoint.save"],
+  ["device", "window.device_settings"],
+];
+
+describe.skipIf(chromium === "")("screenshots", () => {
+  let door: OpenDoor;
+  let run: RunPage;
+
+  beforeAll(async () => {
+    mkdirSync(FOLDER, { recursive: true });
+    door = await openDoor("browser", chromium);
+    run = door.run;
+    await run.generate("The harbour", 64);
+    await run.release("engine.kv_cache", /^Discard(?!, hold)/);
+    await run.actions.getByText(/freed 64\.0 MiB/).waitFor();
+    await run.page.getByRole("list", { name: /^Generations/ }).waitFor();
+  });
+
+  afterAll(async () => {
+    await door.close();
+    await closeSharedBrowser();
+  });
+
+  describe.each(SIZES)("at $width px", ({ width, height }) => {
+    it.each(["light", "dark"] as const)("%s", async (colorScheme) => {
+      await run.page.setViewportSize({ width, height });
+      await run.page.emulateMedia({ colorScheme });
+      const take = (name: string) => run.page.screenshot({ path: join(FOLDER, `${name}-${width}-${colorScheme}.png`) });
+      await take("run");
+      expect(await overflowingElements(run)).toEqual([]);
+      await run.page.keyboard.press("v");
+      await run.timeline.table.waitFor();
+      await take("table");
+      await run.page.keyboard.press("v");
+      for (const [name, command] of DIALOGS) {
+        await run.page.keyboard.press("Control+k");
+        if (command !== "window.palette") {
+          await run.page.keyboard.type(command);
+          await run.page.keyboard.press("Enter");
+        }
+        await run.dialog.waitFor();
+        await take(name);
+        await run.page.keyboard.press("Escape");
+        await run.dialog.waitFor({ state: "detached" });
+      }
+    });
+  });
+});
+
+/** Elements that stick out of the window sideways. */
+function overflowingElements(run: RunPage): Promise<string[]> {
+  return run.page.evaluate(() =>
+    [...document.querySelectorAll("body *")]
+      .filter((element) => {
+        const box = element.getBoundingClientRect();
+        const isClipped = element.closest(".timeline-axis-clip, .timeline-offscreen, .visually-hidden") !== null;
+        return !isClipped && box.width > 0 && (box.left < -1 || box.right > window.innerWidth + 1);
+      })
+      .map((element) => `${element.tagName} ${element.className}`),
+  );
+}
