@@ -67,6 +67,7 @@ export interface RegionObservation {
 
 export interface NativeRegion {
   observe(): RegionObservation;
+  /** `discard` on a region in `host` or `disk` gives up its backup: the way out when that is lost. */
   release(options: ReleaseOptions): Promise<Receipt>;
   resume(operation?: LongOperation): Promise<Receipt>;
   /** Copies bytes in and marks the contents written (a backup is no longer clean). Region must be resident. */
@@ -123,12 +124,13 @@ export interface SampleBatch {
   readonly consumers: readonly string[];
   readonly rows: number;
   readonly samples: Float64Array;
-  /** Samples lost to a full ring since the previous batch. */
+  /** Samples lost since the previous batch: to a full ring, or because the sampling thread got no processor in time. */
   readonly dropped: number;
 }
 export const SAMPLE_HEADER_COLUMNS: 6;
 export const SAMPLE_CONSUMER_COLUMNS: 3;
 
+/** Runs until stop(), or until this object is garbage: keep it. It does not keep the process alive. */
 export interface NativeTelemetry {
   /** 10 to 1000 Hz. */
   setRate(hertz: number): void;
