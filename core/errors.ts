@@ -29,6 +29,9 @@ export const ERROR_CODES = [
   "context_overflow",
   "kv_cache_too_small",
   "not_found",
+  // training
+  /** A loss, a gradient or an input holds a NaN or an infinity: nothing was updated; `tensor` names the first. */
+  "not_finite",
   // devices
   "device_unavailable",
   "device_lost",

@@ -11,8 +11,10 @@
 #include "addon/engine.h"        // NativeEngine
 #include "addon/instance.h"      // AddonInstance
 #include "addon/model.h"         // NativeModel
+#include "addon/ppo.h"           // RegisterPpo
 #include "addon/region.h"        // NativeRegion
 #include "addon/telemetry.h"     // NativeTelemetry
+#include "addon/trainer.h"       // NativeTrainer
 #include "engine/kernels.h"       // BestKernels
 #include "telemetry/sampler.h"    // kSampleHeaderColumns
 
@@ -63,6 +65,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   NativeTelemetry::Register(env);
   NativeModel::Register(env, exports);
   NativeEngine::Register(env, exports);
+  NativeTrainer::Register(env, exports);
+  RegisterPpo(env, exports);
   exports.Set("version", Napi::String::New(env, "0.1.0"));
   Napi::Object cpu = Napi::Object::New(env);
   cpu.Set("threads", Napi::Number::New(env, std::thread::hardware_concurrency()));

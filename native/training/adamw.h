@@ -1,0 +1,39 @@
+// AdamW over all tensors of a model, with clipping by the global norm of the gradients. Its state lies in one region:
+// running means of gradients, running means of their squares, and master weights where the model stores fewer bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/thread_pool.h"     // ThreadPool
+#include "engine/weights_layout.h"  // WeightsLayout
+
+namespace tideline {
+
+struct AdamWOptions {
+  double learning_rate = 1e-5, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.01;
+  double max_gradient_norm = 1.0;  // infinity: no clipping
+};
+
+class AdamWOptimizer {
+ public:
+  // gradient_layout: float32, the tensors of `layout`.
+  AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout& gradient_layout, bool master_weights);
+
+  // State before the first step.
+  void Initialise(ThreadPool& pool, const std::byte* weights, std::byte* state) const;
+
+  // L2 norm over all tensors. Error not_finite (with `tensor`: the first) when one holds a NaN or an infinity.
+  double GradientNorm(ThreadPool& pool, const std::byte* gradients) const;
+
+  // Step number `step` (from 1), gradients times `gradient_scale`.
+  void Apply(ThreadPool& pool, const AdamWOptions& options, uint64_t step, double gradient_scale, std::byte* weights,
+             const std::byte* gradients, std::byte* state) const;
+
+ private:
+  const WeightsLayout& layout_;
+  const WeightsLayout& gradient_layout_;
+  const bool master_weights_;
+};
+
+}  // namespace tideline

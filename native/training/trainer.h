@@ -1,0 +1,151 @@
+// Trainer: computes with one model over whole sequences. It scores tokens, gives values, accumulates gradients of the
+// PPO losses or of plain next-token prediction, and updates the weights. What it needs beside the weights lies in four
+// regions of its own (gradients, optimizer state, activations, logits), each sized before the work starts and released
+// and brought back like any other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/model.h"                   // Model
+#include "engine/thread_pool.h"             // ThreadPool
+#include "memory/device.h"                  // Region, Receipt, Operation
+#include "training/adamw.h"                 // AdamWOptimizer
+#include "training/heads.h"                 // Heads
+#include "training/trained_transformer.h"   // TrainedTransformer
+#include "training/training_memory.h"       // TrainingMemory, TrainingLimits
+
+namespace tideline {
+
+enum class TrainerTag { kGradients, kOptimizer, kActivations, kLogits };
+
+struct TrainerOptions {
+  std::string prefix;  // of the consumers `<prefix>.gradients` and `<prefix>.optimizer`: policy, critic
+  TrainingLimits limits;
+};
+
+// A whole sequence, prompt and response; `from` is where the response begins.
+struct TrainingSequence {
+  std::vector<uint32_t> ids;
+  uint64_t from = 1;
+};
+// The losses are given per token of the response.
+struct PolicySequence : TrainingSequence {
+  std::vector<double> old_logprobs, advantages;
+};
+// Values are read at rows [from, from + returns.size()).
+struct CriticSequence : TrainingSequence {
+  std::vector<double> old_values, returns;
+};
+
+struct TokenScores {
+  std::vector<float> logprobs, entropies;
+};
+
+struct PolicyLossOptions {
+  double clip_range = 0.2;
+  double entropy_coefficient = 0;  // of the entropy that is subtracted from the loss
+  uint64_t loss_tokens = 0;        // the mean is over so many tokens; 0: those given
+};
+// Means over the given tokens; the loss over `loss_tokens`, so that the losses of several calls add up.
+struct PolicyStatistics {
+  double loss = 0, entropy = 0, clip_fraction = 0;
+  double approximate_kl = 0;  // of the old policy from the new: mean of (ratio - 1) - log(ratio)
+  uint64_t tokens = 0;
+};
+struct CriticLossOptions {
+  double clip_range = 0.2;  // infinity: plain regression
+  uint64_t loss_tokens = 0;
+};
+struct CriticStatistics {
+  double loss = 0, clip_fraction = 0;
+  uint64_t tokens = 0;
+};
+struct LanguageStatistics {
+  double loss = 0;
+  uint64_t tokens = 0;
+};
+struct UpdateReceipt {
+  double gradient_norm = 0;  // before clipping
+  double clip_coefficient = 1;
+  uint64_t step = 0;
+};
+
+// Thread-safe: operations follow each other; observing never waits for them.
+//
+// Errors of everything that computes: not_resident, contents_undefined, bad_argument (with `field`), cancelled,
+// not_finite (with `tensor`). A step that fails drops the gradients accumulated so far: there is no telling them apart
+// from the failed one's. Weights and optimizer state change only in Update, and only when nothing is left that can fail.
+class Trainer {
+ public:
+  // Reserves addresses only. Error: bad_argument.
+  Trainer(std::shared_ptr<Model> model, TrainerOptions options);
+
+  // Per sequence, one number for each token from `from` (at least 1).
+  std::vector<TokenScores> ScoreTokens(const std::vector<TrainingSequence>& sequences, const Operation& operation);
+  // Per sequence, the value of each row from `from`. A reward model's score is that of the last row.
+  std::vector<std::vector<float>> Values(const std::vector<TrainingSequence>& sequences, const Operation& operation);
+
+  // Forward and backward; adds to the gradients, which start at zero after an Update.
+  PolicyStatistics PolicyStep(const std::vector<PolicySequence>& sequences, const PolicyLossOptions& options,
+                              const Operation& operation);
+  CriticStatistics CriticStep(const std::vector<CriticSequence>& sequences, const CriticLossOptions& options,
+                              const Operation& operation);
+  // Mean cross-entropy of the tokens from `from`.
+  LanguageStatistics LanguageStep(const std::vector<TrainingSequence>& sequences, uint64_t loss_tokens,
+                                  const Operation& operation);
+
+  // Clips, and changes the weights. Error contents_undefined without gradients since the last update, or when the
+  // optimizer's state was discarded.
+  UpdateReceipt Update(const AdamWOptions& options);
+  // Forgets the optimizer's state; the next update is step 1. Needed after other weights were loaded.
+  void ResetOptimizer();
+  // float32; as accumulated, before clipping.
+  std::vector<float> ReadGradient(const std::string& name) const;
+
+  std::vector<RegionObservation> Observe() const;
+  Receipt Release(TrainerTag tag, const ReleaseOptions& options, const Operation& operation);
+  Receipt Resume(TrainerTag tag, const Operation& operation);
+  void Close();
+
+ private:
+  // What one sequence asks of the head: rows [begin, end).
+  struct Job {
+    std::span<const uint32_t> ids;
+    RowRange rows;
+  };
+  using HeadWork = std::function<void(const Heads::Step& step, const HeadRows& chosen, uint64_t first_index)>;
+
+  Job TokenJob(const TrainingSequence& sequence) const;
+  Job ValueJob(const TrainingSequence& sequence, uint64_t count) const;
+  void RequireHead(ModelHead head) const;
+  Region& Require(TrainerTag tag) const;
+  // Runs `work` for every micro-batch; `first_index` counts head rows over the whole call.
+  void ForMicroBatches(const std::vector<Job>& jobs, bool train, const Operation& operation, const HeadWork& work);
+  // Gradients of a loss over tokens; indices count over the whole call.
+  void LearnTokens(const std::vector<Job>& jobs, const std::vector<uint32_t>& targets, const TokenLoss& loss,
+                   const Operation& operation);
+  std::byte* BeginAccumulation();
+
+  const std::shared_ptr<Model> model_;
+  const TrainerOptions options_;
+  const TrainingMemory memory_;
+  const TrainedTransformer transformer_;
+  const Heads heads_;
+  const AdamWOptimizer optimizer_;
+  ThreadPool pool_;
+
+  mutable std::mutex operation_mutex_;
+  std::shared_ptr<Region> gradients_, optimizer_state_, activations_, logits_;
+  enum class Accumulated { kNothing, kGradients, kApplied };
+  Accumulated accumulated_ = Accumulated::kNothing;
+  uint64_t step_ = 0;
+};
+
+}  // namespace tideline

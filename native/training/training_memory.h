@@ -1,0 +1,94 @@
+// How many bytes training takes, part by part, and where each buffer lies: a pure function of the config and the limits,
+// computed before anything is reserved. A planner can be held against it; a step allocates nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/model_config.h"    // ModelConfig
+#include "engine/weights_layout.h"  // WeightsLayout, ModelHead
+
+namespace tideline {
+
+struct TrainingLimits {
+  uint64_t micro_batch = 1;        // sequences computed together
+  uint64_t sequence_tokens = 512;  // most tokens of one sequence
+  uint64_t logit_rows = 128;       // rows of logits held at once
+  bool checkpointing = false;      // keep only the layers' inputs and compute the rest again in the backward pass
+  bool trainable = true;           // false: scores only, nothing is kept for a backward pass
+  bool master_weights = false;     // float32 copies of weights that are stored in fewer bits
+  unsigned threads = 0;            // 0: all cores
+
+  uint64_t rows() const { return micro_batch * sequence_tokens; }
+};
+
+// What the backward pass of one layer reads. (rows, …) with as many rows as the limits allow.
+struct LayerActivations {
+  float* input;       // (rows, hidden)
+  float* raw_qk;      // (rows, q + kv): before norm and rotation; only for models that norm q and k
+  float* qkv;         // (rows, q + 2 kv): rotated
+  float* log_sums;    // (rows, heads)
+  float* attention;   // (rows, q)
+  float* middle;      // (rows, hidden): after attention
+  float* gate_up;     // (rows, 2 intermediate)
+};
+
+// The `activations` region.
+struct ActivationBuffers {
+  std::vector<LayerActivations> layers;
+  float* hidden;         // (rows, hidden): running; after a forward pass the last layer's output
+  float* normed;         // (rows, hidden)
+  float* cosine;         // (rows, head_dim / 2)
+  float* sine;           // (rows, head_dim / 2)
+  float* activated;      // (rows, intermediate)
+  float* d_hidden;       // (rows, hidden)
+  float* d_normed;       // (rows, hidden)
+  float* d_activated;    // (rows, intermediate)
+  float* d_gate_up;      // (rows, 2 intermediate)
+  float* d_attention;    // (rows, q); shares its bytes with the three above: never needed at the same time
+  float* d_qkv;          // (rows, q + 2 kv); the same
+  float* inverse_rms;    // (rows)
+  float* worker_scratch; // (threads, worker_stride)
+  uint64_t worker_stride;
+};
+
+// The `logits` region: what a head computes, some rows at a time.
+struct HeadBuffers {
+  float* input;        // (logit_rows, hidden): gathered
+  float* normed;       // (logit_rows, hidden)
+  float* d_normed;     // (logit_rows, hidden)
+  float* inverse_rms;  // (logit_rows)
+  float* logits;       // (logit_rows, vocab); (1, hidden) for a value head: its weight as float32
+};
+
+struct TrainingBytes {
+  uint64_t gradients, optimizer, activations, logits;
+};
+
+class TrainingMemory {
+ public:
+  // `threads` of the limits has been resolved. Error bad_argument (with `field`) for limits out of range.
+  TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits);
+
+  // What the regions reserve, before rounding up to chunks; 0 for parts that the limits leave out.
+  TrainingBytes bytes() const { return bytes_; }
+  // Gradients and each part of the optimizer's state: float32, tensors as in the model's layout.
+  const WeightsLayout& gradient_layout() const { return gradient_layout_; }
+
+  // Pointers from the first byte of a region of bytes().activations or bytes().logits.
+  ActivationBuffers Activations(void* base) const;
+  HeadBuffers Head(void* base) const;
+
+ private:
+  uint64_t PlaceActivations(std::byte* base, ActivationBuffers& buffers) const;
+  uint64_t PlaceHead(std::byte* base, HeadBuffers& buffers) const;
+
+  const ModelConfig config_;
+  const ModelHead head_;
+  const TrainingLimits limits_;
+  const WeightsLayout gradient_layout_;
+  TrainingBytes bytes_{};
+};
+
+}  // namespace tideline
