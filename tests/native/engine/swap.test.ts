@@ -165,7 +165,8 @@ describe("while requests run", () => {
         expect(output?.tokens).not.toEqual(probe?.tokens);
         expect(output?.tokens).toEqual((await start(engine, [request(PROMPT)]).done)[0]?.tokens);
       },
-      { kvCacheBytes: LONG_KV_BYTES, maxBatch: 16 },
+      // Some of the 48 wait, and there is room beside them for one that came too late.
+      { kvCacheBytes: LONG_KV_BYTES, maxBatch: 40 },
     );
   });
 
