@@ -28,6 +28,8 @@ export interface Work {
 export interface BackendEngine {
   readonly status: "idle" | "running" | "paused" | "swapping";
   readonly checkpoint: CheckpointSummary;
+  /** Tokens that end a sequence. */
+  readonly stopTokenIds: readonly number[];
   /** Counts up with every load and swap. */
   readonly weightsVersion: number;
   readonly runningRequests: number;

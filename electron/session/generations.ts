@@ -26,7 +26,10 @@ interface Running {
   /** The backend's own number: it starts again with every engine, the session's does not. */
   readonly backendNumber: number;
   state: GenerationState;
+  lastTokenSeconds: number | undefined;
   readonly streams: readonly TokenStream[];
+  /** Tokens that end a sequence: counted, and not text. */
+  readonly stopTokenIds: ReadonlySet<number>;
   readonly updates: Throttled;
 }
 
@@ -80,7 +83,9 @@ export class Generations {
     const running: Running = {
       backendNumber,
       state,
+      lastTokenSeconds: undefined,
       updates,
+      stopTokenIds: new Set(engine.stopTokenIds),
       streams: requests.map(() => tokenizer?.stream() ?? idStream()),
     };
     this.#running.set(id, running);
@@ -107,32 +112,42 @@ export class Generations {
     const running = this.#running.get(id);
     if (!running) return;
     const requests = [...running.state.requests];
+    const { startedSeconds } = running.state;
     let { newTokens, tokensPerSecond } = running.state;
     for (const event of events) {
       const request = requests[event.index];
       const stream = running.streams[event.index];
       if (!request || !stream) continue;
-      requests[event.index] = applyEvent(request, event, stream);
+      requests[event.index] = applyEvent(request, event, stream, running.stopTokenIds);
       if (event.type === "token") {
         newTokens++;
-        const seconds = event.timeSeconds - running.state.startedSeconds;
+        running.lastTokenSeconds = event.timeSeconds;
+        const seconds = event.timeSeconds - startedSeconds;
         if (seconds > 0) tokensPerSecond = newTokens / seconds;
       }
     }
     running.state = { ...running.state, requests, newTokens, tokensPerSecond };
     running.updates.request();
     if (requests.some(({ reason }) => reason === undefined)) return;
-    running.state = { ...running.state, finishedSeconds: Date.now() / 1000 };
+    // With its last token, where there is one: that it was told a little later is not the engine's time.
+    running.state = { ...running.state, finishedSeconds: running.lastTokenSeconds ?? Date.now() / 1000 };
     running.updates.stop();
     this.#running.delete(id);
     this.#publish(running.state);
   }
 }
 
-function applyEvent(request: RequestState, event: GenerationEvent, stream: TokenStream): RequestState {
+function applyEvent(
+  request: RequestState,
+  event: GenerationEvent,
+  stream: TokenStream,
+  stopTokenIds: ReadonlySet<number>,
+): RequestState {
   switch (event.type) {
-    case "token":
-      return { ...request, newTokens: request.newTokens + 1, text: request.text + stream.push(event.tokenId) };
+    case "token": {
+      const piece = stopTokenIds.has(event.tokenId) ? "" : stream.push(event.tokenId);
+      return { ...request, newTokens: request.newTokens + 1, text: request.text + piece };
+    }
     case "finished":
       return finished(request, event.reason, stream);
     case "error": {

@@ -94,7 +94,7 @@ export class NativeBackend implements Backend {
   }
 
   async open(checkpoint: Checkpoint, work: Work): Promise<Receipt> {
-    return this.#open(checkpoint, this.#settings.kvCacheBytes, work);
+    return this.#open(checkpoint, this.#settings, work);
   }
 
   async loadModel(role: Role, checkpoint: Checkpoint, work: Work): Promise<Receipt> {
@@ -213,8 +213,10 @@ export class NativeBackend implements Backend {
     const { engine, checkpoint } = this.#loaded;
     const { status, weightsVersion, runningRequests, waitingRequests, kv } = engine.observe();
     if (status === "closed") return {};
+    const { eosTokenIds: stopTokenIds } = checkpoint.config;
+    const summary = this.#summary(checkpoint);
     return {
-      engine: { status, checkpoint: this.#summary(checkpoint), weightsVersion, runningRequests, waitingRequests, kv },
+      engine: { status, checkpoint: summary, stopTokenIds, weightsVersion, runningRequests, waitingRequests, kv },
     };
   }
 
@@ -222,13 +224,14 @@ export class NativeBackend implements Backend {
     return checkpointSummary(checkpoint, this.#addon.weightBytes(checkpoint.config, checkpoint.dtype));
   }
 
-  async #open(checkpoint: Checkpoint, kvCacheBytes: number, work: Work): Promise<Receipt> {
+  async #open(checkpoint: Checkpoint, settings: BackendSettings, work: Work): Promise<Receipt> {
     this.#refuseWhileRunning();
     const { engine, receipt } = await replaceEngine({
       addon: this.#addon,
       device: this.#device,
       checkpoint,
-      kvCacheBytes,
+      kvCacheBytes: settings.kvCacheBytes,
+      capacityBytes: settings.capacityBytes,
       operation: this.#operation(work),
       ...(this.#loaded ? { previous: this.#loaded.engine } : {}),
     });
@@ -242,7 +245,7 @@ export class NativeBackend implements Backend {
     if (next.capacityBytes > capacityBytes) this.#device.setCapacity(next.capacityBytes);
     try {
       if (next.kvCacheBytes !== kvCacheBytes && this.#loaded) {
-        await this.#open(this.#loaded.checkpoint, next.kvCacheBytes, work);
+        await this.#open(this.#loaded.checkpoint, next, work);
       }
     } catch (error) {
       if (next.capacityBytes > capacityBytes) this.#device.setCapacity(capacityBytes);
@@ -260,8 +263,9 @@ export class NativeBackend implements Backend {
       if (this.#loaded) {
         const { checkpoint } = this.#loaded;
         const operation = this.#operation(work);
-        const { kvCacheBytes } = next;
-        ({ engine } = await replaceEngine({ addon: this.#addon, device, checkpoint, kvCacheBytes, operation }));
+        const { kvCacheBytes, capacityBytes } = next;
+        const replacement = { addon: this.#addon, device, checkpoint, kvCacheBytes, capacityBytes, operation };
+        ({ engine } = await replaceEngine(replacement));
       }
     } catch (error) {
       await device.close();

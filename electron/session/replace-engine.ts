@@ -15,6 +15,8 @@ export interface Replacement {
   readonly device: NativeDevice;
   readonly checkpoint: Checkpoint;
   readonly kvCacheBytes: number;
+  /** What the device will have when this is done; it may shrink right after. */
+  readonly capacityBytes: number;
   /** The engine to replace, when it is on the same device. */
   readonly previous?: NativeEngine;
   readonly operation: LongOperation;
@@ -54,10 +56,10 @@ export async function replaceEngine(
 }
 
 /** Before anything moves: weights and cache that exceed what the device could ever give them. */
-function refuseWhatNeverFits({ addon, device, checkpoint, kvCacheBytes }: Replacement): void {
+function refuseWhatNeverFits({ addon, device, checkpoint, kvCacheBytes, capacityBytes }: Replacement): void {
   const weightBytes = addon.weightBytes(checkpoint.config, checkpoint.dtype);
   const requestedBytes = weightBytes + kvCacheBytes;
-  const { capacityBytes, regions } = device.observe();
+  const { regions } = device.observe();
   const ours: ReadonlySet<string> = new Set(ENGINE_TAGS.map(engineConsumer));
   const holders = regions
     .filter(({ consumer, committedBytes }) => committedBytes > 0 && !ours.has(consumer))

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import {
   type AnswerEnvelope,
   type CommandName,
+  type ConsumerState,
   commands,
+  type EngineState,
   eventSchema,
   isCommandName,
   requestEnvelopeSchema,
@@ -18,7 +20,7 @@ import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/e
 import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
 import { Actions } from "./actions.ts";
 import { loadAddon } from "./addon.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, BackendEngine } from "./backend.ts";
 import { removeStaleBackups } from "./backups.ts";
 import { CONFIG_FILE } from "./checkpoint.ts";
 import type { CommandContext } from "./commands/context.ts";
@@ -155,7 +157,6 @@ export class Session {
 
   state(): SessionState {
     const { device, consumers, engine, models, samplingHertz } = this.#backend.observe();
-    const obstacle = engine && obstacleOf(engine, consumers);
     const { demoCheckpoint } = this.#options;
     return {
       version: this.#version,
@@ -163,13 +164,7 @@ export class Session {
       device,
       devices: this.#devices,
       consumers: [...consumers],
-      engine: engine
-        ? {
-            ...engine,
-            kv: { ...engine.kv, capacityTokens: engine.kv.blocks * engine.kv.blockTokens },
-            ...(obstacle ? { obstacle } : {}),
-          }
-        : { status: "empty" },
+      engine: engine ? engineState(engine, consumers) : { status: "empty" },
       models: [...models],
       recents: this.#recents(),
       ...(demoCheckpoint === undefined ? {} : { demoCheckpoint }),
@@ -225,6 +220,13 @@ export class Session {
     if (this.#options.checkItself) eventSchema.parse(event);
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** What a window sees of the engine: stop tokens are the session's own business. */
+function engineState({ stopTokenIds: _, ...engine }: BackendEngine, consumers: readonly ConsumerState[]): EngineState {
+  const obstacle = obstacleOf(engine, consumers);
+  const kv = { ...engine.kv, capacityTokens: engine.kv.blocks * engine.kv.blockTokens };
+  return { ...engine, kv, ...(obstacle ? { obstacle } : {}) };
 }
 
 function failure(id: number, error: TidelineErrorData): AnswerEnvelope {

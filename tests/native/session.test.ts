@@ -47,14 +47,9 @@ async function ask<Name extends CommandName>(command: Name, params?: CommandInpu
   return commands[command].answer.parse(answer.value) as CommandAnswer<Name>;
 }
 
-/** What the engine says to a fixed prompt: the same as long as its weights are. */
-async function continuation(): Promise<string> {
-  const { generation } = await ask("generate", {
-    prompt: { kind: "ids", ids: [5, 6, 7] },
-    maxNewTokens: 12,
-    sampling: GREEDY,
-  });
-  const last = await vi.waitFor(
+async function generate(request: CommandInput<"generate">): Promise<GenerationState> {
+  const { generation } = await ask("generate", request);
+  return vi.waitFor(
     () => {
       const found = generations.findLast(({ id }) => id === generation);
       if (found?.finishedSeconds === undefined) throw new Error("not finished");
@@ -62,8 +57,27 @@ async function continuation(): Promise<string> {
     },
     { timeout: 20_000 },
   );
+}
+
+/** What the engine says to a fixed prompt: the same as long as its weights are. */
+async function continuation(): Promise<string> {
+  const last = await generate({ prompt: { kind: "ids", ids: [5, 6, 7] }, maxNewTokens: 12, sampling: GREEDY });
   return last.requests.map(({ text, reason }) => `${text} (${reason})`).join("\n");
 }
+
+it("ends a story without showing the token that ends it, in the time its tokens took", async () => {
+  open(64 * MIB);
+  await ask("open_checkpoint", { path: DEMO });
+  const story = await generate({
+    prompt: { kind: "text", text: "Once upon a time" },
+    maxNewTokens: 1000,
+    sampling: GREEDY,
+  });
+  expect(story.requests[0]?.reason).toBe("stop");
+  expect(story.requests[0]?.text).toMatch(/^[^<>]*[.!"]$/);
+  const seconds = (story.finishedSeconds ?? 0) - story.startedSeconds;
+  expect(story.tokensPerSecond).toBeCloseTo(story.newTokens / seconds, 3);
+});
 
 it("says the same after every way to release and resume", async () => {
   open(64 * MIB);

@@ -1,4 +1,5 @@
 /** Commands that move memory: release, resume, swap, trim, and the pause that goes before them. */
+import { basename } from "node:path";
 import type { Handlers } from "./context.ts";
 import { openFolder } from "./models.ts";
 
@@ -21,7 +22,8 @@ export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "
       const label = `swap engine.weights to ${source.role}`;
       return actions.run({ kind: "swap", consumer, label }, (work) => backend.swap({ source, method, running }, work));
     }
-    return actions.run({ kind: "swap", consumer, label: `swap engine.weights to ${source.path}` }, async (work) => {
+    const label = `swap engine.weights to ${basename(source.path)}`;
+    return actions.run({ kind: "swap", consumer, label }, async (work) => {
       const checkpoint = await openFolder(source.path, context);
       const receipt = await backend.swap({ source: { kind: "checkpoint", checkpoint }, method, running }, work);
       context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });

@@ -1,5 +1,5 @@
 /** Commands that bring models: into the engine, beside it, back to a folder; and the device they are brought to. */
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { formatBytes } from "../../../core/units.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint.ts";
 import type { CommandContext, Handlers } from "./context.ts";
@@ -16,7 +16,7 @@ export const modelCommands: Handlers<
 > = {
   open_checkpoint: ({ path }, context) => {
     const { actions, backend, settings } = context;
-    return actions.run({ kind: "load", consumer: "engine.weights", label: `open ${path}` }, async (work) => {
+    return actions.run({ kind: "load", consumer: "engine.weights", label: `open ${basename(path)}` }, async (work) => {
       const checkpoint = await openFolder(path, context);
       const receipt = await backend.open(checkpoint, work);
       settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
@@ -26,8 +26,9 @@ export const modelCommands: Handlers<
 
   load_model: ({ path, role }, context) => {
     const { actions, backend } = context;
-    return actions.run({ kind: "load", consumer: `${role}.weights`, label: `load ${path} as ${role}` }, async (work) =>
-      backend.loadModel(role, await openFolder(path, context), work),
+    return actions.run(
+      { kind: "load", consumer: `${role}.weights`, label: `load ${basename(path)} as ${role}` },
+      async (work) => backend.loadModel(role, await openFolder(path, context), work),
     );
   },
 

@@ -21,6 +21,9 @@ import type {
 
 const WORKSPACE_BYTES = 1000;
 
+/** Ids count up from here: those below are the special tokens of every fixture, among them the one that ends. */
+export const FIRST_FAKE_TOKEN = 3;
+
 export interface FakeAddon extends TidelineAddon {
   /** Delivers a batch as the sampler would. */
   sample(batch: SampleBatch): void;
@@ -265,7 +268,8 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
         const events: GenerationEvent[] = [];
         requests.forEach((request, index) => {
           for (let n = 0; n < tokens && request.sent < request.maxNewTokens; n++) {
-            events.push({ type: "token", index, tokenId: request.sent++, logprob: -1, timeSeconds: Date.now() / 1000 });
+            const tokenId = FIRST_FAKE_TOKEN + request.sent++;
+            events.push({ type: "token", index, tokenId, logprob: -1, timeSeconds: Date.now() / 1000 });
           }
           if (request.sent === request.maxNewTokens && !request.done) {
             request.done = true;
@@ -356,7 +360,14 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
       failIfAsked("createEngine");
       return new FakeEngine(device as FakeDevice, model as FakeModel, kvCacheBytes);
     },
+    trainingBytes: unused,
+    createTrainer: unused,
+    ppoAdvantages: unused,
   };
+}
+
+function unused(): never {
+  throw new Error("not used by the session");
 }
 
 function finished(index: number, reason: "length" | "cancelled", newTokens: number): GenerationEvent {

@@ -1,7 +1,7 @@
 /** What a person sees while things run: actions, operations, generations, obstacles, samples. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { SampleBatch } from "../../../native/addon.d.ts";
-import { nativeError } from "./fake-addon.ts";
+import { FIRST_FAKE_TOKEN, nativeError } from "./fake-addon.ts";
 import { DEMO, LLAMA, openTestSession, QWEN, type TestSession, type TestSessionOptions } from "./open-session.ts";
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
@@ -134,7 +134,7 @@ describe("generations", () => {
     expect(last?.finishedSeconds).toBeGreaterThan(0);
     const { openTokenizer } = await import("../../../electron/session/tokenizer.ts");
     const tokenizer = await openTokenizer({ path: DEMO, hasTokenizer: true });
-    expect(last?.requests[0]?.text).toBe(tokenizer?.decode(Array.from({ length: 40 }, (_, id) => id)));
+    expect(last?.requests[0]?.text).toBe(tokenizer?.decode(Array.from({ length: 40 }, (_, n) => FIRST_FAKE_TOKEN + n)));
   });
 
   it("show token ids where there is no tokenizer, and refuse text", async () => {
@@ -143,8 +143,8 @@ describe("generations", () => {
     test.addon.step(3);
     const last = generationsOf(test).at(-1);
     expect(last?.requests.map(({ prompt, text }) => [prompt, text])).toEqual([
-      ["1 2", "0 1 2"],
-      ["1 2", "0 1 2"],
+      ["1 2", "3 4 5"],
+      ["1 2", "3 4 5"],
     ]);
     await expect(
       test.ask("generate", { prompt: { kind: "text", text: "hello" }, maxNewTokens: 1, sampling: GREEDY }),
