@@ -105,7 +105,7 @@ class Engine {
   const char* NameOf(EngineTag tag) const;
   Region& RegionOf(EngineTag tag) const;
 
-  // The worker.
+  // The worker, in engine_worker.cc.
   void Loop();
   bool CanStep() const;
   // Without the lock: computes the step and chooses tokens.
@@ -128,7 +128,7 @@ class Engine {
   void Forget(const Sequence& sequence);
   void Deliver();
 
-  // Swap, in engine_memory.cc.
+  // Memory and swap are in engine_memory.cc.
   enum class SwapRoute { kShare, kCopy, kCheckpoint };
   SwapRoute CheckSwap(const SwapOptions& options) const;  // needs no lock
   void WaitForTurn(std::unique_lock<std::mutex>& lock, const SwapOptions& options, const Operation& operation);
