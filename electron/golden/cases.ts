@@ -9,7 +9,7 @@ import { GOLDEN_FILE } from "./golden-file.ts";
 
 export interface CaseFolder {
   readonly path: string;
-  /** Only checkpoints can be run; training steps and memory measurements are known but belong to what comes later. */
+  /** Memory measurements are known but belong to what comes later. */
   readonly kind: "checkpoint" | "ppo" | "memory";
 }
 

@@ -1,6 +1,7 @@
 /**
- * `npm run golden -- DIR…`: runs the real engine on checkpoints whose answers are known, through everything that may
- * not change them, and prints the worst error and pass or fail of each stage.
+ * `npm run golden -- DIR…`: runs the real engine on checkpoints whose answers are known, and the real trainer on PPO
+ * updates that are, through everything that may not change them, and prints the worst error and pass or fail of each
+ * stage.
  */
 import { basename } from "node:path";
 import { toErrorData } from "../../core/errors.ts";
@@ -10,8 +11,10 @@ import { openCheckpoint } from "../session/checkpoint.ts";
 import { type CaseFolder, findCases } from "./cases.ts";
 import { EngineRun } from "./engine-run.ts";
 import { readGolden, toleranceFor } from "./golden-file.ts";
+import { PPO_TOLERANCE, ppoStages } from "./ppo.ts";
+import { readPpoGolden } from "./ppo-file.ts";
 import { withRopeOfTruth } from "./rope-precision.ts";
-import { type GoldenCheckpoint, stagesOf, withTemporaryFolder } from "./stages.ts";
+import { type GoldenCheckpoint, type Stage, stagesOf, withTemporaryFolder } from "./stages.ts";
 
 export interface GoldenOptions {
   /** One JSON object a line instead of text. */
@@ -64,7 +67,7 @@ export async function runGolden(
   const totals = { passed: 0, failed: 0, skipped: 0 };
   for (const folder of cases) {
     const name = basename(folder.path);
-    if (folder.kind !== "checkpoint") {
+    if (folder.kind === "memory") {
       totals.skipped++;
       print({ case: name, note: "skipped (not supported yet)" });
       continue;
@@ -92,7 +95,20 @@ async function runCase(
     const detail = failure === undefined ? {} : { detail: failure };
     report({ case: name, stage: stageName, passed: failure === undefined, worstError, tolerance, ...detail });
   };
+  const runStages = async (stages: readonly Stage[]) => {
+    for (const stage of stages) {
+      stageName = stage.name;
+      const { worstError, failure } = await stage.run();
+      tell(worstError, failure);
+    }
+  };
   try {
+    if (folder.kind === "ppo") {
+      tolerance = PPO_TOLERANCE;
+      const golden = await readPpoGolden(folder.path);
+      await withTemporaryFolder((directory) => runStages(ppoStages(addon, golden, directory)));
+      return passed;
+    }
     const stored = await readCase(folder);
     tolerance = toleranceFor(stored.golden);
     const a = await withRopeOfTruth(addon, stored);
@@ -103,11 +119,7 @@ async function runCase(
     await withTemporaryFolder(async (directory) => {
       const run = await EngineRun.open(addon, a.checkpoint, a.golden);
       try {
-        for (const stage of stagesOf(run, a, twin, directory)) {
-          stageName = stage.name;
-          const { worstError, failure } = await stage.run();
-          tell(worstError, failure);
-        }
+        await runStages(stagesOf(run, a, twin, directory));
       } finally {
         await run.close();
       }

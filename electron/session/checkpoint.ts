@@ -183,7 +183,8 @@ async function readTensors(path: string, names: ReadonlySet<string>): Promise<re
   return selectIndexed(index, shardTensors, indexFile);
 }
 
-async function readHeader(file: string): Promise<readonly TensorEntry[]> {
+/** The tensors of one safetensors file. @throws TidelineError checkpoint_unreadable or checkpoint_invalid. */
+export async function readHeader(file: string): Promise<readonly TensorEntry[]> {
   return withFile(file, async (handle, fileBytes) => {
     const start = new Uint8Array(Math.min(LENGTH_BYTES, fileBytes));
     await handle.read(start, 0, start.byteLength, 0);
