@@ -1,0 +1,100 @@
+/**
+ * Tokens per second of one greedy request, and what sampling memory at 100 Hz costs it: runs with and without sampling
+ * alternate, and each pair gives one ratio. The bound is what memory allows: every token reads all weights once, so no
+ * engine is faster than the bandwidth that all cores reach together, measured between the same runs.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GIB, MIB } from "../../core/units.ts";
+import { loadAddon } from "../../electron/session/addon.ts";
+import { openCheckpoint } from "../../electron/session/checkpoint.ts";
+import type { NativeEngine } from "../../native/addon.d.ts";
+import { startBaseline } from "./baseline.ts";
+import { writeLargeCheckpoint } from "./large-checkpoint.ts";
+import { median, report } from "./report.ts";
+
+const PAIRS = 16;
+const TOKENS = 48;
+const KV_CACHE_BYTES = 128 * MIB;
+const SAMPLING_HERTZ = 100;
+
+const folder = mkdtempSync(join(tmpdir(), "tideline-bench-"));
+try {
+  await measure();
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+async function measure(): Promise<void> {
+  const bytesPerToken = writeLargeCheckpoint(folder);
+  const checkpoint = await openCheckpoint(folder);
+  const addon = loadAddon();
+  const device = addon.openDevice({ name: "host", capacityBytes: 2 * GIB });
+  const model = addon.createModel(device, {
+    config: checkpoint.config,
+    dtype: checkpoint.dtype,
+    consumer: "engine.weights",
+  });
+  await model.load(checkpoint.tensors);
+  const engine = addon.createEngine(device, model, { kvCacheBytes: KV_CACHE_BYTES });
+  await engine.resume("kv_cache");
+  await engine.resume("workspace");
+  const baseline = startBaseline();
+
+  const plain: number[] = [];
+  const sampled: number[] = [];
+  const bandwidth: number[] = [];
+  const runPlain = async () => plain.push(await tokensPerSecond(engine));
+  const runSampled = async () => {
+    const telemetry = device.startTelemetry({ hertz: SAMPLING_HERTZ, batchSeconds: 0.1 }, () => undefined);
+    sampled.push(await tokensPerSecond(engine));
+    telemetry.stop();
+  };
+  await tokensPerSecond(engine);
+  for (let pair = 0; pair < PAIRS; pair += 1) {
+    // Which one goes first alternates too: a machine that slows down must not count against one of them.
+    for (const run of pair % 2 === 0 ? [runPlain, runSampled] : [runSampled, runPlain]) await run();
+    bandwidth.push(await baseline.readGigabytesPerSecond(GIB));
+  }
+  baseline.close();
+  await engine.close();
+  await device.close();
+
+  const bound = (median(bandwidth) * 1e9) / bytesPerToken;
+  const settings = { parametersMillion: 270, dtype: "bfloat16", batch: 1, tokens: TOKENS };
+  report({ name: "memory_read_bandwidth", unit: "GB/s", samples: bandwidth });
+  report({
+    name: "tokens_per_second",
+    unit: "tokens/s",
+    samples: plain,
+    ratio: { to: `the memory-bandwidth bound, ${bound.toFixed(1)} tokens/s`, value: median(plain) / bound },
+    settings,
+  });
+  const costs = plain.map((speed, pair) => 100 * (speed / (sampled[pair] ?? Number.NaN) - 1));
+  report({
+    name: "sampling_cost_100Hz",
+    unit: "% of generation time",
+    samples: costs,
+    ratio: { to: "the same generation without sampling", value: median(plain) / median(sampled) },
+    settings: { ...settings, hertz: SAMPLING_HERTZ },
+  });
+}
+
+/** Decoding speed of one request, by the engine's own clock: the prompt is not part of it. */
+function tokensPerSecond(engine: NativeEngine): Promise<number> {
+  const request = {
+    promptIds: [1, 15, 27, 99],
+    maxNewTokens: TOKENS,
+    sampling: { temperature: 0, topK: 0, topP: 1, seed: 0 },
+    stopTokenIds: [],
+  };
+  return new Promise((resolve, reject) => {
+    engine.generate([request], (events) => {
+      for (const event of events) {
+        if (event.type === "finished") resolve((event.newTokens - 1) / event.decodeSeconds);
+        if (event.type === "error") reject(new Error(event.error.message));
+      }
+    });
+  });
+}
