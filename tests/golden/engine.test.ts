@@ -48,8 +48,14 @@ async function expectToPass(...folders: string[]) {
   return totals;
 }
 
-test("every fixture, at every stage; what the engine does not do yet is skipped, not passed", async () => {
-  expect(await expectToPass(FIXTURES)).toEqual({ passed: 7, failed: 0, skipped: 2 });
+test("every checkpoint of the fixtures, at every stage", async () => {
+  expect(await expectToPass(join(FIXTURES, "checkpoints"))).toEqual({ passed: 7, failed: 0, skipped: 0 });
+});
+
+test("what cannot be run yet is skipped, not passed", async () => {
+  const { totals, output } = await run(join(FIXTURES, "memory"));
+  expect(totals).toEqual({ passed: 0, failed: 0, skipped: 1 });
+  expect(output).toContain("skipped (not supported yet)");
 });
 
 describe("the same model in other clothes", () => {
