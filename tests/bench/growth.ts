@@ -8,7 +8,7 @@ import { loadAddon } from "../../electron/session/addon.ts";
 import type { ReleaseDestination } from "../../native/addon.d.ts";
 import { report } from "./report.ts";
 
-const WARM_UP_CYCLES = 1000;
+const WARM_UP_CYCLES = 3000;
 const LEGS = 10;
 const CYCLES_PER_LEG = 1000;
 const REGION_BYTES = 16 * MIB;
