@@ -51,8 +51,8 @@ class Backing {
   virtual void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) = 0;
   virtual void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) = 0;
 
-  // Host memory for backups, already touched (and pinned for cuda). Errors: out_of_memory.
-  virtual void* AllocateHost(uint64_t bytes) = 0;
+  // Host memory for backups, already touched (and pinned for cuda). Errors: out_of_memory, cancelled.
+  virtual void* AllocateHost(uint64_t bytes, const Operation& operation) = 0;
   virtual void FreeHost(void* buffer, uint64_t bytes) noexcept = 0;
 
   // Waits for all work on the device.

@@ -154,9 +154,19 @@ void WriteContents(const std::string& path, Backing& backing, uintptr_t source, 
 
 }  // namespace
 
-HostBuffer::HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes)
-    : backing_(backing), total_bytes_(total_bytes), bytes_(bytes), data_(backing.AllocateHost(bytes)) {
-  total_bytes_ += bytes_;
+HostBuffer::HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes,
+                       const Cancellation* cancellation)
+    : backing_(backing), total_bytes_(total_bytes), bytes_(bytes), data_(Allocate(cancellation)) {}
+
+void* HostBuffer::Allocate(const Cancellation* cancellation) {
+  uint64_t counted = 0;
+  const auto count = [&](uint64_t taken, uint64_t) { total_bytes_ += taken - std::exchange(counted, taken); };
+  try {
+    return backing_.AllocateHost(bytes_, {.cancellation = cancellation, .on_progress = count});
+  } catch (...) {
+    total_bytes_ -= counted;
+    throw;
+  }
 }
 
 HostBuffer::~HostBuffer() {

@@ -12,14 +12,16 @@ namespace tideline {
 // Host memory of a Backing, counted while it exists in `total_bytes` (the device's hostBackupBytes).
 class HostBuffer {
  public:
-  // Errors: out_of_memory.
-  HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes);
+  // `total_bytes` grows as the memory is taken, so that no sample finds it unaccounted. Errors: out_of_memory, cancelled.
+  HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes, const Cancellation* cancellation);
   ~HostBuffer();
   HostBuffer(const HostBuffer&) = delete;
 
   void* data() const { return data_; }
 
  private:
+  void* Allocate(const Cancellation* cancellation);
+
   Backing& backing_;
   std::atomic<uint64_t>& total_bytes_;
   const uint64_t bytes_;

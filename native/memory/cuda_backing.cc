@@ -233,8 +233,8 @@ void CudaBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t byte
   });
 }
 
-void* CudaBacking::AllocateHost(uint64_t bytes) {
-  // Touching with many threads and registering takes a tenth of the time of cuMemHostAlloc (docs/benchmarks.md).
+void* CudaBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
+  // Touching with many threads and registering, because cuMemHostAlloc touches with one.
   if (AvailableMachineBytes() < bytes + kHostReserveBytes) {
     throw Error("out_of_memory", "the machine has too little memory left for a backup of " + std::to_string(bytes) + " bytes",
                 "back up to disk");
@@ -243,7 +243,7 @@ void* CudaBacking::AllocateHost(uint64_t bytes) {
   if (buffer == MAP_FAILED) throw Error("out_of_memory", "no address space for a backup buffer");
   ::madvise(buffer, bytes, MADV_HUGEPAGE);
   try {
-    ForPieces(bytes, kCopyPieceBytes, {}, [&](uint64_t offset, uint64_t piece) {
+    ForPieces(bytes, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t piece) {
       auto* at = static_cast<volatile char*>(buffer) + offset;
       for (uint64_t i = 0; i < piece; i += 4096) at[i] = 0;
     });

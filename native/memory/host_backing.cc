@@ -26,7 +26,7 @@ namespace {
 
 constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 // Threads populate and copy in pieces of this.
-constexpr uint64_t kPieceBytes = uint64_t{32} << 20;
+constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
 // Each chunk can cost two mappings, and the kernel allows a process 65530.
 constexpr uint64_t kMostChunks = 8192;
 // Left to the rest of the system when chunks are created.
@@ -226,7 +226,9 @@ void HostBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t byte
   CopyFromHost(target, At(source), bytes, {});
 }
 
-void* HostBacking::AllocateHost(uint64_t bytes) { return AllocatePopulated(bytes, {}); }
+void* HostBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
+  return AllocatePopulated(bytes, operation);
+}
 
 void HostBacking::FreeHost(void* buffer, uint64_t bytes) noexcept { ::munmap(buffer, bytes); }
 

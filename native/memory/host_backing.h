@@ -30,7 +30,7 @@ class HostBacking final : public Backing {
   void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
   void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) override;
-  void* AllocateHost(uint64_t bytes) override;
+  void* AllocateHost(uint64_t bytes, const Operation& operation) override;
   void FreeHost(void* buffer, uint64_t bytes) noexcept override;
   void Synchronize() override {}
   SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;

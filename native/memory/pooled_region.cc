@@ -31,6 +31,17 @@ class Stopwatch {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// Memory on its way between the device and a region; forgotten however the way ends.
+class Transit {
+ public:
+  explicit Transit(std::atomic<uint64_t>& bytes) : bytes_(bytes) {}
+  ~Transit() { bytes_ = 0; }
+  Transit(const Transit&) = delete;
+
+ private:
+  std::atomic<uint64_t>& bytes_;
+};
+
 // Mixes a 64-bit counter into bits that look random (SplitMix64's finaliser).
 uint64_t Mix(uint64_t value) {
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -80,6 +91,8 @@ Receipt PooledRegion::Release(const ReleaseOptions& options, const Operation& op
   }
   device_->backing().Unmap(address_, chunks_);
   // From here on nothing fails.
+  const Transit transit(transit_bytes_);
+  transit_bytes_ = reserved_bytes_;
   residency_.store(after, std::memory_order_release);
   if (options.mode == ReleaseMode::kDiscard) ForgetContents();
   device_->pool().Give(std::exchange(chunks_, {}), options.destination);
@@ -115,7 +128,8 @@ uint64_t PooledRegion::BackUp(const ReleaseOptions& options, const Operation& op
     host_buffer_.reset();
   } else {
     if (!host_buffer_) {
-      host_buffer_ = std::make_unique<HostBuffer>(device_->backing(), device_->host_backup_bytes(), reserved_bytes_);
+      host_buffer_ = std::make_unique<HostBuffer>(device_->backing(), device_->host_backup_bytes(), reserved_bytes_,
+                                                  operation.cancellation);
     }
     if (backup_ && !backup_->on_disk) {
       backup_.reset();  // its buffer is about to be overwritten, and may stay half written
@@ -138,9 +152,12 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   if (before == Residency::kDisk) file_->Check(reserved_bytes_);  // before any memory is taken
   operation.Step(0, reserved_bytes_);
 
-  Operation creating;
-  creating.cancellation = operation.cancellation;
+  const Transit transit(transit_bytes_);
+  const Operation creating{.cancellation = operation.cancellation, .on_progress = [this](uint64_t taken, uint64_t) {
+                             transit_bytes_ = taken;
+                           }};
   PagePool::Taken taken = device_->pool().Take(reserved_bytes_ / device_->backing().chunk_bytes(), creating);
+  transit_bytes_ = reserved_bytes_;
   try {
     device_->backing().Map(address_, taken.chunks);
   } catch (...) {
@@ -314,7 +331,7 @@ uint64_t PooledRegion::used_bytes() const {
 
 void PooledRegion::AddTo(DeviceSample::Consumer& row) const {
   row.reserved_bytes += reserved_bytes_;
-  row.committed_bytes += committed_bytes();
+  row.committed_bytes += resident() ? reserved_bytes_ : transit_bytes_.load(std::memory_order_relaxed);
   row.used_bytes += used_bytes();
 }
 

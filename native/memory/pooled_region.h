@@ -84,6 +84,9 @@ class PooledRegion final : public Region {
   std::atomic<Contents> contents_{Contents::kUndefined};
   std::atomic<uint64_t> version_{0};  // counts up with every change of the contents
   std::atomic<uint64_t> used_bytes_;
+  // What it has of the device already while it is being resumed, and still while it is being released: for the
+  // timeline, where it would be unaccounted otherwise.
+  std::atomic<uint64_t> transit_bytes_{0};
   mutable std::mutex observed_mutex_;  // held for a copy of these only
   std::optional<Backup> observed_backup_;
   std::string observed_file_, shared_with_;

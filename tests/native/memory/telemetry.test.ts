@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { SampleBatch } from "../../../native/addon.d.ts";
-import { addon, createRegion, describeDevice, openDevice } from "../support.ts";
+import { addon, createRegion, describeDevice, IS_HOST, openDevice } from "../support.ts";
 
 function rowsOf(batch: SampleBatch): readonly (readonly number[])[] {
   const columns = addon.SAMPLE_HEADER_COLUMNS + batch.consumers.length * addon.SAMPLE_CONSUMER_COLUMNS;
@@ -52,8 +52,9 @@ describeDevice("telemetry", () => {
     for (const [, used = 0, total, context, backup, held, reserved, committed = -1] of rows) {
       expect(used).toBeGreaterThan(0);
       expect([total, context, reserved]).toEqual([seen.totalBytes, seen.contextBytes, 32 * MIB]);
-      expect([0, 32 * MIB]).toContain(committed);
-      expect([0, 32 * MIB]).toContain(backup);
+      // While memory is taken, what there is of it already.
+      expect(committed).toBeLessThanOrEqual(32 * MIB);
+      expect(backup).toBeLessThanOrEqual(32 * MIB);
       expect([0, 32 * MIB]).toContain(held);
     }
     expect(rows[0]?.slice(6)).toEqual([32 * MIB, 0, 0]);
@@ -113,6 +114,26 @@ describeDevice("telemetry", () => {
     await region.release({ mode: "host", onProgress: () => void seen.push(batches.length) });
     telemetry.stop();
     expect((seen.at(-1) ?? 0) - (seen[0] ?? 0)).toBeGreaterThan(0);
+    await region.close();
+  });
+
+  test.runIf(IS_HOST)("memory on its way to a region or a backup is never unaccounted", async () => {
+    const device = openDevice(512 * MIB);
+    const region = createRegion(device, "engine.weights", 512 * MIB);
+    const batches: SampleBatch[] = [];
+    const telemetry = device.startTelemetry({ hertz: 500, batchSeconds: 0.02 }, (batch) => batches.push(batch));
+    await region.resume();
+    await region.fill(1);
+    await region.release({ mode: "host" });
+    await region.resume();
+    const ended = batches.length;
+    await until(() => batches.length > ended + 1);
+    telemetry.stop();
+    const unaccounted = batches.flatMap(rowsOf).map(([, used = 0, , context = 0, , held = 0, , committed = 0]) => {
+      return used - context - held - committed;
+    });
+    // Pieces of 8 MiB are populated on every core before they are counted; the rest is this process's own heap.
+    expect(Math.max(...unaccounted)).toBeLessThan(128 * MIB);
     await region.close();
   });
 
