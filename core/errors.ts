@@ -24,6 +24,8 @@ export const ERROR_CODES = [
   "checkpoint_invalid",
   "model_unsupported",
   "weights_mismatch",
+  // schedules
+  "schedule_invalid",
   // generation
   "no_model",
   "context_overflow",
