@@ -12,7 +12,7 @@ export interface Peak {
   readonly timeSeconds: number;
   /** Height of the stack. */
   readonly bytes: number;
-  /** Who held memory then, the largest first. */
+  /** Who held memory then, the largest first. Not `context`: that was there before anybody asked for memory. */
   readonly holders: readonly { readonly consumer: string; readonly bytes: number }[];
   readonly reading: Reading;
 }
@@ -29,7 +29,7 @@ export function peakIn(timeline: Timeline, window: TimeWindow): Peak | undefined
   if (reading === undefined) return undefined;
   const holders = reading.consumers
     .map(({ consumer, committedBytes }) => ({ consumer, bytes: committedBytes }))
-    .filter((holder) => holder.bytes > 0)
+    .filter(({ consumer, bytes }) => bytes > 0 && consumer !== "context")
     .sort((a, b) => b.bytes - a.bytes);
   return { timeSeconds, bytes: found.max, holders, reading };
 }

@@ -38,7 +38,8 @@ export interface TimelineViewState {
   readonly timeLabels: "relative" | "clock";
 }
 
-const DEFAULT_SPAN_SECONDS = 60;
+/** What a live view shows until somebody zooms. */
+export const DEFAULT_SPAN_SECONDS = 30;
 /** How far around an action the cursors are set: more than one sample at 100 Hz. */
 const ACTION_MARGIN_SECONDS = 0.02;
 /** Time constant of glides. */

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { readingAt } from "../../../core/timeline/readout.ts";
 import { spanSeconds } from "../../../core/timeline/time-scale.ts";
 import { timelineCommands } from "../../../renderer/timeline/commands.ts";
-import { TimelineView } from "../../../renderer/timeline/view.ts";
+import { DEFAULT_SPAN_SECONDS, TimelineView } from "../../../renderer/timeline/view.ts";
 import { action, row, storeOf } from "./samples.ts";
 
 const PX = 1000;
@@ -43,7 +43,7 @@ describe("a live view", () => {
     settle(view);
     expect(view.state.window).toBe(before);
     view.panBy(-0.5);
-    expect(view.behindSeconds()).toBeCloseTo(30);
+    expect(view.behindSeconds()).toBeCloseTo(DEFAULT_SPAN_SECONDS / 2);
     run(view, "follow");
     settle(view);
     expect(view.state.window.endSeconds).toBeGreaterThanOrEqual(1300);
@@ -52,9 +52,9 @@ describe("a live view", () => {
 
   it("reads what is under the pointer while the picture moves under it", () => {
     view.hover(0.5);
-    expect(view.state.hoverSeconds).toBeCloseTo(1270);
+    expect(view.state.hoverSeconds).toBeCloseTo(1300 - DEFAULT_SPAN_SECONDS / 2);
     view.advance(1, PX, false);
-    expect(view.state.hoverSeconds).toBeCloseTo(1271);
+    expect(view.state.hoverSeconds).toBeCloseTo(1301 - DEFAULT_SPAN_SECONDS / 2);
     view.hover(undefined);
     expect(view.state.hoverSeconds).toBeUndefined();
   });
@@ -62,7 +62,7 @@ describe("a live view", () => {
   it("zooms about the live edge without letting go, and lets go when moved", () => {
     view.zoom(1250, 0.5);
     expect(view.state.isFollowing).toBe(true);
-    expect(spanSeconds(view.state.window)).toBeCloseTo(30);
+    expect(spanSeconds(view.state.window)).toBeCloseTo(DEFAULT_SPAN_SECONDS / 2);
     expect(view.state.window.endSeconds).toBeCloseTo(1300);
     run(view, "pan_left");
     expect(view.state.isFollowing).toBe(false);
@@ -73,7 +73,7 @@ describe("a live view", () => {
     run(view, "reset");
     settle(view);
     expect(view.state.isFollowing).toBe(true);
-    expect(spanSeconds(view.state.window)).toBeCloseTo(60);
+    expect(spanSeconds(view.state.window)).toBeCloseTo(DEFAULT_SPAN_SECONDS);
   });
 });
 
