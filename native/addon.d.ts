@@ -16,7 +16,7 @@ export type DType = "float32" | "float16" | "bfloat16";
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap";
   readonly consumer: string;
-  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `disk` for swap, `disk` for load. */
+  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `disk` for swap, `disk` or `master` (a trainer's float32 copy) for load. */
   readonly method: string;
   /** Given back to the device: other processes can have them. */
   readonly bytesFreed: number;
@@ -476,6 +476,11 @@ export interface NativeTrainer {
   languageStep(sequences: readonly TrainingSequence[], options?: LossOptions): Promise<LanguageStatistics>;
   /** Clips and applies the gradients. */
   optimizerStep(options: OptimizerOptions): Promise<UpdateReceipt>;
+  /**
+   * Casts the master weights into the model, resuming it if needed: the model may be discarded while only the optimizer
+   * keeps its weights. The bits are those of the last update. Errors: unsupported, contents_undefined, out_of_memory.
+   */
+  restoreWeights(operation?: LongOperation): Promise<Receipt>;
   /** Forgets the optimizer's state: the next update is step 1. Needed after other weights were loaded. */
   resetOptimizer(): Promise<void>;
   /** As accumulated, before clipping. */

@@ -126,6 +126,7 @@ void NativeTrainer::Register(Napi::Env env, Napi::Object exports) {
        InstanceMethod<&NativeTrainer::CriticStep>("criticStep"),
        InstanceMethod<&NativeTrainer::LanguageStep>("languageStep"),
        InstanceMethod<&NativeTrainer::OptimizerStep>("optimizerStep"),
+       InstanceMethod<&NativeTrainer::RestoreWeights>("restoreWeights"),
        InstanceMethod<&NativeTrainer::ResetOptimizer>("resetOptimizer"),
        InstanceMethod<&NativeTrainer::ReadGradient>("readGradient"), InstanceMethod<&NativeTrainer::Release>("release"),
        InstanceMethod<&NativeTrainer::Resume>("resume"), InstanceMethod<&NativeTrainer::Close>("close")}));
@@ -297,6 +298,14 @@ Napi::Value NativeTrainer::OptimizerStep(const Napi::CallbackInfo& info) {
           object.Set("step", ToJs(env, receipt.step));
           return object;
         });
+  });
+}
+
+Napi::Value NativeTrainer::RestoreWeights(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return Run(
+        info, info[0],
+        [](Trainer& trainer, const Operation& operation) { return trainer.RestoreWeights(operation); }, kReceiptToJs);
   });
 }
 

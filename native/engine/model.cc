@@ -109,6 +109,17 @@ Receipt Model::CopyFrom(const Model& source, const Operation& operation) {
   return receipt;
 }
 
+Receipt Model::LoadFrom(const std::string& method, const std::function<uint64_t(std::byte*)>& fill,
+                        const Operation& operation) {
+  const Stopwatch watch;
+  const std::lock_guard lock(operation_mutex_);
+  RefuseWhileShared("load");
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = method};
+  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) { receipt.bytes_copied = fill(target); });
+  receipt.milliseconds = watch.Milliseconds();
+  return receipt;
+}
+
 Receipt Model::Release(const ReleaseOptions& options, const Operation& operation) {
   const std::lock_guard lock(operation_mutex_);
   RefuseWhileShared("be released");

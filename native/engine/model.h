@@ -43,6 +43,10 @@ class Model {
   // The same from another model on this device, whose shapes have been compared.
   Receipt CopyFrom(const Model& source, const Operation& operation);
 
+  // The same from whatever `fill` knows; it returns the bytes written, and may throw to stop.
+  Receipt LoadFrom(const std::string& method, const std::function<uint64_t(std::byte* target)>& fill,
+                   const Operation& operation);
+
   // Errors of Region, and `shared` while others read these bytes.
   Receipt Release(const ReleaseOptions& options, const Operation& operation);
   Receipt Resume(const Operation& operation);

@@ -60,6 +60,17 @@ void AdamWOptimizer::Initialise(ThreadPool& pool, const std::byte* weights, std:
   });
 }
 
+uint64_t AdamWOptimizer::CastMaster(ThreadPool& pool, const std::byte* state, std::byte* weights) const {
+  const std::byte* master = state + 2 * gradient_layout_.total_bytes();
+  const auto slices = SlicesOf(layout_, gradient_layout_);
+  pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
+    const Slice& slice = slices[index];
+    BestKernels().convert(weights + slice.weights_offset, layout_.dtype(), master + slice.gradient_offset, DType::kF32,
+                          slice.elements);
+  });
+  return layout_.total_bytes();
+}
+
 double AdamWOptimizer::GradientNorm(ThreadPool& pool, const std::byte* gradients) const {
   const auto slices = SlicesOf(layout_, gradient_layout_);
   std::vector<double> sums(slices.size());

@@ -23,6 +23,10 @@ class AdamWOptimizer {
   // State before the first step.
   void Initialise(ThreadPool& pool, const std::byte* weights, std::byte* state) const;
 
+  // Casts the master weights into `weights`; returns the bytes written. Only with master weights.
+  uint64_t CastMaster(ThreadPool& pool, const std::byte* state, std::byte* weights) const;
+  bool has_master() const { return master_weights_; }
+
   // L2 norm over all tensors. Error not_finite (with `tensor`: the first) when one holds a NaN or an infinity.
   double GradientNorm(ThreadPool& pool, const std::byte* gradients) const;
 

@@ -104,6 +104,9 @@ class Trainer {
   // Clips, and changes the weights. Error contents_undefined without gradients since the last update, or when the
   // optimizer's state was discarded.
   UpdateReceipt Update(const AdamWOptions& options);
+  // Resumes the model if needed and casts the master weights into it, so that only one copy has to stay: the bits are
+  // those of the last update. Error unsupported without master weights, contents_undefined before the first update.
+  Receipt RestoreWeights(const Operation& operation);
   // Forgets the optimizer's state; the next update is step 1. Needed after other weights were loaded.
   void ResetOptimizer();
   // float32; as accumulated, before clipping.

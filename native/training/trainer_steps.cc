@@ -156,6 +156,19 @@ UpdateReceipt Trainer::Update(const AdamWOptions& options) {
   return receipt;
 }
 
+Receipt Trainer::RestoreWeights(const Operation& operation) {
+  const std::lock_guard lock(operation_mutex_);
+  Region& region = Require(TrainerTag::kOptimizer);
+  if (!optimizer_.has_master()) {
+    throw Error("unsupported", "the optimizer of " + model_->consumer() + " keeps no master weights",
+                "make the trainer with masterWeights, for a model stored in fewer bits than float32");
+  }
+  const auto* state = static_cast<const std::byte*>(region.Data());
+  if (step_ == 0) throw Error("contents_undefined", "there are no master weights before the first update");
+  return model_->LoadFrom("master", [&](std::byte* weights) { return optimizer_.CastMaster(pool_, state, weights); },
+                          operation);
+}
+
 void Trainer::ResetOptimizer() {
   const std::lock_guard lock(operation_mutex_);
   Require(TrainerTag::kOptimizer);

@@ -90,6 +90,26 @@ test("five updates with the optimizer offloaded between them end in the same wei
   });
 });
 
+test("weights that were discarded come back from the master weights as the last update left them", async () => {
+  const { trainer, model } = await openTrainer({
+    config: CONFIG,
+    dtype: "bfloat16",
+    masterWeights: true,
+    sequenceTokens: 160,
+  });
+  expect(await failure(() => trainer.restoreWeights())).toMatchObject({ code: "contents_undefined" });
+  await trainer.policyStep(BATCH, LOSS);
+  await trainer.optimizerStep({ learningRate: 1e-3 });
+  const before = await weightsOf(model);
+  await model.release({ mode: "discard" });
+  expect(await failure(() => trainer.policyStep(BATCH, LOSS))).toMatchObject({ code: "not_resident" });
+  expect(await trainer.restoreWeights()).toMatchObject({ action: "load", method: "master" });
+  expect(await weightsOf(model)).toEqual(before);
+
+  const exact = await openTrainer({ config: CONFIG, masterWeights: true });
+  expect(await failure(() => exact.trainer.restoreWeights())).toMatchObject({ code: "unsupported" });
+});
+
 test("gradients start at zero after they were discarded, and an optimizer that lost its state says so", async () => {
   const { trainer, model } = await openTrainer({ config: CONFIG, sequenceTokens: 160 });
   const update = () => trainer.optimizerStep({ learningRate: 1e-3 });
