@@ -346,7 +346,7 @@ export interface NativeEngine {
 export interface TrainerLimits {
   /** Sequences computed together: 1. Any number gives the same gradients. */
   readonly microBatch?: number;
-  /** Most tokens of one sequence: 512. */
+  /** Most tokens of one sequence: 512, or the model's maxPositions if that is less. */
   readonly sequenceTokens?: number;
   /** Rows of logits held at once: 128. */
   readonly logitRows?: number;

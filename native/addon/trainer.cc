@@ -102,10 +102,10 @@ TrainerTag ReadTag(Napi::Value value) {
 Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object options = ReadObject(info[1], "options");
-    TrainingLimits limits = ReadLimits(options);
-    if (limits.threads == 0) limits.threads = AvailableThreads();
-    const TrainingBytes bytes = TrainingMemory(ReadModelConfig(info[0]), ReadDType(options.Get("dtype"), "options.dtype"),
-                                               ReadModelHead(Member(options, "head"), "options.head"), limits)
+    const ModelConfig config = ReadModelConfig(info[0]);
+    const TrainingBytes bytes = TrainingMemory(config, ReadDType(options.Get("dtype"), "options.dtype"),
+                                               ReadModelHead(Member(options, "head"), "options.head"),
+                                               ResolveDefaults(ReadLimits(options), config))
                                     .bytes();
     Napi::Object result = Napi::Object::New(info.Env());
     result.Set("gradientsBytes", ToJs(info.Env(), bytes.gradients));
@@ -244,7 +244,8 @@ Napi::Value NativeTrainer::CriticStep(const Napi::CallbackInfo& info) {
     CriticLossOptions options;
     const Napi::Object given = ReadObject(info[1], "options");
     const auto range = Member(given, "clipRange");
-    options.clip_range = range ? ReadNumber(*range, "options.clipRange", 0, 1e6) : std::numeric_limits<double>::infinity();
+    options.clip_range = std::numeric_limits<double>::infinity();
+    if (range) options.clip_range = ReadNumber(*range, "options.clipRange", 0, 1e6);
     ReadLossTokens(given, options.loss_tokens);
     auto sequences = ReadEach<CriticSequence>(info[0], [](Napi::Object object) {
       CriticSequence sequence;

@@ -75,13 +75,15 @@ double AdamWOptimizer::GradientNorm(ThreadPool& pool, const std::byte* gradients
   const auto slices = SlicesOf(layout_, gradient_layout_);
   std::vector<double> sums(slices.size());
   pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
-    sums[index] = BestTrainingKernels().sum_squares(Floats(gradients + slices[index].gradient_offset), slices[index].elements);
+    const Slice& slice = slices[index];
+    sums[index] = BestTrainingKernels().sum_squares(Floats(gradients + slice.gradient_offset), slice.elements);
   });
   double total = 0;
   for (size_t index = 0; index < slices.size(); ++index) {
     if (!std::isfinite(sums[index])) {
       const std::string& name = layout_.tensors()[slices[index].tensor].name;
-      throw Error("not_finite", "the gradient of " + name + " holds a NaN or is too large for float32; no weight was changed",
+      throw Error("not_finite",
+                  "the gradient of " + name + " holds a NaN or is too large for float32; no weight was changed",
                   "lower the learning rate, or look at the rewards of this step")
           .WithTensor(name);
     }

@@ -75,7 +75,8 @@ void AttentionForward(const Compute& compute, const AttentionShape& shape, const
     for (uint64_t tile = 0; tile < rows.size(); tile += kTileRows) {
       const uint64_t queries = std::min(kTileRows, rows.size() - tile), visible = tile + queries;
       const HeadView scores{scratch.scores, visible};
-      MultiplyTransposed({first + tile * stride + head * dim, stride}, keys, scores, queries, visible, dim, scratch.product);
+      const ConstHeadView query{first + tile * stride + head * dim, stride};
+      MultiplyTransposed(query, keys, scores, queries, visible, dim, scratch.product);
       float* output = buffers.output + (rows.begin + tile) * shape.q_size() + head * dim;
       float inverse_sums[kTileRows];
       for (uint64_t q = 0; q < queries; ++q) {

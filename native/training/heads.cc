@@ -93,7 +93,9 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
     });
     if (step.gradients == nullptr) return;
 
-    for (uint64_t row = 0; row < rows; ++row) slopes[row] = loss(begin + row, logprobs[begin + row], entropies[begin + row]);
+    for (uint64_t row = 0; row < rows; ++row) {
+      slopes[row] = loss(begin + row, logprobs[begin + row], entropies[begin + row]);
+    }
     step.compute.pool.ParallelFor(rows, [&](uint64_t row, unsigned) {
       float* at = logits + row * vocabulary;
       BestTrainingKernels().token_backward(at, vocabulary, log_sums[row], slopes[row].for_logprob,

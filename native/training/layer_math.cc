@@ -17,13 +17,17 @@ constexpr uint64_t kSumColumns = 64;
 
 constexpr uint64_t Tasks(uint64_t count, uint64_t grain) { return (count + grain - 1) / grain; }
 
-// Calls block(row, rows, column, columns, worker) for every block of a matrix.
-template <typename Block>
-void ForBlocks(ThreadPool& pool, uint64_t rows, uint64_t columns, const Block& block) {
+struct Block {
+  uint64_t row, rows, column, columns;
+};
+
+// Calls work(block, worker) for every block of a matrix.
+template <typename Work>
+void ForBlocks(ThreadPool& pool, uint64_t rows, uint64_t columns, const Work& work) {
   const uint64_t across = Tasks(columns, kBlockColumns);
   pool.ParallelFor(Tasks(rows, kBlockRows) * across, [&](uint64_t task, unsigned worker) {
     const uint64_t row = task / across * kBlockRows, column = task % across * kBlockColumns;
-    block(row, std::min(kBlockRows, rows - row), column, std::min(kBlockColumns, columns - column), worker);
+    work(Block{row, std::min(kBlockRows, rows - row), column, std::min(kBlockColumns, columns - column)}, worker);
   });
 }
 
@@ -51,7 +55,8 @@ void LinearForward(const Compute& compute, const LinearWeights& linear, const fl
 void LinearInputGradient(const Compute& compute, const LinearWeights& linear, const float* d_y, float* d_x,
                          uint64_t rows) {
   const uint64_t outputs = linear.outputs, inputs = linear.inputs;
-  ForBlocks(compute.pool, rows, inputs, [&](uint64_t row, uint64_t count, uint64_t column, uint64_t columns, unsigned worker) {
+  ForBlocks(compute.pool, rows, inputs, [&](const Block& block, unsigned worker) {
+    const auto& [row, count, column, columns] = block;
     BestTrainingKernels().product({.a = d_y + row * outputs,
                                    .a_row = outputs,
                                    .a_step = 1,
@@ -72,7 +77,8 @@ void LinearInputGradient(const Compute& compute, const LinearWeights& linear, co
 void LinearWeightGradient(const Compute& compute, const LinearWeights& linear, const float* d_y, const float* x,
                           std::span<const RowRange> pieces, float* d_w) {
   const uint64_t outputs = linear.outputs, inputs = linear.inputs;
-  ForBlocks(compute.pool, outputs, inputs, [&](uint64_t row, uint64_t count, uint64_t column, uint64_t columns, unsigned worker) {
+  ForBlocks(compute.pool, outputs, inputs, [&](const Block& block, unsigned worker) {
+    const auto& [row, count, column, columns] = block;
     for (const RowRange& piece : pieces) {
       BestTrainingKernels().product({.a = d_y + piece.begin * outputs + row,
                                      .a_row = 1,
@@ -108,7 +114,8 @@ void BiasGradient(const Compute& compute, const float* d_y, uint64_t columns, st
 
 void NormForward(const Compute& compute, const NormWeights& norm, const float* input, float* output, uint64_t rows) {
   compute.pool.ParallelFor(rows, [&](uint64_t row, unsigned) {
-    BestKernels().rms_norm(output + row * norm.size, input + row * norm.size, norm.weight, norm.dtype, norm.size, norm.eps);
+    BestKernels().rms_norm(output + row * norm.size, input + row * norm.size, norm.weight, norm.dtype, norm.size,
+                           norm.eps);
   });
 }
 

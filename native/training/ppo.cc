@@ -2,11 +2,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "memory/error.h"  // Error
 
 namespace tideline {
 namespace {
 
 constexpr double kWhitenEps = 1e-8;
+
+void RequireSize(const char* field, size_t given, size_t expected) {
+  if (given == expected) return;
+  throw Error("bad_argument", std::string(field) + " has " + std::to_string(given) + " entries where oldLogprobs has " +
+                                  std::to_string(expected))
+      .WithField(field);
+}
+
+void RequireFinite(const char* name, std::span<const double> row) {
+  for (const double value : row) {
+    if (std::isfinite(value)) continue;
+    throw Error("not_finite", std::string(name) + " hold a NaN or an infinity", "look at the model that gave them")
+        .WithTensor(name);
+  }
+}
 
 }  // namespace
 
@@ -47,6 +65,34 @@ void Whiten(std::vector<Row>& rows) {
   for (Row& row : rows) {
     for (double& value : row) value = (value - mean) * scale;
   }
+}
+
+BatchAdvantages ComputeAdvantages(const RolloutScores& rollouts, const AdvantageOptions& options) {
+  const auto& [old_logprobs, reference, values, scores] = rollouts;
+  RequireSize("referenceLogprobs", reference.size(), old_logprobs.size());
+  RequireSize("values", values.size(), old_logprobs.size());
+  RequireSize("scores", scores.size(), old_logprobs.size());
+  RequireFinite("scores", scores);
+  BatchAdvantages result;
+  size_t tokens = 0;
+  for (size_t row = 0; row < old_logprobs.size(); ++row) {
+    RequireSize("referenceLogprobs", reference[row].size(), old_logprobs[row].size());
+    RequireSize("values", values[row].size(), old_logprobs[row].size());
+    RequireFinite("oldLogprobs", old_logprobs[row]);
+    RequireFinite("referenceLogprobs", reference[row]);
+    RequireFinite("values", values[row]);
+    result.rewards.push_back(TokenRewards(old_logprobs[row], reference[row], scores[row], options.kl_coefficient));
+    result.advantages.push_back(Advantages(result.rewards[row], values[row], options.gamma, options.lambda));
+    result.returns.push_back(result.advantages[row]);
+    for (size_t token = 0; token < values[row].size(); ++token, ++tokens) {
+      result.returns[row][token] += values[row][token];
+      result.mean_kl += old_logprobs[row][token] - reference[row][token];
+    }
+  }
+  if (tokens > 0) result.mean_kl /= static_cast<double>(tokens);
+  result.whitened = result.advantages;
+  Whiten(result.whitened);
+  return result;
 }
 
 LossTerm PolicyLossTerm(double logprob, double old_logprob, double advantage, double range) {

@@ -6,9 +6,8 @@
 namespace tideline {
 namespace {
 
-TrainerOptions Checked(TrainerOptions options) {
-  if (options.limits.threads == 0) options.limits.threads = AvailableThreads();
-  if (options.limits.threads > 1024) throw Error("bad_argument", "threads has to be at most 1024").WithField("threads");
+TrainerOptions Resolved(TrainerOptions options, const ModelConfig& config) {
+  options.limits = ResolveDefaults(options.limits, config);
   return options;
 }
 
@@ -28,7 +27,7 @@ class Progress {
 
 Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
     : model_(std::move(model)),
-      options_(Checked(std::move(options))),
+      options_(Resolved(std::move(options), model_->config())),
       memory_(model_->config(), model_->layout().dtype(), model_->layout().head(), options_.limits),
       transformer_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.checkpointing),
       heads_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.logit_rows),
@@ -126,8 +125,8 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
   uint64_t total_rows = 0;
   for (const Job& job : jobs) {
     if (job.ids.empty() || job.ids.size() > limits.sequence_tokens) {
-      throw Error("bad_argument", "a sequence of " + std::to_string(job.ids.size()) + " tokens: this trainer takes 1 to " +
-                                      std::to_string(limits.sequence_tokens),
+      throw Error("bad_argument", "a sequence of " + std::to_string(job.ids.size()) +
+                                      " tokens: this trainer takes 1 to " + std::to_string(limits.sequence_tokens),
                   "make the trainer with a larger sequenceTokens")
           .WithField("ids");
     }
@@ -196,7 +195,8 @@ std::vector<TokenScores> Trainer::ScoreTokens(const std::vector<TrainingSequence
   ptrdiff_t begin = 0;
   for (const Job& job : jobs) {
     const ptrdiff_t end = begin + static_cast<ptrdiff_t>(job.rows.size());
-    scores.push_back({{logprobs.begin() + begin, logprobs.begin() + end}, {entropies.begin() + begin, entropies.begin() + end}});
+    scores.push_back({{logprobs.begin() + begin, logprobs.begin() + end},
+                      {entropies.begin() + begin, entropies.begin() + end}});
     begin = end;
   }
   return scores;

@@ -22,6 +22,11 @@ void CheckFinite(const char* what, double value) {
       .WithTensor(what);
 }
 
+// What one token counts in a mean over `loss_tokens`, or over those given.
+double WeightOf(uint64_t loss_tokens, size_t given) {
+  return 1.0 / static_cast<double>(loss_tokens == 0 ? std::max<size_t>(1, given) : loss_tokens);
+}
+
 void RefuseWithoutTokens(size_t tokens) {
   if (tokens == 0) throw Error("bad_argument", "there is no token to learn from").WithField("sequences");
 }
@@ -56,7 +61,7 @@ PolicyStatistics Trainer::PolicyStep(const std::vector<PolicySequence>& sequence
     old_logprobs.insert(old_logprobs.end(), sequence.old_logprobs.begin(), sequence.old_logprobs.end());
     advantages.insert(advantages.end(), sequence.advantages.begin(), sequence.advantages.end());
   }
-  const double weight = 1.0 / static_cast<double>(options.loss_tokens == 0 ? std::max<size_t>(1, targets.size()) : options.loss_tokens);
+  const double weight = WeightOf(options.loss_tokens, targets.size());
   PolicyStatistics seen;
   seen.tokens = targets.size();
   LearnTokens(jobs, targets, [&](uint64_t index, float logprob, float entropy) -> TokenSlopes {
@@ -89,7 +94,7 @@ LanguageStatistics Trainer::LanguageStep(const std::vector<TrainingSequence>& se
     jobs.push_back(TokenJob(sequence));
     targets.insert(targets.end(), sequence.ids.begin() + static_cast<ptrdiff_t>(sequence.from), sequence.ids.end());
   }
-  const double weight = 1.0 / static_cast<double>(loss_tokens == 0 ? std::max<size_t>(1, targets.size()) : loss_tokens);
+  const double weight = WeightOf(loss_tokens, targets.size());
   LanguageStatistics seen;
   seen.tokens = targets.size();
   LearnTokens(jobs, targets, [&](uint64_t, float logprob, float) -> TokenSlopes {
@@ -115,7 +120,7 @@ CriticStatistics Trainer::CriticStep(const std::vector<CriticSequence>& sequence
     returns.insert(returns.end(), sequence.returns.begin(), sequence.returns.end());
   }
   RefuseWithoutTokens(returns.size());
-  const double weight = 1.0 / static_cast<double>(options.loss_tokens == 0 ? returns.size() : options.loss_tokens);
+  const double weight = WeightOf(options.loss_tokens, returns.size());
   CriticStatistics seen;
   seen.tokens = returns.size();
   std::vector<float> values(returns.size());

@@ -48,7 +48,8 @@ inline Vec SquareRoot(Vec a) {
 // added to C.
 
 constexpr int kPanelRows = 6;
-constexpr int kPanelVectors = kLanes == 16 ? 4 : 2;  // accumulators have to fit the registers: 32 with AVX-512, 16 otherwise
+// Accumulators have to fit the registers: 32 with AVX-512, 16 otherwise.
+constexpr int kPanelVectors = kLanes == 16 ? 4 : 2;
 constexpr uint64_t kPanelColumns = kPanelVectors * kLanes;
 constexpr uint64_t kBlockRows = 96, kBlockSteps = 128;
 static_assert(kBlockRows * kBlockSteps + kBlockSteps * kPanelColumns <= kProductScratchFloats);
@@ -221,7 +222,9 @@ void SiluMultiplyBackward(float* d_gate, float* d_up, const float* gate, const f
 
 float Dot(const float* a, const float* b, uint64_t size) {
   Vec sum = Zero();
-  ForVectors(size, [&](uint64_t i, uint64_t lanes) { sum = MulAdd(LoadLanes(a + i, lanes), LoadLanes(b + i, lanes), sum); });
+  ForVectors(size, [&](uint64_t i, uint64_t lanes) {
+    sum = MulAdd(LoadLanes(a + i, lanes), LoadLanes(b + i, lanes), sum);
+  });
   return Sum(sum);
 }
 

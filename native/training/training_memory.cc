@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/thread_pool.h"     // AvailableThreads
 #include "memory/error.h"          // Error
 #include "training/attention.h"    // AttentionScratchFloats
 #include "training/layer_math.h"   // kLayerScratchFloats
@@ -10,6 +11,7 @@ namespace tideline {
 namespace {
 
 constexpr uint64_t kMostRows = 1 << 24;
+constexpr uint64_t kDefaultSequenceTokens = 512;
 // JavaScript has to hold the sizes exactly.
 constexpr double kMostBytes = 9007199254740992.0;
 
@@ -39,12 +41,19 @@ class Placer {
 
 }  // namespace
 
+TrainingLimits ResolveDefaults(TrainingLimits limits, const ModelConfig& config) {
+  if (limits.threads == 0) limits.threads = AvailableThreads();
+  if (limits.sequence_tokens == 0) limits.sequence_tokens = std::min(kDefaultSequenceTokens, config.max_positions);
+  return limits;
+}
+
 TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits)
     : config_(config), head_(head), limits_(limits), gradient_layout_(config, DType::kF32, head) {
   CheckRange("microBatch", limits.micro_batch, 1 << 16);
   CheckRange("sequenceTokens", limits.sequence_tokens, config.max_positions);
   CheckRange("microBatch", limits.rows(), kMostRows);
   CheckRange("logitRows", limits.logit_rows, 1 << 20);
+  CheckRange("threads", limits.threads, 1024);
   // The largest buffers, in floating point first: the sums below are then far from 2^64.
   const double widest = static_cast<double>(2 * config.intermediate_size + config.q_size() + 3 * config.hidden_size);
   const double most = static_cast<double>(limits.rows()) * widest * static_cast<double>(config.layers + 4) * 16 +

@@ -13,7 +13,7 @@ namespace tideline {
 
 struct TrainingLimits {
   uint64_t micro_batch = 1;        // sequences computed together
-  uint64_t sequence_tokens = 512;  // most tokens of one sequence
+  uint64_t sequence_tokens = 0;    // most tokens of one sequence; 0: 512, or what the model takes if that is less
   uint64_t logit_rows = 128;       // rows of logits held at once
   bool checkpointing = false;      // keep only the layers' inputs and compute the rest again in the backward pass
   bool trainable = true;           // false: scores only, nothing is kept for a backward pass
@@ -22,6 +22,9 @@ struct TrainingLimits {
 
   uint64_t rows() const { return micro_batch * sequence_tokens; }
 };
+
+// With every 0 replaced by what it stands for.
+TrainingLimits ResolveDefaults(TrainingLimits limits, const ModelConfig& config);
 
 // What the backward pass of one layer reads. (rows, …) with as many rows as the limits allow.
 struct LayerActivations {
@@ -68,7 +71,7 @@ struct TrainingBytes {
 
 class TrainingMemory {
  public:
-  // `threads` of the limits has been resolved. Error bad_argument (with `field`) for limits out of range.
+  // Limits as ResolveDefaults gives them. Error bad_argument (with `field`) for limits out of range.
   TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits);
 
   // What the regions reserve, before rounding up to chunks; 0 for parts that the limits leave out.
