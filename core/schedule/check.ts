@@ -147,6 +147,8 @@ function lastStepLeaves(schedule: Schedule): MemoryState {
         state[consumer] = { residency: "released", contents: "undefined" };
         break;
       case "offload":
+        // What has no contents cannot be offloaded: it is still there when the check comes to that action.
+        if (isScratch(consumer)) break;
         state[consumer] = { residency: action.to, contents: "defined", backup: { where: action.to, clean: true } };
         break;
       case "swap":

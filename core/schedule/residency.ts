@@ -44,10 +44,7 @@ export function applyAction(state: MemoryState, action: Action, roles: Roles): O
   const memory = state[consumer];
   const done = (after: ConsumerMemory): Outcome => ({ kind: "done", state: { ...state, [consumer]: after } });
   const already: Outcome = { kind: "already", state };
-  const refuse = (code: ErrorCode, reason: string, remedy: Remedy = { missing: [] }): Outcome => ({
-    kind: "refused",
-    refusal: { code, consumer, reason, ...remedy },
-  });
+  const refuse = (code: ErrorCode, reason: string, remedy?: Remedy) => refused(code, consumer, reason, remedy);
   const loadFirst: Remedy = { missing: [{ kind: "load", consumer }] };
   if (memory.residency === "shared") return refuse("shared", "has no memory of its own: it is shared");
   if ((action.kind === "release" || action.kind === "offload") && isLent(state, consumer)) {
@@ -91,36 +88,38 @@ export function applyAction(state: MemoryState, action: Action, roles: Roles): O
 
 function applySwap(state: MemoryState, swap: Swap, roles: Roles): Outcome {
   const target = targetOf(swap);
-  const refuse = (
-    code: ErrorCode,
-    consumer: ScheduledConsumer,
-    reason: string,
-    missing: readonly Action[] = [],
-  ): Outcome => ({
-    kind: "refused",
-    refusal: { code, consumer, reason, missing },
-  });
   if (state[swap.from].residency === "shared") {
-    return refuse("shared", swap.from, `is a cycle: its bytes are those of ${target}`);
+    return refused("shared", swap.from, `is a cycle: its bytes are those of ${target}`);
   }
   const source = usable(state, swap.from, roles);
   if (source !== undefined) return { kind: "refused", refusal: source };
-  if (swap.method === "share") {
-    return { kind: "done", state: { ...state, [target]: { residency: "shared", contents: "defined" } } };
-  }
+  if (swap.method === "share") return applyShare(state, swap, roles);
+
   const memory = state[target];
-  switch (memory.residency) {
-    case "released":
-      return refuse("not_resident", target, describe(memory), [{ kind: "resume", consumer: target }]);
-    case "host":
-    case "disk":
-      return refuse("not_resident", target, describe(memory), roomFor(memory, target));
-    case "resident":
-    case "shared":
-      return { kind: "done", state: { ...state, [target]: written({ ...memory, residency: "resident" }) } };
-    default:
-      return assertNever(memory.residency);
+  if (memory.residency !== "resident" && memory.residency !== "shared") {
+    return refused("not_resident", target, describe(memory), { missing: roomFor(memory, target) });
   }
+  return { kind: "done", state: { ...state, [target]: written({ ...memory, residency: "resident" }) } };
+}
+
+function applyShare(state: MemoryState, { from }: Swap, roles: Roles): Outcome {
+  const copyInstead: Remedy = { missing: [], hint: "swap by copy instead" };
+  if (from === "engine.weights") {
+    return refused("unsupported", from, "cannot be read by the policy, only the other way round", copyInstead);
+  }
+  if (roles.policy !== roles.engine) {
+    return refused("weights_mismatch", from, `is ${roles.policy}, and the engine reads ${roles.engine}`, copyInstead);
+  }
+  return { kind: "done", state: { ...state, "engine.weights": { residency: "shared", contents: "defined" } } };
+}
+
+function refused(
+  code: ErrorCode,
+  consumer: ScheduledConsumer,
+  reason: string,
+  remedy: Remedy = { missing: [] },
+): Outcome {
+  return { kind: "refused", refusal: { code, consumer, reason, ...remedy } };
 }
 
 /** The state after a work, or which consumer keeps it from starting. */
