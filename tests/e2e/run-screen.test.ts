@@ -87,7 +87,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])(
       const text = await run.generate(PROMPT);
       await run.release(WEIGHTS, /^Discard(?!, hold)/);
       await run.resume(WEIGHTS);
-      await run.consumer(WEIGHTS).getByText("undefined", { exact: true }).waitFor();
+      await run.consumer(WEIGHTS).getByText("contents undefined", { exact: true }).waitFor();
       expect(await run.generateButton.getAttribute("aria-disabled")).toBe("true");
       await run.page.keyboard.press("Control+Enter");
       await run.notices.getByText(/engine\.weights were discarded.*swap in a checkpoint/).waitFor();

@@ -70,6 +70,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("the tim
     // Everything from the first sample on: there is something to measure everywhere.
     await run.page.keyboard.press("f");
     await timeline.setCursor(0.4);
+    await timeline.readOut.getByText(/^A \d/).waitFor();
     await timeline.setCursor(0.8, "Shift");
     await expect.poll(() => difference.textContent()).toMatch(/A → B[\d.]+ (ms|s)/);
   });
