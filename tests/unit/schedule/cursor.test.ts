@@ -65,6 +65,15 @@ describe("goals", () => {
     expect(three.done).toHaveLength(3 * ITEMS.length);
   });
 
+  it("a phase ends with its step, even when it is the only one", () => {
+    const alone = { ...SCHEDULE, phases: SCHEDULE.phases.slice(0, 1) };
+    const done = [0, 1, 2].reduce(
+      (cursor) => advance(alone, cursor, COMPLETED),
+      advance(alone, START, go({ kind: "phase" })),
+    );
+    expect(done).toMatchObject({ step: 1, index: 0, run: reached });
+  });
+
   it("play goes on until it is paused, at a boundary", () => {
     const { cursor } = play(send(START, PLAY), 100);
     expect(cursor.run.status).toBe("running");

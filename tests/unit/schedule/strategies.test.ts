@@ -98,6 +98,20 @@ describe("every combination of strategies", () => {
   });
 });
 
+describe("the peak, counted by hand", () => {
+  // 100 parameters; five models in bf16 are 1000 bytes, gradients 800, optimizers 1600, scratch memory 1560.
+  it.each([
+    ["everything and a bucket, which is never larger than the weights", NO_STRATEGIES, 4960 + 200],
+    ["everything and a small bucket", strategies({ swap: { method: "bucketed", bucketBytes: 7 } }), 4960 + 7],
+    ["everything", strategies({ swap: { method: "copy" } }), 4960],
+    ["everything but the engine's weights", strategies({ swap: { method: "share" } }), 4960 - 200],
+    // train_policy: policy and critic 400, gradients 400, optimizer 800, activations, logits and workspace 560.
+    ["what the policy's training needs, and the critic", EVERYTHING, 2160],
+  ])("is %s", (_, set, bytes) => {
+    expect(peakBytes(buildSchedule(set, ROLES), 100, [1000, 500, 50, 10])).toBe(bytes);
+  });
+});
+
 describe("what each strategy does", () => {
   const on = (set: Parameters<typeof strategies>[0], roles = ROLES) => edges(buildSchedule(strategies(set), roles));
 
