@@ -24,13 +24,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("the tim
 
   it("zooms about the pointer, pans, fits everything, and goes back to live", async () => {
     const { timeline, page } = run;
-    // Some seconds of samples, all of them in view: beyond the first and last there is nothing to move to.
-    await expect
-      .poll(async () => {
-        await page.keyboard.press("f");
-        return timeline.timeAt(0.95);
-      })
-      .toBeGreaterThan(4);
+    await timeline.fitAfter(4);
     const [left, middle, right] = [await timeline.timeAt(0.1), await timeline.timeAt(0.5), await timeline.timeAt(0.9)];
     await timeline.zoom(0.5, -600);
     expect(Math.abs((await timeline.timeAt(0.5)) - middle)).toBeLessThan(0.1);
@@ -67,8 +61,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("the tim
     await expect.poll(() => difference.textContent()).toMatch(/−6\d\.\d MiB/);
     await run.page.keyboard.press("Escape");
     await difference.waitFor({ state: "detached" });
-    // Everything from the first sample on: there is something to measure everywhere.
-    await run.page.keyboard.press("f");
+    await timeline.fitAfter(3);
     await timeline.setCursor(0.4);
     await timeline.readOut.getByText(/^A \d/).waitFor();
     await timeline.setCursor(0.8, "Shift");

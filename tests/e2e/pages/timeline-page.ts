@@ -42,6 +42,14 @@ export class TimelinePage {
     return parseShownSeconds((await time.textContent()) ?? "");
   }
 
+  /** Shows everything once there are so many seconds of it: beyond the first and the last sample there is nothing to see. */
+  async fitAfter(seconds: number): Promise<void> {
+    do {
+      await this.page.keyboard.press("f");
+    } while ((await this.timeAt(0.95)) < seconds || (await this.timeAt(0.05)) < 0);
+    await this.page.mouse.move(0, 0);
+  }
+
   /** What the read-out says, at the pointer, a cursor, or now. */
   async read(): Promise<ReadOut> {
     const rows = await this.readOut.getByRole("listitem").all();
