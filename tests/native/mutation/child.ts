@@ -151,7 +151,7 @@ class Readers {
   }
 
   /** Loads a checkpoint as a model of its own, writes it back, computes and samples with it, closes it. */
-  async useAsModel({ config, dtype, tensors }: Checkpoint): Promise<void> {
+  async loadAsModel({ config, dtype, tensors }: Checkpoint): Promise<void> {
     const model = this.addon.createModel(this.device, { config, dtype, consumer: "engine.weights" });
     let engine: NativeEngine | undefined;
     try {
@@ -171,7 +171,7 @@ class Readers {
   }
 
   /** Swaps a checkpoint into the engine that was there before, and what was there back again. */
-  async useAsSwap({ config, tensors }: Checkpoint, keep: Checkpoint): Promise<void> {
+  async swapTo({ config, tensors }: Checkpoint, keep: Checkpoint): Promise<void> {
     await this.keeper.swap({ source: { kind: "checkpoint", config, tensors }, method: "auto", running: "refuse" });
     try {
       await this.keeper.score(PROMPT);
@@ -253,7 +253,7 @@ async function main(addonFile: string, folder: string, seed: number, cases: numb
     try {
       const opened = await openCheckpoint(damaged);
       const checkpoint = LATE_DAMAGES[kind]?.(opened, random) ?? opened;
-      await (swaps ? readers.useAsSwap(checkpoint, keep) : readers.useAsModel(checkpoint));
+      await (swaps ? readers.swapTo(checkpoint, keep) : readers.loadAsModel(checkpoint));
     } catch (error) {
       const { code, message, hint } = toErrorData(error);
       // With a hint somebody foresaw it (weights that compute to NaN); without one it is a mistake of ours.
