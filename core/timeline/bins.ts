@@ -26,6 +26,14 @@ export function gridOver(window: TimeWindow, columns: number): BinGrid {
   return { startSeconds: first * binSeconds, binSeconds, count: Math.max(1, end - first) };
 }
 
+/**
+ * Where bin `index` begins and the one before it ends. Computed one way everywhere, so that rounding opens no gap between
+ * neighbours.
+ */
+export function binEdge(grid: BinGrid, index: number): number {
+  return grid.startSeconds + index * grid.binSeconds;
+}
+
 /** The rows of each bin: [from, to). A bin without rows of its own has the row that still holds, or none in a gap. */
 export interface BinRows {
   readonly grid: BinGrid;
@@ -44,7 +52,7 @@ export function binRows(store: TimelineStore, grid: BinGrid, holdUntilSeconds = 
   let next = store.rowAtOrAfter(grid.startSeconds);
   for (let bin = 0; bin < grid.count; bin++) {
     const start = next;
-    const endSeconds = grid.startSeconds + (bin + 1) * grid.binSeconds;
+    const endSeconds = binEdge(grid, bin + 1);
     if (next < store.endRow && store.timeAt(next) < endSeconds) next = store.rowAtOrAfter(endSeconds);
     from[bin] = start;
     to[bin] = next;

@@ -1,7 +1,7 @@
 /** Pixel columns lose nothing that matters: no peak, no dip, no last value, no gap. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { binRows, binSeries, gridOver, highestRows } from "../../../core/timeline/bins.ts";
+import { binEdge, binRows, binSeries, gridOver, highestRows } from "../../../core/timeline/bins.ts";
 import { SERIES } from "../../../core/timeline/store.ts";
 import { arbitraryRows, row, storeOf } from "./samples.ts";
 
@@ -36,11 +36,10 @@ describe("bins", () => {
         const { from, to } = binRows(store, grid);
         const seen = new Map<number, number>();
         for (let bin = 0; bin < grid.count; bin++) {
-          const start = grid.startSeconds + bin * grid.binSeconds;
           for (let index = from[bin] ?? 0; index < (to[bin] ?? 0); index++) {
             const time = store.timeAt(index);
-            expect(time).toBeLessThan(start + grid.binSeconds);
-            if (time >= start) seen.set(index, (seen.get(index) ?? 0) + 1);
+            expect(time).toBeLessThan(binEdge(grid, bin + 1));
+            if (time >= binEdge(grid, bin)) seen.set(index, (seen.get(index) ?? 0) + 1);
           }
         }
         expect([...seen.values()].every((times) => times === 1)).toBe(true);
