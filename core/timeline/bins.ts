@@ -21,8 +21,11 @@ export interface BinGrid {
  */
 export function gridOver(window: TimeWindow, columns: number): BinGrid {
   const binSeconds = spanSeconds(window) / Math.max(1, columns);
-  const first = Math.floor(window.startSeconds / binSeconds);
-  const end = Math.ceil(window.endSeconds / binSeconds);
+  let first = Math.floor(window.startSeconds / binSeconds);
+  let end = Math.ceil(window.endSeconds / binSeconds);
+  // Unix times leave a quarter of a microsecond: in a window of a millisecond the products round past its edges.
+  if (first * binSeconds > window.startSeconds) first--;
+  if (first * binSeconds + (end - first) * binSeconds < window.endSeconds) end++;
   return { startSeconds: first * binSeconds, binSeconds, count: Math.max(1, end - first) };
 }
 
