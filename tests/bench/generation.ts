@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { GIB, MIB } from "../../core/units.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
 import { openCheckpoint } from "../../electron/session/checkpoint.ts";
@@ -18,6 +19,8 @@ const PAIRS = 16;
 const TOKENS = 48;
 const KV_CACHE_BYTES = 128 * MIB;
 const SAMPLING_HERTZ = 100;
+const ROUNDS = 5;
+const ROUND_SECONDS = 2;
 
 const folder = mkdtempSync(join(tmpdir(), "tideline-bench-"));
 try {
@@ -58,6 +61,16 @@ async function measure(): Promise<void> {
     bandwidth.push(await baseline.readGigabytesPerSecond(GIB));
   }
   baseline.close();
+  // Pairs of runs cannot resolve a fraction of a percent on a machine that others use too. What sampling takes of a
+  // processor can be counted: it is the most that it can take from a generation.
+  const idle: number[] = [];
+  const sampling: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    idle.push(await processorShare(ROUND_SECONDS));
+    const telemetry = device.startTelemetry({ hertz: SAMPLING_HERTZ, batchSeconds: 0.1 }, () => undefined);
+    sampling.push(await processorShare(ROUND_SECONDS));
+    telemetry.stop();
+  }
   await engine.close();
   await device.close();
 
@@ -79,6 +92,21 @@ async function measure(): Promise<void> {
     ratio: { to: "the same generation without sampling, pair by pair", value: 1 + median(costs) / 100 },
     settings: { ...settings, hertz: SAMPLING_HERTZ },
   });
+  report({
+    name: "sampling_processor_100Hz",
+    unit: "% of one core",
+    samples: sampling.map((share, round) => 100 * (share - (idle[round] ?? Number.NaN))),
+    settings: { hertz: SAMPLING_HERTZ, seconds: ROUND_SECONDS },
+  });
+}
+
+/** Processor time of this process, all threads, as a share of the time that passed. */
+async function processorShare(seconds: number): Promise<number> {
+  const before = process.cpuUsage();
+  const startedMs = performance.now();
+  await sleep(1000 * seconds);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000 / (performance.now() - startedMs);
 }
 
 /** Decoding speed of one request, by the engine's own clock: the prompt is not part of it. */
