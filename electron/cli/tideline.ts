@@ -8,8 +8,10 @@ import { productVersion, surroundings } from "../session/paths.ts";
 import { addDoctor } from "./doctor.ts";
 import { addGenerate } from "./generate.ts";
 import { addGolden } from "./golden.ts";
+import { addMakeDemo } from "./make-demo.ts";
 import { addMemoryCycle } from "./memory-cycle.ts";
 import { UsageError } from "./options.ts";
+import { addRun } from "./run.ts";
 import { addServe } from "./serve.ts";
 
 const FAILED = 1;
@@ -23,7 +25,7 @@ const program = new Command("tideline")
   .showHelpAfterError("(--help says what can be given)")
   .exitOverride();
 
-for (const add of [addGenerate, addGolden, addDoctor, addServe, addMemoryCycle]) add(program);
+for (const add of [addGenerate, addGolden, addDoctor, addServe, addMemoryCycle, addRun, addMakeDemo]) add(program);
 
 // `tideline generate … | head` is no failure: whoever reads has read enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

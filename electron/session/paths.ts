@@ -52,6 +52,11 @@ export function demoCheckpointPath({ root, resources }: Surroundings): string | 
   return existsSync(join(folder, "config.json")) ? folder : undefined;
 }
 
+/** The workload file of the PPO demo. */
+export function demoWorkloadPath({ root, resources }: Surroundings): string {
+  return join(resources ?? join(root, "assets"), "demo-ppo", "workload.json");
+}
+
 /** The built renderer. */
 export function rendererPath({ root }: Surroundings): string {
   return join(root, "dist", "renderer");

@@ -1,0 +1,91 @@
+/**
+ * The verbs that a PPO loop needs of whatever holds its models. `native` (native-backend.ts) is the first. Nothing above
+ * this file may assume that models and engine live in this process: all work is asynchronous, and everything is named by
+ * role or consumer. A verb that fails has changed nothing, but for training: there, each update is all or nothing.
+ */
+import type { Receipt } from "../../core/contract.ts";
+import type { MemoryState } from "../../core/schedule/residency.ts";
+import type { Action } from "../../core/schedule/schedule.ts";
+import type { ScheduledConsumer } from "../../core/schedule/works.ts";
+import type {
+  CriticSequence,
+  CriticStatistics,
+  DeviceObservation,
+  OptimizerOptions,
+  PolicySequence,
+  PolicyStatistics,
+  PpoAdvantages,
+  PpoInputs,
+  SampleBatch,
+  Sampling,
+  TokenScores,
+  TrainingSequence,
+  UpdateReceipt,
+} from "../../native/addon.d.ts";
+
+/** A prompt and the response that the engine gave to it. */
+export interface Rollout {
+  readonly promptIds: readonly number[];
+  readonly responseIds: readonly number[];
+  /** `length`: it was cut off. */
+  readonly ended: "stop" | "length";
+}
+
+export interface RolloutRequest {
+  readonly promptIds: readonly number[];
+  readonly maxNewTokens: number;
+  readonly sampling: Sampling;
+}
+
+export interface PolicyUpdate {
+  readonly sequences: readonly PolicySequence[];
+  readonly clipRange: number;
+  readonly entropyCoefficient: number;
+  readonly optimizer: OptimizerOptions;
+}
+
+export interface CriticUpdate {
+  readonly sequences: readonly CriticSequence[];
+  readonly clipRange: number;
+  readonly optimizer: OptimizerOptions;
+}
+
+export interface PpoBackend {
+  readonly name: "native";
+  /**
+   * Loads the models and leaves their weights where the schedule's step begins with them. What has no contents before its
+   * first use is not taken yet: `setUp` does that.
+   * @throws the errors of loading and of memory; everything taken is given back.
+   */
+  prepare(start: MemoryState, signal: AbortSignal): Promise<void>;
+  /** Takes a consumer's memory for the first time; an optimizer's state then is that of its first step. */
+  setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt>;
+  /** Does one memory action. */
+  act(action: Action, signal: AbortSignal): Promise<Receipt>;
+
+  generate(requests: readonly RolloutRequest[], signal: AbortSignal): Promise<readonly Rollout[]>;
+  scoreTokens(
+    role: "policy" | "reference",
+    sequences: readonly TrainingSequence[],
+    signal: AbortSignal,
+  ): Promise<readonly TokenScores[]>;
+  /** The value of each row from `from`. */
+  values(
+    role: "critic" | "reward",
+    sequences: readonly TrainingSequence[],
+    signal: AbortSignal,
+  ): Promise<readonly Float32Array[]>;
+  advantages(inputs: PpoInputs): PpoAdvantages;
+  /** One update of the weights; a failed one leaves them as they were. */
+  updatePolicy(update: PolicyUpdate, signal: AbortSignal): Promise<PolicyStatistics & UpdateReceipt>;
+  updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt>;
+  /** Counts up with every change of the engine's weights. */
+  weightsVersion(): number;
+
+  observe(): DeviceObservation;
+  /** Samples of the device's memory, until the backend is closed. */
+  onSamples(listener: (batch: SampleBatch) => void): void;
+  /** Writes the policy of the last completed update as a Hugging Face folder. */
+  savePolicy(folder: string, signal: AbortSignal): Promise<{ readonly path: string; readonly bytes: number }>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,158 @@
+/**
+ * A workload: which models learn what, with which numbers. With a schedule it is a whole run. A JSON file; its folders
+ * are relative to it.
+ */
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { z } from "zod";
+import { TidelineError } from "../../core/errors.ts";
+import type { Roles } from "../../core/schedule/schedule.ts";
+import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
+import { encodePrompt, openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
+import { type Task, taskNamed } from "./task.ts";
+
+const bytes = z.int().positive();
+const count = z.int().positive();
+const positive = z.number().positive();
+
+const optimizerSchema = z.strictObject({
+  learningRate: positive,
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.95),
+  eps: positive.default(1e-8),
+  weightDecay: z.number().min(0).default(0),
+  /** Gradients are scaled down to this L2 norm. */
+  maxGradientNorm: positive.default(1),
+});
+
+const foldersSchema = z.strictObject({
+  policy: z.string(),
+  /** A folder without value_head.weight starts with one of zeros. */
+  critic: z.string(),
+  reference: z.string(),
+  /** Left out: the task's rule rewards. */
+  reward: z.string().exactOptional(),
+});
+
+const workloadSchema = z.strictObject({
+  version: z.literal(1),
+  task: z.string(),
+  roles: foldersSchema,
+  seed: z.int().min(0).default(0),
+  /** Responses of one step. */
+  rollouts: count,
+  maxNewTokens: count,
+  /** Whole sequences are at most so long. */
+  sequenceTokens: count,
+  temperature: positive.default(1),
+  klCoefficient: z.number().min(0),
+  gamma: z.number().min(0).max(1).default(1),
+  lambda: z.number().min(0).max(1).default(0.95),
+  clipRange: positive.default(0.2),
+  valueClipRange: positive.default(0.2),
+  entropyCoefficient: z.number().min(0).default(0),
+  /** How often the rollouts of a step are gone through, and in how many updates each time. */
+  epochs: count.default(1),
+  miniBatches: count.default(1),
+  optimizer: z.strictObject({ policy: optimizerSchema, critic: optimizerSchema }),
+  /** Sequences computed together. */
+  microBatch: count.default(1),
+  logitRows: count.default(128),
+  checkpointing: z.boolean().default(false),
+  device: z.strictObject({
+    capacityBytes: bytes,
+    kvCacheBytes: bytes,
+    /** Memory is mapped in pieces of this size; left out, the device's own. */
+    chunkBytes: bytes.exactOptional(),
+  }),
+});
+export type WorkloadSettings = z.infer<typeof workloadSchema>;
+export type RoleFolders = z.infer<typeof foldersSchema>;
+
+export interface Workload {
+  readonly settings: WorkloadSettings;
+  readonly task: Task;
+  readonly tokenizer: Tokenizer;
+  readonly checkpoints: {
+    readonly policy: Checkpoint;
+    readonly critic: Checkpoint;
+    readonly reference: Checkpoint;
+    readonly reward?: Checkpoint;
+  };
+}
+
+/**
+ * The settings of a workload file, folders made absolute.
+ * @throws TidelineError `bad_argument` naming file and field.
+ */
+export async function readWorkload(file: string): Promise<WorkloadSettings> {
+  let data: unknown;
+  try {
+    data = JSON.parse(await readFile(file, "utf8"));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TidelineError({ code: "bad_argument", message: `${file} is no workload: ${why}`, file }, { cause });
+  }
+  const parsed = workloadSchema.safeParse(data);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue?.path.join(".") ?? "";
+    throw new TidelineError({ code: "bad_argument", message: `${file}: ${field}: ${issue?.message}`, file, field });
+  }
+  const { roles, ...settings } = parsed.data;
+  const absolute = (folder: string) => resolve(dirname(file), folder);
+  return {
+    ...settings,
+    roles: {
+      policy: absolute(roles.policy),
+      critic: absolute(roles.critic),
+      reference: absolute(roles.reference),
+      ...(roles.reward !== undefined && { reward: absolute(roles.reward) }),
+    },
+  };
+}
+
+/**
+ * Opens the checkpoints of a workload (headers only).
+ * @throws TidelineError those of openCheckpoint; `weights_mismatch` for vocabularies that differ; `bad_argument`.
+ */
+export async function openWorkload(settings: WorkloadSettings): Promise<Workload> {
+  const { roles, task } = settings;
+  const policy = await openCheckpoint(roles.policy);
+  const critic = await openCheckpoint(roles.critic);
+  const reference = await openCheckpoint(roles.reference);
+  const reward = roles.reward === undefined ? undefined : await openCheckpoint(roles.reward);
+  for (const [role, other] of Object.entries({ critic, reference, reward })) {
+    if (other === undefined || other.config.vocabSize === policy.config.vocabSize) continue;
+    throw new TidelineError({
+      code: "weights_mismatch",
+      field: role,
+      message: `the ${role} has a vocabulary of ${other.config.vocabSize} tokens, the policy one of ${policy.config.vocabSize}`,
+      hint: "All roles read the same token ids: choose checkpoints with one tokenizer.",
+    });
+  }
+  const tokenizer = await openTokenizer(policy);
+  // Says what is missing.
+  if (tokenizer === undefined)
+    throw new TidelineError({ code: "internal", message: String(encodePrompt(tokenizer, "")) });
+  return {
+    settings,
+    task: taskNamed(task),
+    tokenizer,
+    checkpoints: { policy, critic, reference, ...(reward !== undefined && { reward }) },
+  };
+}
+
+/** The precision in which each role lies on the device, as its checkpoint is stored. */
+export function rolesOf({ checkpoints }: Workload): Roles {
+  const { policy, critic, reference, reward } = checkpoints;
+  return {
+    engine: PRECISIONS[policy.dtype],
+    policy: PRECISIONS[policy.dtype],
+    critic: PRECISIONS[critic.dtype],
+    reference: PRECISIONS[reference.dtype],
+    reward: reward === undefined ? "rule" : PRECISIONS[reward.dtype],
+  };
+}
+
+const PRECISIONS = { float32: "fp32", bfloat16: "bf16", float16: "fp16" } as const;

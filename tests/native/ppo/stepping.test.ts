@@ -1,0 +1,121 @@
+/** A run that does not go smoothly: missing memory, failures, cancelling. It stops where it is, typed, and goes on. */
+import { expect, test } from "vitest";
+import type { Cursor } from "../../../core/schedule/cursor.ts";
+import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { demoWorkload, policyHash, scheduleOf, start } from "./support.ts";
+
+const small = { rollouts: 32, epochs: 1, miniBatches: 2 };
+const strategies = { swap: { method: "copy" }, reference: "host" };
+const reached: Cursor["run"] = { status: "paused", reason: { kind: "reached" } };
+
+async function uninterrupted(steps: number): Promise<string> {
+  const workload = await demoWorkload(small);
+  const started = await start(workload, scheduleOf(workload, strategies));
+  await started.run.go({ kind: "steps", steps });
+  return policyHash(started);
+}
+
+test("a schedule whose phase misses something is refused before anything is loaded, with the action", async () => {
+  const workload = await demoWorkload(small);
+  const schedule = scheduleOf(workload, strategies);
+  const phases = schedule.phases.map((phase) => (phase.work === "score_reference" ? { ...phase, before: [] } : phase));
+  const broken: Schedule = { ...schedule, phases };
+  await expect(start(workload, broken)).rejects.toMatchObject({
+    data: { code: "not_resident", hint: "add `load reference.weights` before it" },
+  });
+});
+
+test("a phase that misses what was released by hand does not start; after bringing it back, retry does", async () => {
+  const workload = await demoWorkload(small);
+  const started = await start(workload, scheduleOf(workload, strategies));
+  const { run } = started;
+  await run.go({ kind: "phase" });
+  await run.act({ kind: "offload", consumer: "critic.weights", to: "host" });
+  const { run: state } = await run.go({ kind: "steps", steps: 1 });
+  expect(state).toMatchObject({
+    status: "failed",
+    error: { code: "not_resident", hint: "add `load critic.weights` before it" },
+  });
+  expect(run.records.phases.at(-1)?.work).toBe("score_critic");
+  await run.act({ kind: "load", consumer: "critic.weights" });
+  expect((await run.retry()).run).toEqual(reached);
+  expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("a reward that is no number stops the run in its phase, and the weights stay", async () => {
+  const workload = await demoWorkload(small);
+  let broken = true;
+  const task = {
+    ...workload.task,
+    reward: (prompt: string, response: string) => (broken ? Number.NaN : workload.task.reward(prompt, response)),
+  };
+  const started = await start({ ...workload, task }, scheduleOf(workload, strategies));
+  const before = await policyHash(started);
+  const { run } = await started.run.go({ kind: "steps", steps: 1 });
+  expect(run).toMatchObject({ status: "failed", error: { code: "not_finite", tensor: "rewards" } });
+  expect(started.run.records.phases.at(-1)?.work).toBe("score_reward");
+  expect(await policyHash(started)).toBe(before);
+  broken = false;
+  expect((await started.run.retry()).run).toEqual(reached);
+  expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("out of memory during training keeps the updates that were completed, and retry does only the others", async () => {
+  const workload = await demoWorkload(small);
+  const started = await start(workload, scheduleOf(workload, strategies));
+  const { backend } = started;
+  const update = backend.updatePolicy.bind(backend);
+  let calls = 0;
+  backend.updatePolicy = (...given) => {
+    calls += 1;
+    if (calls === 2) throw Object.assign(new Error("out of memory"), { code: "out_of_memory" });
+    return update(...given);
+  };
+  const { run } = await started.run.go({ kind: "steps", steps: 1 });
+  expect(run).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
+  expect((await started.run.retry()).run).toEqual(reached);
+  expect(calls).toBe(3);
+  expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("cancelling a rollout leaves the run before it; going on learns the same", async () => {
+  const workload = await demoWorkload(small);
+  const started = await start(workload, scheduleOf(workload, strategies));
+  const going = started.run.go({ kind: "steps", steps: 1 });
+  started.run.cancel();
+  const cursor = await going;
+  expect(cursor.run).toEqual({ status: "paused", reason: { kind: "cancelled" } });
+  expect((await started.run.go({ kind: "steps", steps: 1 })).run).toEqual(reached);
+  expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("records say what each phase took, and what each action moved", async () => {
+  const workload = await demoWorkload(small);
+  const { run } = await start(workload, scheduleOf(workload, strategies));
+  await run.go({ kind: "steps", steps: 2 });
+  const [first, second] = run.records.steps;
+  expect(second?.phases.map(({ work }) => work)).toEqual([
+    "rollout",
+    "score_policy",
+    "score_reference",
+    "score_reward",
+    "score_critic",
+    "advantages",
+    "train_critic",
+    "train_policy",
+    "update_weights",
+  ]);
+  // The first step takes what the loop keeps; afterwards there is nothing but what the schedule says.
+  expect(first?.actions.some(({ origin }) => origin === "set_up")).toBe(true);
+  expect(second?.actions.map(({ label }) => label)).toEqual([
+    "load reference.weights",
+    "offload reference.weights to host",
+    "swap engine.weights from policy.weights (copy)",
+  ]);
+  const swap = second?.actions.at(-1)?.receipt;
+  expect(swap?.bytesCopied).toBeGreaterThan(400_000);
+  for (const { startSeconds, endSeconds, peakBytes } of second?.phases ?? []) {
+    expect(endSeconds).toBeGreaterThanOrEqual(startSeconds);
+    expect(peakBytes).toBeGreaterThan(workload.settings.device.kvCacheBytes);
+  }
+});

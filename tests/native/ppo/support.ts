@@ -1,0 +1,51 @@
+/** The demo workload as tests run it: fewer rollouts, other settings, and the policy's weights as a hash. */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { onTestFinished } from "vitest";
+import { buildSchedule } from "../../../core/schedule/build.ts";
+import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
+import type { RunListener } from "../../../electron/ppo/executor.ts";
+import { type StartedRun, startRun } from "../../../electron/ppo/start-run.ts";
+import {
+  openWorkload,
+  readWorkload,
+  rolesOf,
+  type Workload,
+  type WorkloadSettings,
+} from "../../../electron/ppo/workload.ts";
+import { addon, withFolder } from "../support.ts";
+
+const DEMO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
+export const REWARD_MODEL = join(DEMO, "reward");
+
+export async function demoWorkload(changes: Partial<WorkloadSettings> = {}): Promise<Workload> {
+  const settings = await readWorkload(join(DEMO, "workload.json"));
+  return openWorkload({ ...settings, ...changes });
+}
+
+export function scheduleOf(workload: Workload, strategies: Parameters<typeof strategySetSchema.parse>[0]): Schedule {
+  const set: StrategySet = strategySetSchema.parse(strategies);
+  return buildSchedule(set, rolesOf(workload));
+}
+
+/** A run on the host; closed when the test is over. */
+export async function start(workload: Workload, schedule: Schedule, listener: RunListener = {}): Promise<StartedRun> {
+  const directory = await mkdtemp(join(tmpdir(), "tideline-"));
+  const { signal } = new AbortController();
+  const started = await startRun({ addon, workload, schedule, deviceName: "host", directory, signal, ...listener });
+  onTestFinished(() => started.backend.close());
+  return started;
+}
+
+/** SHA-256 of the weights that `savePolicy` writes. */
+export function policyHash({ backend }: StartedRun): Promise<string> {
+  return withFolder(async (folder) => {
+    const { path } = await backend.savePolicy(join(folder, "policy"), new AbortController().signal);
+    return createHash("sha256")
+      .update(await readFile(join(path, "model.safetensors")))
+      .digest("hex");
+  });
+}
