@@ -12,11 +12,17 @@ export type ReleaseMode = "discard" | "host" | "disk" | "clean";
 /** Released chunks stay in this process's pool (`hold`) or go back to the device (`return`). */
 export type ReleaseDestination = "hold" | "return";
 export type DType = "float32" | "float16" | "bfloat16";
+/**
+ * What a model's weights are stored as. `int8` is for models that only score (reference, reward): quantised on load, every
+ * matrix symmetrically per output channel with float32 scales, embedding and lm_head too; norms, biases and the value head
+ * stay float32, being under a hundredth of the bytes. Scales are tensors of their own, `<name>_scale`.
+ */
+export type WeightDType = DType | "int8";
 
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap";
   readonly consumer: string;
-  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `disk` for swap, `disk` or `master` (a trainer's float32 copy) for load. */
+  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. */
   readonly method: string;
   /** Given back to the device: other processes can have them. */
   readonly bytesFreed: number;
@@ -220,6 +226,13 @@ export interface NativeModel {
   readTensor(name: string): Promise<Uint8Array>;
   /** Reads all tensors from disk; validates names, shapes, dtypes first: an error changes nothing. */
   load(tensors: readonly TensorSource[], operation?: LongOperation): Promise<Receipt>;
+  /**
+   * One copy on the device of all weights of another model, or of those that an engine uses (it may be running), cast or
+   * quantised where dtypes differ. Resumes this model if needed and defines its contents. Errors: those of `load`, and
+   * weights_mismatch (`tensor` or `field`; int8 cannot be cast back), not_resident and contents_undefined of the source,
+   * bad_argument when both are the same bytes, `shared` when an engine reads this model.
+   */
+  copyFrom(source: NativeModel | NativeEngine, operation?: LongOperation): Promise<Receipt>;
   release(options: ReleaseOptions): Promise<Receipt>;
   resume(operation?: LongOperation): Promise<Receipt>;
   /** Writes one safetensors data section (tensors in order, back to back) after `header` bytes; TypeScript makes the header. */
@@ -292,7 +305,7 @@ export interface EngineObservation {
   readonly status: "idle" | "running" | "paused" | "swapping" | "closed";
   readonly runningRequests: number;
   readonly waitingRequests: number;
-  /** Counts up with every load and swap. */
+  /** Counts up with every load and swap, and with every update of weights that it shares. */
   readonly weightsVersion: number;
   readonly kv: {
     readonly blockTokens: number;
@@ -309,8 +322,14 @@ export type SwapSource =
 
 export interface SwapOptions extends LongOperation {
   readonly source: SwapSource;
-  /** `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; `copy`: one device copy; `auto`: share where it can. */
-  readonly method: "auto" | "share" | "copy";
+  /**
+   * `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; `copy`: one device copy;
+   * `auto`: share where it can. `bucketed`: as a broadcast does it, through a buffer of `bucketBytes` that is a region of consumer `workspace` (tag
+   * `bucket`) for the length of the swap; its receipt counts the bytes into the bucket and out of it. Models only.
+   */
+  readonly method: "auto" | "share" | "copy" | "bucketed";
+  /** At least 4 KiB, and never more than the weights: 512 MiB. */
+  readonly bucketBytes?: number;
   /**
    * While requests run: refuse (`busy`), let them finish on the weights they began with, or cancel them first. What was
    * asked for before the swap counts as running; what comes later waits for the new weights. Requests paused in place
@@ -342,6 +361,16 @@ export interface NativeEngine {
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Training
+
+/** Activations and logits of several trainers on one device, of which one computes at a time. */
+export interface NativeScratch {
+  /** `activations`, `logits`: created released. */
+  observe(): readonly RegionObservation[];
+  release(tag: "activations" | "logits", options: ReleaseOptions): Promise<Receipt>;
+  resume(tag: "activations" | "logits", operation?: LongOperation): Promise<Receipt>;
+  /** After the trainers that use it. */
+  close(): Promise<void>;
+}
 
 export interface TrainerLimits {
   /** Sequences computed together: 1. Any number gives the same gradients. */
@@ -474,7 +503,10 @@ export interface NativeTrainer {
   criticStep(sequences: readonly CriticSequence[], options: CriticLossOptions): Promise<CriticStatistics>;
   /** The same of the cross-entropy of the tokens from `from` (1). */
   languageStep(sequences: readonly TrainingSequence[], options?: LossOptions): Promise<LanguageStatistics>;
-  /** Clips and applies the gradients. */
+  /**
+   * Clips and applies the gradients. `busy` while an engine that shares the model has requests under way (those that a pause
+   * retracted excepted, they go on with the new weights); afterwards its weightsVersion has counted up.
+   */
   optimizerStep(options: OptimizerOptions): Promise<UpdateReceipt>;
   /**
    * Casts the master weights into the model, resuming it if needed: the model may be discarded while only the optimizer
@@ -525,12 +557,12 @@ export interface TidelineAddon {
   }): NativeDevice;
   createCancellation(): NativeCancellation;
   /** Bytes of the fused layout for this config, dtype and head (`lm`): what `createModel` will reserve. */
-  weightBytes(config: ModelConfig, dtype: DType, head?: ModelHead): number;
+  weightBytes(config: ModelConfig, dtype: WeightDType, head?: ModelHead): number;
   createModel(
     device: NativeDevice,
     options: {
       readonly config: ModelConfig;
-      readonly dtype: DType;
+      readonly dtype: WeightDType;
       readonly consumer: string;
       /** `lm` when left out. */
       readonly head?: ModelHead;
@@ -541,12 +573,22 @@ export interface TidelineAddon {
   /** What `createTrainer` will reserve for a model of this config, dtype and head (`lm`). */
   trainingBytes(
     config: ModelConfig,
-    options: TrainerLimits & { readonly dtype: DType; readonly head?: ModelHead },
+    options: TrainerLimits & { readonly dtype: WeightDType; readonly head?: ModelHead },
   ): TrainingBytes;
-  /** The model stays its owner's; what it computes (log-probs or values) follows its head. */
+  /** Sized for the largest of the trainers that will share it: the most of each that `trainingBytes` says. */
+  createScratch(device: NativeDevice, bytes: Pick<TrainingBytes, "activationsBytes" | "logitsBytes">): NativeScratch;
+  /**
+   * The model stays its owner's; what it computes (log-probs or values) follows its head. With `scratch` its activations
+   * and logits are those; closing the trainer leaves them. Error bad_argument when they are too small; int8 models need
+   * `trainable: false` (unsupported).
+   */
   createTrainer(
     device: NativeDevice,
-    options: TrainerLimits & { readonly model: NativeModel; readonly consumerPrefix: string },
+    options: TrainerLimits & {
+      readonly model: NativeModel;
+      readonly consumerPrefix: string;
+      readonly scratch?: NativeScratch;
+    },
   ): NativeTrainer;
   /** Token rewards, generalized advantage estimation and whitening. Error `not_finite` names the input. */
   ppoAdvantages(inputs: PpoInputs): PpoAdvantages;

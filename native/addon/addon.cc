@@ -13,6 +13,7 @@
 #include "addon/model.h"         // NativeModel
 #include "addon/ppo.h"           // RegisterPpo
 #include "addon/region.h"        // NativeRegion
+#include "addon/scratch.h"       // NativeScratch
 #include "addon/telemetry.h"     // NativeTelemetry
 #include "addon/trainer.h"       // NativeTrainer
 #include "engine/kernels.h"       // BestKernels
@@ -65,6 +66,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   NativeTelemetry::Register(env);
   NativeModel::Register(env, exports);
   NativeEngine::Register(env, exports);
+  NativeScratch::Register(env, exports);
   NativeTrainer::Register(env, exports);
   RegisterPpo(env, exports);
   exports.Set("version", Napi::String::New(env, "0.1.0"));

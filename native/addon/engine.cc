@@ -83,7 +83,13 @@ SwapOptions ReadSwapOptions(Napi::Value value) {
   using Method = SwapOptions::Method;
   using Running = SwapOptions::Running;
   options.method = ReadWord<Method>(object.Get("method"), "options.method",
-                                    {{"auto", Method::kAuto}, {"share", Method::kShare}, {"copy", Method::kCopy}});
+                                    {{"auto", Method::kAuto},
+                                     {"share", Method::kShare},
+                                     {"copy", Method::kCopy},
+                                     {"bucketed", Method::kBucketed}});
+  if (const auto bytes = Member(object, "bucketBytes")) {
+    options.bucket_bytes = ReadInteger(*bytes, "options.bucketBytes", 1);
+  }
   options.running =
       ReadWord<Running>(object.Get("running"), "options.running",
                         {{"refuse", Running::kRefuse}, {"finish", Running::kFinish}, {"cancel", Running::kCancel}});

@@ -19,6 +19,9 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
   explicit NativeEngine(const Napi::CallbackInfo& info);
   ~NativeEngine() override;
 
+  // For reading its weights: the source of a copy.
+  const std::shared_ptr<Engine>& engine() const { return engine_; }
+
  private:
   static Napi::Value Create(const Napi::CallbackInfo& info);
 

@@ -1,6 +1,7 @@
 #include "addon/model.h"
 
 #include "addon/convert.h"   // Guarded, ToJs
+#include "addon/engine.h"    // NativeEngine
 #include "addon/instance.h"  // NewWrapped
 #include "addon/weights.h"   // ReadModelConfig, TensorViews
 
@@ -10,9 +11,19 @@ namespace {
 Napi::Value WeightBytes(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const auto head = info[2].IsUndefined() ? std::nullopt : std::optional<Napi::Value>(info[2]);
-    const WeightsLayout layout(ReadModelConfig(info[0]), ReadDType(info[1], "dtype"), ReadModelHead(head, "head"));
+    const WeightsLayout layout(ReadModelConfig(info[0]), ReadWeightDType(info[1], "dtype"), ReadModelHead(head, "head"));
     return ToJs(info.Env(), layout.total_bytes());
   });
+}
+
+// A model, or an engine: the weights that it uses when the copy begins.
+std::function<std::shared_ptr<Model>()> ReadCopySource(Napi::Value value) {
+  const bool engine = value.IsObject() && value.As<Napi::Object>().InstanceOf(
+                                              AddonInstance::Of(value.Env()).constructors[NativeEngine::kClassName].Value());
+  if (engine) {
+    return [engine = Unwrapped<NativeEngine>(value, "source").engine()] { return engine->Weights(); };
+  }
+  return [model = Unwrapped<NativeModel>(value, "source").model()] { return model; };
 }
 
 const auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); };
@@ -24,6 +35,7 @@ void NativeModel::Register(Napi::Env env, Napi::Object exports) {
       env, kClassName,
       {InstanceMethod<&NativeModel::Observe>("observe"), InstanceMethod<&NativeModel::Tensors>("tensors"),
        InstanceMethod<&NativeModel::ReadTensor>("readTensor"), InstanceMethod<&NativeModel::Load>("load"),
+       InstanceMethod<&NativeModel::CopyFrom>("copyFrom"),
        InstanceMethod<&NativeModel::Release>("release"), InstanceMethod<&NativeModel::Resume>("resume"),
        InstanceMethod<&NativeModel::Save>("save"), InstanceMethod<&NativeModel::Close>("close")}));
   exports.Set("createModel", Napi::Function::New<Create>(env, "createModel"));
@@ -35,7 +47,7 @@ Napi::Value NativeModel::Create(const Napi::CallbackInfo& info) {
     const DeviceHandle device = Unwrapped<NativeDevice>(info[0], "device").handle();
     const Napi::Object options = ReadObject(info[1], "options");
     auto model = std::make_shared<Model>(device.device, ReadModelConfig(options.Get("config")),
-                                         ReadDType(options.Get("dtype"), "options.dtype"),
+                                         ReadWeightDType(options.Get("dtype"), "options.dtype"),
                                          ReadString(options.Get("consumer"), "options.consumer"),
                                          ReadModelHead(Member(options, "head"), "options.head"));
     return NewWrapped<NativeModel>(info.Env(), State{device, std::move(model)});
@@ -70,6 +82,19 @@ Napi::Value NativeModel::Load(const Napi::CallbackInfo& info) {
         info.This().As<Napi::Object>(), *state_.device.queue,
         [model = model(), sources = ReadTensorSources(info[0]), operation] {
           return model->Load(sources, operation.ForCore());
+        },
+        kReceiptToJs, operation.cancellation);
+  });
+}
+
+Napi::Value NativeModel::CopyFrom(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    RefuseIfHandedOver();
+    const LongOperation operation = ReadLongOperation(info.Env(), info[1]);
+    return RunAsync(
+        info.This().As<Napi::Object>(), *state_.device.queue,
+        [model = model(), source = ReadCopySource(info[0]), operation] {
+          return model->CopyFrom(*source(), operation.ForCore());
         },
         kReceiptToJs, operation.cancellation);
   });

@@ -6,7 +6,8 @@
 #include "addon/instance.h"      // NewWrapped
 #include "addon/model.h"         // NativeModel
 #include "addon/number_lists.h"  // ReadNumbers, ReadTokenIds
-#include "addon/weights.h"       // ReadModelConfig, ReadDType, ReadModelHead
+#include "addon/scratch.h"       // NativeScratch
+#include "addon/weights.h"       // ReadModelConfig, ReadWeightDType, ReadModelHead
 
 namespace tideline {
 namespace {
@@ -103,7 +104,7 @@ Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object options = ReadObject(info[1], "options");
     const ModelConfig config = ReadModelConfig(info[0]);
-    const TrainingBytes bytes = TrainingMemory(config, ReadDType(options.Get("dtype"), "options.dtype"),
+    const TrainingBytes bytes = TrainingMemory(config, ReadWeightDType(options.Get("dtype"), "options.dtype"),
                                                ReadModelHead(Member(options, "head"), "options.head"),
                                                ResolveDefaults(ReadLimits(options), config))
                                     .bytes();
@@ -142,6 +143,9 @@ Napi::Value NativeTrainer::Create(const Napi::CallbackInfo& info) {
     TrainerOptions options;
     options.limits = ReadLimits(object);
     options.prefix = ReadString(object.Get("consumerPrefix"), "options.consumerPrefix");
+    if (const auto scratch = Member(object, "scratch")) {
+      options.scratch = Unwrapped<NativeScratch>(*scratch, "options.scratch").scratch();
+    }
     if (options.limits.trainable) model.RefuseIfHandedOver();
     if (model.model()->device() != device.device) {
       throw Error("bad_argument", model.model()->consumer() + " lies on another device").WithField("options.model");

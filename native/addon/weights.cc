@@ -89,6 +89,10 @@ DType ReadDType(Napi::Value value, const char* what) {
   return *dtype;
 }
 
+DType ReadWeightDType(Napi::Value value, const char* what) {
+  return ReadString(value, what) == DTypeName(DType::kI8) ? DType::kI8 : ReadDType(value, what);
+}
+
 ModelHead ReadModelHead(const std::optional<Napi::Value>& value, const char* what) {
   if (!value) return ModelHead::kLanguage;
   const std::string name = ReadString(*value, what);
@@ -105,7 +109,7 @@ Napi::Array TensorViews(Napi::Env env, const WeightsLayout& layout) {
     const TensorSlice& tensor = tensors[index];
     Napi::Object view = Napi::Object::New(env);
     view.Set("name", tensor.name);
-    view.Set("dtype", std::string(SafetensorsName(layout.dtype())));
+    view.Set("dtype", std::string(SafetensorsName(tensor.dtype)));
     Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
     for (uint32_t axis = 0; axis < tensor.shape.size(); ++axis) shape.Set(axis, ToJs(env, tensor.shape[axis]));
     view.Set("shape", shape);

@@ -18,6 +18,8 @@ namespace tideline {
 ModelConfig ReadModelConfig(Napi::Value value);
 std::vector<TensorSource> ReadTensorSources(Napi::Value value);
 DType ReadDType(Napi::Value value, const char* what);
+// The same or int8, which only weights are stored as.
+DType ReadWeightDType(Napi::Value value, const char* what);
 // `lm` when absent.
 ModelHead ReadModelHead(const std::optional<Napi::Value>& value, const char* what);
 

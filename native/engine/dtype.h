@@ -1,5 +1,5 @@
-// The three storage types of weights and KV cache, their spellings, and the exact scalar conversions that the vector
-// kernels have to agree with.
+// The storage types of weights and KV cache, their spellings, and the exact scalar conversions that the vector kernels
+// have to agree with.
 #pragma once
 
 #include <bit>
@@ -10,18 +10,20 @@
 
 namespace tideline {
 
-enum class DType { kF32, kF16, kBF16 };
+// kI8 is for the matrices of models that only score: whole numbers, and a float32 scale per row beside them.
+enum class DType { kF32, kF16, kBF16, kI8 };
 
-constexpr uint64_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+constexpr uint64_t DTypeBytes(DType dtype) { return dtype == DType::kF32 ? 4 : dtype == DType::kI8 ? 1 : 2; }
 
 // Tideline's spelling (native/addon.d.ts).
 constexpr std::string_view DTypeName(DType dtype) {
-  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
+  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : dtype == DType::kBF16 ? "bfloat16" : "int8";
 }
 // Safetensors' spelling.
 constexpr std::string_view SafetensorsName(DType dtype) {
-  return dtype == DType::kF32 ? "F32" : dtype == DType::kF16 ? "F16" : "BF16";
+  return dtype == DType::kF32 ? "F32" : dtype == DType::kF16 ? "F16" : dtype == DType::kBF16 ? "BF16" : "I8";
 }
+// Of the three that are numbers by themselves, in either spelling.
 constexpr std::optional<DType> DTypeFromName(std::string_view name) {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
     if (DTypeName(dtype) == name || SafetensorsName(dtype) == name) return dtype;

@@ -28,6 +28,11 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
     throw Error("bad_argument", "an engine generates text, and this model has a value head instead of a language model's")
         .WithField("model");
   }
+  if (own_->layout().dtype() == DType::kI8) {
+    throw Error("unsupported", "an engine cannot generate with int8 weights: they are for models that only score",
+                "make the model in float32, float16 or bfloat16")
+        .WithField("dtype");
+  }
   const ModelConfig& config = own_->config();
   Device& device = *own_->device();
   pool_ = std::make_unique<ThreadPool>(options_.threads);
@@ -250,7 +255,7 @@ void Engine::Close() {
   }
   worker_.join();
   const std::lock_guard lock(mutex_);
-  if (shared_) shared_->EndSharing(own_->consumer());
+  if (shared_) shared_->EndSharing(*this);
   shared_.reset();
   transformer_.reset();
   scheduler_.reset();

@@ -45,22 +45,24 @@ struct EngineObservation {
 };
 
 struct SwapOptions {
-  enum class Method { kAuto, kShare, kCopy };
+  enum class Method { kAuto, kShare, kCopy, kBucketed };
   enum class Running { kRefuse, kFinish, kCancel };
   // Either a model on the same device, or a checkpoint: its config and its tensors.
   std::shared_ptr<Model> model;
   ModelConfig checkpoint_config;
   std::vector<TensorSource> checkpoint_tensors;
   Method method = Method::kAuto;
+  uint64_t bucket_bytes = uint64_t{512} << 20;  // at most; for kBucketed
   Running running = Running::kRefuse;
 };
 
-class Engine {
+// Made with make_shared: models whose bytes it shares know it.
+class Engine : public WeightsReader, public std::enable_shared_from_this<Engine> {
  public:
   // Takes `model` over (consumer engine.weights) and reserves engine.kv_cache and workspace, both released.
   // Errors: bad_argument (options), kv_cache_too_small, unsupported.
   Engine(std::shared_ptr<Model> model, const EngineOptions& options);
-  ~Engine();
+  ~Engine() override;
 
   EngineObservation Observe() const;
 
@@ -84,8 +86,14 @@ class Engine {
 
   // Hot swap. Everything is checked before anything changes: weights_mismatch (`tensor` or `field`), checkpoint_invalid,
   // checkpoint_unreadable, not_resident and contents_undefined (of the source), busy, out_of_memory. Requests that were
-  // retracted by Pause go on with the new weights.
+  // retracted by Pause go on with the new weights. A bucket is a region of consumer `workspace`, there for the length
+  // of the swap.
   Receipt Swap(const SwapOptions& options, const Operation& operation);
+
+  // For the model whose bytes the engine shares: refuses while requests are under way, except those retracted by Pause.
+  // New requests wait, for the weights as they will be.
+  const std::string& reader_name() const override { return own_->consumer(); }
+  std::unique_ptr<ReadingPause> PauseReading() override;
 
   // The weights in use: the engine's own or the shared ones.
   std::shared_ptr<Model> Weights() const;
@@ -96,6 +104,7 @@ class Engine {
  private:
   enum class Exclusive { kNone, kMemory, kSwap };
   class ExclusiveHold;
+  class PausedReading;
 
   // All below `mutex_` unless said otherwise.
   void RefuseWhenClosed() const;
@@ -129,9 +138,12 @@ class Engine {
   void Deliver();
 
   // Memory and swap are in engine_memory.cc.
-  enum class SwapRoute { kShare, kCopy, kCheckpoint };
+  enum class SwapRoute { kShare, kCopy, kBucketed, kCheckpoint };
   SwapRoute CheckSwap(const SwapOptions& options) const;  // needs no lock
   void WaitForTurn(std::unique_lock<std::mutex>& lock, const SwapOptions& options, const Operation& operation);
+  // Requests that new weights may not be given to.
+  uint64_t RequestsInTheWay() const;
+  Receipt CopyThroughBucket(const Model& source, uint64_t bucket_bytes, const Operation& operation);
   Receipt ShareWeights(const std::shared_ptr<Model>& source);
   void StopSharing();
 

@@ -2,9 +2,16 @@
 #include <chrono>
 
 #include "engine/engine.h"
+#include "engine/same_model.h"      // RefuseOtherModel
 #include "engine/weights_loader.h"  // PlanFromCheckpoint
 
 namespace tideline {
+
+namespace {
+
+constexpr uint64_t kSmallestBucketBytes = 4096;
+
+}  // namespace
 
 // The engine to oneself: waits for the step under way, keeps the next from starting, and gives way on destruction.
 class Engine::ExclusiveHold {
@@ -99,43 +106,24 @@ Receipt Engine::Resume(EngineTag tag, const Operation& operation) {
 // ---------------------------------------------------------------------------------------------------------------------
 // Hot swap
 
-namespace {
-
-// What the tensors of two models do not show: heads, rotary embedding, epsilon.
-void RefuseOtherArithmetic(const ModelConfig& ours, const ModelConfig& theirs, const std::string& name) {
-  const std::string field = FirstArithmeticDifference(ours, theirs);
-  if (field.empty()) return;
-  throw Error("weights_mismatch", name + " has the engine's shapes but another " + field + ": it is another model",
-              "open it as a new engine instead")
-      .WithField(field);
-}
-
-void RefuseOtherShapes(const WeightsLayout& ours, const WeightsLayout& theirs, const std::string& name) {
-  const std::string tensor = ours.FirstShapeDifference(theirs);
-  if (tensor.empty()) return;
-  const auto text = [&](const WeightsLayout& layout) {
-    const TensorSlice* slice = layout.Find(tensor);
-    if (slice == nullptr) return std::string("none");
-    std::string shape;
-    for (const uint64_t axis : slice->shape) shape += (shape.empty() ? "[" : ", ") + std::to_string(axis);
-    return shape + "]";
-  };
-  throw Error("weights_mismatch",
-              tensor + " of " + name + " has shape " + text(theirs) + ", and the engine needs " + text(ours),
-              "choose weights of the same model")
-      .WithTensor(tensor);
-}
-
-}  // namespace
-
 Engine::SwapRoute Engine::CheckSwap(const SwapOptions& options) const {
+  using Method = SwapOptions::Method;
   const WeightsLayout& ours = own_->layout();
+  const NamedModel engine{own_->config(), ours, "the engine"};
+  if (options.method == Method::kBucketed && options.bucket_bytes < kSmallestBucketBytes) {
+    throw Error("bad_argument", "a bucket has at least " + std::to_string(kSmallestBucketBytes) + " bytes")
+        .WithField("bucketBytes");
+  }
   if (!options.model) {
-    if (options.method == SwapOptions::Method::kShare) {
-      throw Error("bad_argument", "a checkpoint on disk cannot be shared", "use method auto or copy").WithField("method");
+    if (options.method == Method::kShare || options.method == Method::kBucketed) {
+      throw Error("bad_argument",
+                  std::string("a checkpoint on disk cannot be ") +
+                      (options.method == Method::kShare ? "shared" : "streamed: it is read into the engine as it is"),
+                  "use method auto or copy")
+          .WithField("method");
     }
-    RefuseOtherShapes(ours, WeightsLayout(options.checkpoint_config, ours.dtype()), "the checkpoint");
-    RefuseOtherArithmetic(own_->config(), options.checkpoint_config, "the checkpoint");
+    RefuseOtherModel(engine, {options.checkpoint_config, WeightsLayout(options.checkpoint_config, ours.dtype()),
+                              "the checkpoint"});
     PlanFromCheckpoint(ours, options.checkpoint_tensors);
     return SwapRoute::kCheckpoint;
   }
@@ -144,19 +132,23 @@ Engine::SwapRoute Engine::CheckSwap(const SwapOptions& options) const {
   if (source.device() != own_->device()) {
     throw Error("unsupported", source.consumer() + " is on another device than the engine").WithField("source");
   }
-  RefuseOtherShapes(ours, source.layout(), source.consumer());
-  RefuseOtherArithmetic(own_->config(), source.config(), source.consumer());
+  RefuseOtherModel(engine, {source.config(), source.layout(), source.consumer()});
   source.Weights();  // not_resident, contents_undefined
   const bool same_bytes = source.layout().dtype() == ours.dtype();
-  if (options.method == SwapOptions::Method::kShare && !same_bytes) {
+  if (options.method == Method::kShare && !same_bytes) {
     throw Error("weights_mismatch",
                 source.consumer() + " is stored as " + std::string(DTypeName(source.layout().dtype())) +
                     " and the engine reads " + std::string(DTypeName(ours.dtype())) + ": the bytes cannot be shared",
                 "use method copy, which casts")
         .WithField("dtype");
   }
-  const bool share = same_bytes && options.method != SwapOptions::Method::kCopy;
-  return share ? SwapRoute::kShare : SwapRoute::kCopy;
+  if (options.method == Method::kBucketed) return SwapRoute::kBucketed;
+  return same_bytes && options.method != Method::kCopy ? SwapRoute::kShare : SwapRoute::kCopy;
+}
+
+uint64_t Engine::RequestsInTheWay() const {
+  // A paused engine's queue waits for the new weights; what is paused in place holds keys and values of the old ones.
+  return paused_ ? scheduler_->running() : scheduler_->running() + scheduler_->waiting();
 }
 
 void Engine::WaitForTurn(std::unique_lock<std::mutex>& lock, const SwapOptions& options, const Operation& operation) {
@@ -166,8 +158,7 @@ void Engine::WaitForTurn(std::unique_lock<std::mutex>& lock, const SwapOptions& 
     for (auto& [number, generation] : generations_) generation->cancelled = true;
     if (!stepping_) ReapCancelled();
   }
-  // A paused engine's queue waits for the new weights; what is paused in place holds keys and values of the old ones.
-  const uint64_t in_the_way = paused_ ? scheduler_->running() : scheduler_->running() + scheduler_->waiting();
+  const uint64_t in_the_way = RequestsInTheWay();
   if (in_the_way > 0 && options.running == Running::kRefuse) {
     throw Error("busy", "engine.weights cannot be swapped: " + std::to_string(in_the_way) + " requests are under way",
                 "wait, pause with retract or abort, or swap with finish or cancel");
@@ -210,6 +201,10 @@ Receipt Engine::Swap(const SwapOptions& options, const Operation& operation) {
         receipt = own_->CopyFrom(*options.model, operation);
         StopSharing();
         break;
+      case SwapRoute::kBucketed:
+        receipt = CopyThroughBucket(*options.model, options.bucket_bytes, operation);
+        StopSharing();
+        break;
       case SwapRoute::kCheckpoint:
         receipt = own_->Load(options.checkpoint_tensors, operation);
         StopSharing();
@@ -222,8 +217,16 @@ Receipt Engine::Swap(const SwapOptions& options, const Operation& operation) {
   return receipt;
 }
 
+Receipt Engine::CopyThroughBucket(const Model& source, uint64_t bucket_bytes, const Operation& operation) {
+  const uint64_t bytes = std::min(bucket_bytes, source.layout().total_bytes());
+  const auto bucket = own_->device()->CreateRegion("workspace", "bucket", bytes);
+  bucket->Resume();
+  bucket->SetUsedBytes(bytes);
+  return own_->CopyFrom(source, operation, {static_cast<std::byte*>(bucket->MutableData()), bytes});
+}
+
 Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {
-  source->BeginSharing(own_->consumer());
+  source->BeginSharing(shared_from_this());
   Receipt receipt{.action = "swap", .consumer = own_->consumer(), .method = "share"};
   try {
     if (own_->Observe().residency != Residency::kReleased) {  // a backup of the old weights goes too
@@ -232,7 +235,7 @@ Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {
       receipt.bytes_retained = released.bytes_retained;
     }
   } catch (...) {
-    source->EndSharing(own_->consumer());
+    source->EndSharing(*this);
     throw;
   }
   StopSharing();
@@ -242,9 +245,38 @@ Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {
   return receipt;
 }
 
+class Engine::PausedReading : public WeightsReader::ReadingPause {
+ public:
+  explicit PausedReading(std::shared_ptr<Engine> engine)
+      : engine_(std::move(engine)), lock_(engine_->mutex_), hold_(std::in_place, *engine_, lock_, Exclusive::kSwap, [this] {
+          engine_->RefuseWhenClosed();
+          const uint64_t in_the_way = engine_->RequestsInTheWay();
+          if (in_the_way == 0 && engine_->drain_before_ == 0) return;
+          throw Error("busy",
+                      "the weights cannot change: " + std::to_string(in_the_way) +
+                          " requests of the engine, which reads the same bytes, are under way",
+                      "wait until they are done, or pause the engine with retract or abort");
+        }) {}
+  ~PausedReading() override {
+    hold_.reset();  // takes the lock again
+    if (changed_ && engine_->shared_) ++engine_->weights_version_;
+  }
+  void WeightsChanged() override { changed_ = true; }
+
+ private:
+  const std::shared_ptr<Engine> engine_;
+  std::unique_lock<std::mutex> lock_;
+  std::optional<ExclusiveHold> hold_;
+  bool changed_ = false;
+};
+
+std::unique_ptr<WeightsReader::ReadingPause> Engine::PauseReading() {
+  return std::make_unique<PausedReading>(shared_from_this());
+}
+
 void Engine::StopSharing() {
   const std::lock_guard lock(mutex_);
-  if (shared_) shared_->EndSharing(own_->consumer());
+  if (shared_) shared_->EndSharing(*this);
   shared_.reset();
   own_->ShowSharedWith({});
 }

@@ -33,12 +33,13 @@ struct MatMulArgs {
   const float* x;       // (rows, k), row stride k
   const void* weights;  // (columns, k) in `dtype`
   DType dtype;
-  const void* bias;     // (columns) in `dtype`, or nullptr
+  const void* bias;     // (columns) in `dtype`, float32 beside int8 weights, or nullptr
   float* y;             // (rows, y_stride)
   uint64_t y_stride;
   uint64_t rows, k;
   bool accumulate;      // y += instead of y =
   float* scratch;       // kMatMulScratchFloats of this worker
+  const float* scales = nullptr;  // (columns): what the outputs of int8 weights are multiplied with, before the bias
 };
 
 struct Kernels {
@@ -53,8 +54,12 @@ struct Kernels {
   // output = silu(gate) * up
   void (*silu_multiply)(float* output, const float* gate, const float* up, uint64_t size);
   void (*attention)(const AttentionArgs& args);
-  // Casts between storage types, round to nearest even. No alignment needed.
+  // Casts between storage types, round to nearest even. No alignment needed. From int8: the whole numbers, without
+  // their scale; never to int8.
   void (*convert)(void* target, DType target_dtype, const void* source, DType source_dtype, uint64_t count);
+  // One row of a matrix as int8 in [-127, 127], round to nearest even. Returns the scale: the largest magnitude / 127.
+  // A NaN when the row holds one, or an infinity; `target` is then undefined.
+  float (*quantize_row)(int8_t* target, const float* row, uint64_t count);
   // Index of the largest value, the first of equals; NaNs are never largest. `count` if there is no number above -inf.
   uint64_t (*argmax)(const float* values, uint64_t count);
   // sum(exp((values - shift) * scale)) accumulated in double; writes the terms to `terms` unless nullptr.

@@ -63,7 +63,8 @@ void Tile(const MatMulArgs& args, const typename W::Stored* weights, uint64_t ro
 #pragma GCC unroll 8
     for (int c = 0; c < kColumns; ++c) {
       float* y = args.y + (row + r) * args.y_stride + column + c;
-      const float sum = Sum(sums[r][c]);
+      const float total = Sum(sums[r][c]);
+      const float sum = args.scales != nullptr ? total * args.scales[column + c] : total;
       *y = args.accumulate ? *y + sum : sum;
     }
   }
@@ -112,7 +113,7 @@ void MatMulAs(const MatMulArgs& given, uint64_t begin, uint64_t end) {
   MatMulArgs args = given;
   const auto* weights = (const typename W::Stored*)args.weights;
   if (args.bias != nullptr) {
-    AddBias<W>(args, (const typename W::Stored*)args.bias, begin, end);
+    AddBias<typename W::Bias>(args, (const typename W::Bias::Stored*)args.bias, begin, end);
     args.accumulate = true;
   }
   const uint64_t k = args.k;
@@ -148,6 +149,7 @@ void MatMul(const MatMulArgs& args, uint64_t begin, uint64_t end) {
     case DType::kF32: return MatMulAs<F32>(args, begin, end);
     case DType::kF16: return MatMulAs<F16>(args, begin, end);
     case DType::kBF16: return MatMulAs<BF16>(args, begin, end);
+    case DType::kI8: return MatMulAs<I8>(args, begin, end);
   }
 }
 
@@ -236,6 +238,7 @@ void Attention(const AttentionArgs& args) {
     case DType::kF32: return AttentionAs<F32>(args);
     case DType::kF16: return AttentionAs<F16>(args);
     case DType::kBF16: return AttentionAs<BF16>(args);
+    case DType::kI8: return;  // keys and values have no scales
   }
 }
 
@@ -267,6 +270,7 @@ void RmsNorm(float* output, const float* input, const void* weight, DType dtype,
     case DType::kF32: return RmsNormAs<F32>(output, input, (const float*)weight, size, eps);
     case DType::kF16: return RmsNormAs<F16>(output, input, (const uint16_t*)weight, size, eps);
     case DType::kBF16: return RmsNormAs<BF16>(output, input, (const uint16_t*)weight, size, eps);
+    case DType::kI8: return;  // norms stay float32
   }
 }
 
@@ -295,6 +299,7 @@ void ConvertFrom(void* target, DType target_dtype, const typename S::Stored* sou
     case DType::kF32: return ConvertRange<S, F32>((float*)target, source, count);
     case DType::kF16: return ConvertRange<S, F16>((uint16_t*)target, source, count);
     case DType::kBF16: return ConvertRange<S, BF16>((uint16_t*)target, source, count);
+    case DType::kI8: return;  // QuantizeRow does
   }
 }
 
@@ -307,7 +312,37 @@ void Convert(void* target, DType target_dtype, const void* source, DType source_
     case DType::kF32: return ConvertFrom<F32>(target, target_dtype, (const float*)source, count);
     case DType::kF16: return ConvertFrom<F16>(target, target_dtype, (const uint16_t*)source, count);
     case DType::kBF16: return ConvertFrom<BF16>(target, target_dtype, (const uint16_t*)source, count);
+    case DType::kI8: return ConvertFrom<I8>(target, target_dtype, (const int8_t*)source, count);
   }
+}
+
+float QuantizeRow(int8_t* target, const float* row, uint64_t count) {
+  const uint64_t whole = count - count % kLanes;
+  Vec most = Zero(), check = Zero();  // Max loses NaNs: 0 times what is no number is not 0
+  const auto measure = [&](Vec x) {
+    most = Max(Max(x, Zero() - x), most);
+    check = MulAdd(x, Zero(), check);
+  };
+  for (uint64_t i = 0; i < whole; i += kLanes) measure(Load(row + i));
+  if (whole < count) measure(LoadPart<F32>(row + whole, count - whole));
+  if (Sum(check) != 0) return __builtin_nanf("");
+  float lanes[kLanes], largest = 0;
+  Store(lanes, most);
+  for (int lane = 0; lane < kLanes; ++lane) largest = lanes[lane] > largest ? lanes[lane] : largest;
+
+  const float scale = largest / 127;
+  // All zero, or so small that the scale is not a number of full precision: then nothing is lost worth keeping.
+  if (scale < 1e-37f) {
+    __builtin_memset(target, 0, count);
+    return 0;
+  }
+  for (uint64_t i = 0; i < count; i += kLanes) {
+    const uint64_t part = count - i < (uint64_t)kLanes ? count - i : kLanes;
+    const Vec x = part == kLanes ? Load(row + i) : LoadPart<F32>(row + i, part);
+    Store(lanes, Max(Splat(-127.0f), Min(Splat(127.0f), Round(x / Splat(scale)))));
+    for (uint64_t lane = 0; lane < part; ++lane) target[i + lane] = (int8_t)lanes[lane];
+  }
+  return scale;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -356,7 +391,7 @@ double ExpSum(const float* values, uint64_t count, float shift, float scale, flo
 }  // namespace
 
 extern const Kernels kKernels;
-const Kernels kKernels = {KERNELS_ISA, MatMul, RmsNorm, Rope, SiluMultiply, Attention, Convert, ArgMax, ExpSum};
+const Kernels kKernels = {KERNELS_ISA, MatMul, RmsNorm, Rope, SiluMultiply, Attention, Convert, QuantizeRow, ArgMax, ExpSum};
 
 }  // namespace KERNELS_NAMESPACE
 }  // namespace tideline

@@ -28,6 +28,9 @@ inline Vec PowerOfTwo(Vec n) {
 inline Vec LoadBF16(const uint16_t* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16))};
 }
+inline Vec LoadI8(const int8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)))};
+}
 inline Vec LoadF16(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p))}; }
 inline void StoreBF16(uint16_t* p, Vec a) {
   const __m512i bits = _mm512_castps_si512(a.v);
@@ -70,6 +73,9 @@ inline Vec PowerOfTwo(Vec n) {
 }
 inline Vec LoadBF16(const uint16_t* p) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16))};
+}
+inline Vec LoadI8(const int8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)))};
 }
 inline Vec LoadF16(const uint16_t* p) { return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p))}; }
 inline void StoreBF16(uint16_t* p, Vec a) {
@@ -115,6 +121,13 @@ inline Vec PowerOfTwo(Vec n) {
 }
 inline Vec LoadBF16(const uint16_t* p) {
   return {_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64((const __m128i*)p)))};
+}
+inline Vec LoadI8(const int8_t* p) {
+  int four;
+  __builtin_memcpy(&four, p, 4);
+  // Each byte four times in its lane, of which the shift leaves the uppermost with its sign.
+  const __m128i twice = _mm_unpacklo_epi8(_mm_cvtsi32_si128(four), _mm_cvtsi32_si128(four));
+  return {_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(twice, twice), 24))};
 }
 inline Vec LoadF16(const uint16_t* p) {
   // Shift the half's exponent and mantissa into a float and scale by 2^112, which also normalises subnormals;
@@ -168,21 +181,31 @@ inline float Sum(Vec a) {
 
 #endif
 
-// Storage types as tags, so that a loop over weights is compiled once per type.
+// Storage types as tags, so that a loop over weights is compiled once per type. Bias: how a bias beside such weights is
+// stored.
 struct F32 {
   using Stored = float;
+  using Bias = F32;
   static Vec Load(const Stored* p) { return KERNELS_NAMESPACE::Load(p); }
   static void Store(Stored* p, Vec a) { KERNELS_NAMESPACE::Store(p, a); }
 };
 struct F16 {
   using Stored = uint16_t;
+  using Bias = F16;
   static Vec Load(const Stored* p) { return LoadF16(p); }
   static void Store(Stored* p, Vec a) { StoreF16(p, a); }
 };
 struct BF16 {
   using Stored = uint16_t;
+  using Bias = BF16;
   static Vec Load(const Stored* p) { return LoadBF16(p); }
   static void Store(Stored* p, Vec a) { StoreBF16(p, a); }
+};
+
+struct I8 {  // only ever read
+  using Stored = int8_t;
+  using Bias = F32;
+  static Vec Load(const Stored* p) { return LoadI8(p); }
 };
 
 // The last, incomplete vector of a row: lanes from `count` on are zero when loaded and not stored.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/checkpoint_writer.h"  // WriteCheckpoint
+#include "engine/same_model.h"             // RefuseOtherModel
 #include "engine/stopwatch.h"              // Stopwatch
 #include "engine/weights_loader.h"         // PlanFromCheckpoint, CopyTensors
 
@@ -27,8 +28,9 @@ std::shared_ptr<Region> Model::region() const {
 void Model::RefuseWhileShared(const char* action) const {
   const std::lock_guard lock(state_mutex_);
   if (readers_.empty()) return;
-  throw Error("shared", consumer_ + " cannot " + action + ": " + readers_.front() + " reads its bytes",
-              "swap " + readers_.front() + " to weights of its own first");
+  const std::string& reader = readers_.front().name;
+  throw Error("shared", consumer_ + " cannot " + action + ": " + reader + " reads its bytes",
+              "swap " + reader + " to weights of its own first");
 }
 
 namespace {
@@ -88,22 +90,29 @@ Receipt Model::Load(const std::vector<TensorSource>& sources, const Operation& o
   const auto plan = PlanFromCheckpoint(layout_, sources);
   Receipt receipt{.action = "load", .consumer = consumer_, .method = "disk"};
   receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
-    receipt.bytes_copied = CopyTensors(plan, layout_.dtype(), target, operation);
+    receipt.bytes_copied = CopyTensors(plan, layout_, target, operation);
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
 }
 
-Receipt Model::CopyFrom(const Model& source, const Operation& operation) {
+Receipt Model::CopyFrom(const Model& source, const Operation& operation, std::span<std::byte> bucket) {
   const Stopwatch watch;
-  // The source's mutex keeps its bytes in place; never two models the other way round at once: only the engine's own
-  // model is ever a target here.
+  if (&source == this) {
+    throw Error("bad_argument", consumer_ + " cannot be copied from itself").WithField("source");
+  }
+  if (source.device_ != device_) {
+    throw Error("unsupported", source.consumer_ + " is on another device than " + consumer_).WithField("source");
+  }
+  RefuseOtherModel({config_, layout_, consumer_}, {source.config_, source.layout_, source.consumer_});
+  // The source's mutex keeps its bytes in place. Both at once: two models may be copied into each other.
   const std::scoped_lock lock(operation_mutex_, source.operation_mutex_);
   RefuseWhileShared("be overwritten");
   const std::byte* bytes = source.Weights();
-  Receipt receipt{.action = "load", .consumer = consumer_, .method = "copy"};
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = bucket.empty() ? "copy" : "bucketed"};
   receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
-    receipt.bytes_copied = CopyTensors(PlanFromMemory(layout_, source.layout_, bytes), layout_.dtype(), target, operation);
+    receipt.bytes_copied =
+        CopyTensors(PlanFromMemory(layout_, source.layout_, bytes), layout_, target, operation, bucket);
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
@@ -136,17 +145,41 @@ void Model::Read(const std::function<void(const std::byte*)>& use) const {
   use(Weights());
 }
 
+std::vector<std::unique_ptr<WeightsReader::ReadingPause>> Model::PauseReaders() const {
+  std::vector<std::shared_ptr<WeightsReader>> readers;
+  {
+    const std::lock_guard lock(state_mutex_);
+    for (const Reader& one : readers_) {
+      if (auto reader = one.reader.lock()) readers.push_back(std::move(reader));
+    }
+  }
+  std::vector<std::unique_ptr<WeightsReader::ReadingPause>> pauses;
+  for (const auto& reader : readers) pauses.push_back(reader->PauseReading());
+  return pauses;
+}
+
 void Model::Update(const std::function<void(std::byte*)>& use) {
+  const auto pauses = PauseReaders();
   const std::lock_guard lock(operation_mutex_);
+  {
+    const std::lock_guard state(state_mutex_);
+    if (readers_.size() > pauses.size()) {  // between the two lines above; no other can come now
+      throw Error("busy", consumer_ + " has just been shared with " + readers_.back().name, "try again");
+    }
+  }
   Weights();
   const auto target = region();
+  const auto mark = [&] {
+    target->MarkWritten();
+    for (const auto& pause : pauses) pause->WeightsChanged();
+  };
   try {
     use(static_cast<std::byte*>(target->MutableData()));
   } catch (...) {
-    target->MarkWritten();
+    mark();
     throw;
   }
-  target->MarkWritten();
+  mark();
 }
 
 std::vector<std::byte> Model::ReadTensor(const std::string& name) const {
@@ -170,16 +203,17 @@ void Model::Save(const std::string& path, std::span<const std::byte> header, con
   WriteCheckpoint(path, header, parts, operation);
 }
 
-void Model::BeginSharing(const std::string& reader) {
+void Model::BeginSharing(const std::shared_ptr<WeightsReader>& reader) {
   const std::lock_guard operation(operation_mutex_);
   Weights();
   const std::lock_guard lock(state_mutex_);
-  readers_.push_back(reader);
+  readers_.push_back({reader.get(), reader, reader->reader_name()});
 }
 
-void Model::EndSharing(const std::string& reader) {
+void Model::EndSharing(const WeightsReader& reader) {
   const std::lock_guard lock(state_mutex_);
-  const auto found = std::find(readers_.begin(), readers_.end(), reader);
+  const auto found =
+      std::find_if(readers_.begin(), readers_.end(), [&](const Reader& one) { return one.address == &reader; });
   if (found != readers_.end()) readers_.erase(found);
 }
 

@@ -18,6 +18,23 @@
 
 namespace tideline {
 
+// Who reads a model's bytes in place: the engine, after a swap by `share`.
+class WeightsReader {
+ public:
+  virtual ~WeightsReader() = default;
+  virtual const std::string& reader_name() const = 0;
+
+  // Between reads: nothing is read until it is destroyed.
+  class ReadingPause {
+   public:
+    virtual ~ReadingPause() = default;
+    // What is read from now on are other weights.
+    virtual void WeightsChanged() = 0;
+  };
+  // Waits for what is about to end; error `busy` where something under way needs the weights as they are.
+  virtual std::unique_ptr<ReadingPause> PauseReading() = 0;
+};
+
 // Thread-safe: long operations on one model follow each other; observing never waits for them.
 class Model {
  public:
@@ -40,8 +57,10 @@ class Model {
   // out_of_memory, shared. A copy that fails or is cancelled midway cannot bring the old bytes back: the region is
   // released again if it was, otherwise its contents are undefined, and the error says so.
   Receipt Load(const std::vector<TensorSource>& sources, const Operation& operation);
-  // The same from another model on this device, whose shapes have been compared.
-  Receipt CopyFrom(const Model& source, const Operation& operation);
+  // The same from another model, casting or quantising as the two dtypes ask; through `bucket`, which is as good as the
+  // source's memory, when it is given. Errors besides: RefuseOtherModel's, not_resident and contents_undefined (of the
+  // source), unsupported (another device), bad_argument (itself).
+  Receipt CopyFrom(const Model& source, const Operation& operation, std::span<std::byte> bucket = {});
 
   // The same from whatever `fill` knows; it returns the bytes written, and may throw to stop.
   Receipt LoadFrom(const std::string& method, const std::function<uint64_t(std::byte* target)>& fill,
@@ -51,8 +70,9 @@ class Model {
   Receipt Release(const ReleaseOptions& options, const Operation& operation);
   Receipt Resume(const Operation& operation);
 
-  // Run `use` while nothing else may happen to the weights: no release, load or save. Update then marks them as changed,
-  // also when `use` throws. Errors: not_resident, contents_undefined.
+  // Run `use` while nothing else may happen to the weights: no release, load or save. Update keeps those who share them
+  // from reading (error `busy` when they cannot stop), then marks them as changed, also when `use` throws.
+  // Errors: not_resident, contents_undefined.
   void Read(const std::function<void(const std::byte* weights)>& use) const;
   void Update(const std::function<void(std::byte* weights)>& use);
 
@@ -64,8 +84,8 @@ class Model {
 
   // Between the two, the region stays as it is: release, load and close are refused with `shared`.
   // BeginSharing errors: not_resident, contents_undefined.
-  void BeginSharing(const std::string& reader);
-  void EndSharing(const std::string& reader);
+  void BeginSharing(const std::shared_ptr<WeightsReader>& reader);
+  void EndSharing(const WeightsReader& reader);
   // On the reading side: what observers see of this model's released region. Empty ends it.
   void ShowSharedWith(const std::string& consumer) { region()->SetSharedWith(consumer); }
 
@@ -75,6 +95,7 @@ class Model {
  private:
   std::shared_ptr<Region> region() const;
   void RefuseWhileShared(const char* action) const;
+  std::vector<std::unique_ptr<WeightsReader::ReadingPause>> PauseReaders() const;
   // Resumes if needed, runs `fill`, and cleans up after a failure as Load promises. Returns the bytes committed.
   template <typename Fill>
   uint64_t Overwrite(const Operation& operation, const Fill& fill);
@@ -84,10 +105,18 @@ class Model {
   const WeightsLayout layout_;
   const std::string consumer_;
 
-  mutable std::mutex operation_mutex_;  // one long operation at a time; taken before state_mutex_
+  // One long operation at a time. Taken after a reader's own locks (it shares and copies while it holds them) and
+  // before state_mutex_.
+  mutable std::mutex operation_mutex_;
   mutable std::mutex state_mutex_;
   std::shared_ptr<Region> region_;
-  std::vector<std::string> readers_;
+  // Weak, since a reader holds the model it reads. By address: a reader that is being destroyed ends its sharing too.
+  struct Reader {
+    const WeightsReader* address;
+    std::weak_ptr<WeightsReader> reader;
+    std::string name;
+  };
+  std::vector<Reader> readers_;
 };
 
 }  // namespace tideline

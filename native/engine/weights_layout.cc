@@ -11,6 +11,8 @@ constexpr uint64_t kAlignBytes = 256;
 // JavaScript has to hold the size exactly.
 constexpr uint64_t kMostBytes = uint64_t{1} << 53;
 
+constexpr uint64_t Aligned(uint64_t offset) { return (offset + kAlignBytes - 1) / kAlignBytes * kAlignBytes; }
+
 }  // namespace
 
 WeightsLayout::WeightsLayout(const ModelConfig& config, DType dtype, ModelHead head) : dtype_(dtype), head_(head) {
@@ -22,7 +24,7 @@ WeightsLayout::WeightsLayout(const ModelConfig& config, DType dtype, ModelHead h
   }
   final_norm_ = Place({{"model.norm.weight", config.hidden_size}}, 0);
   if (head == ModelHead::kValue) {
-    value_head_ = Place({{"value_head.weight", 1}}, config.hidden_size);
+    value_head_ = PlaceAs(vector_dtype(), {{"value_head.weight", 1}}, config.hidden_size);
   } else {
     lm_head_ = config.tied_embeddings ? embedding_ : Place({{"lm_head.weight", config.vocab_size}}, config.hidden_size);
   }
@@ -61,23 +63,43 @@ LayerOffsets WeightsLayout::PlaceLayer(const ModelConfig& config, const std::str
 }
 
 uint64_t WeightsLayout::Place(const std::vector<Part>& parts, uint64_t columns) {
-  total_bytes_ = (total_bytes_ + kAlignBytes - 1) / kAlignBytes * kAlignBytes;
+  return PlaceAs(columns == 0 ? vector_dtype() : dtype_, parts, columns);
+}
+
+uint64_t WeightsLayout::PlaceAs(DType dtype, const std::vector<Part>& parts, uint64_t columns) {
+  total_bytes_ = Aligned(total_bytes_);
   const uint64_t offset = total_bytes_;
   for (const Part& part : parts) {
-    const uint64_t row_elements = columns == 0 ? 1 : columns;
-    uint64_t bytes = 0;
-    if (__builtin_mul_overflow(part.rows, row_elements, &bytes) ||
-        __builtin_mul_overflow(bytes, DTypeBytes(dtype_), &bytes) || bytes > kMostBytes - total_bytes_) {
-      throw Error("checkpoint_invalid", "the weights of this configuration would take more than 2^53 bytes",
-                  "config.json is damaged")
-          .WithTensor(part.name);
-    }
     std::vector<uint64_t> shape{part.rows};
     if (columns != 0) shape.push_back(columns);
-    tensors_.push_back({part.name, std::move(shape), total_bytes_, bytes});
-    total_bytes_ += bytes;
+    PlaceOne({.name = part.name, .shape = std::move(shape), .dtype = dtype});
+  }
+  if (dtype != DType::kI8) return offset;
+  total_bytes_ = Aligned(total_bytes_);  // where RowScales looks for them
+  for (const Part& part : parts) {
+    PlaceOne({.name = part.name + "_scale", .shape = {part.rows}, .dtype = DType::kF32, .row_scales = true});
   }
   return offset;
+}
+
+void WeightsLayout::PlaceOne(TensorSlice slice) {
+  uint64_t bytes = DTypeBytes(slice.dtype);
+  bool overflow = false;
+  for (const uint64_t axis : slice.shape) overflow |= __builtin_mul_overflow(bytes, axis, &bytes);
+  if (overflow || bytes > kMostBytes - total_bytes_) {
+    throw Error("checkpoint_invalid", "the weights of this configuration would take more than 2^53 bytes",
+                "config.json is damaged")
+        .WithTensor(slice.name);
+  }
+  slice.offset = total_bytes_;
+  slice.bytes = bytes;
+  total_bytes_ += bytes;
+  tensors_.push_back(std::move(slice));
+}
+
+const float* WeightsLayout::RowScales(const std::byte* weights, uint64_t at, uint64_t rows, uint64_t columns) const {
+  if (dtype_ != DType::kI8) return nullptr;
+  return reinterpret_cast<const float*>(weights + Aligned(at + rows * columns));
 }
 
 const TensorSlice* WeightsLayout::Find(const std::string& name) const {
@@ -87,11 +109,12 @@ const TensorSlice* WeightsLayout::Find(const std::string& name) const {
 
 std::string WeightsLayout::FirstShapeDifference(const WeightsLayout& other) const {
   for (const TensorSlice& tensor : tensors_) {
+    if (tensor.row_scales) continue;
     const TensorSlice* theirs = other.Find(tensor.name);
     if (theirs == nullptr || theirs->shape != tensor.shape) return tensor.name;
   }
   for (const TensorSlice& tensor : other.tensors_) {
-    if (Find(tensor.name) == nullptr) return tensor.name;
+    if (!tensor.row_scales && Find(tensor.name) == nullptr) return tensor.name;
   }
   return {};
 }

@@ -2,9 +2,14 @@
 // (q|k|v and gate|up), so each Hugging Face tensor is a contiguous slice: loading, saving and sharing between engine
 // and trainer are views, never conversions.
 //
+// Stored as int8, every matrix (projections, embedding, lm_head) is quantised symmetrically per row, which is per output
+// channel: float32 scales lie behind it, as tensors `<name>_scale` of their own. What is no matrix stays float32 (norms,
+// biases, the value head): together less than a hundredth of the bytes, and an error there would touch every output.
+//
 // Pure data: it is computed from a config and a dtype, and two models with equal layouts can read each other's bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,7 +28,10 @@ struct TensorSlice {
   std::string name;
   std::vector<uint64_t> shape;
   uint64_t offset = 0, bytes = 0;
+  DType dtype = DType::kF32;
+  bool row_scales = false;  // no tensor of a checkpoint, but the scales of an int8 one
 
+  uint64_t elements() const { return bytes / DTypeBytes(dtype); }
   bool operator==(const TensorSlice&) const = default;
 };
 
@@ -49,7 +57,10 @@ class WeightsLayout {
   // Error: checkpoint_invalid (with `field`) for a config that CheckConfig refuses or whose weights pass 2^53 bytes.
   WeightsLayout(const ModelConfig& config, DType dtype, ModelHead head = ModelHead::kLanguage);
 
+  // Of matrices.
   DType dtype() const { return dtype_; }
+  // Of norms, biases and the value head.
+  DType vector_dtype() const { return dtype_ == DType::kI8 ? DType::kF32 : dtype_; }
   ModelHead head() const { return head_; }
   uint64_t total_bytes() const { return total_bytes_; }
   // In checkpoint order: by name, as safetensors writes tensors of one dtype.
@@ -63,7 +74,12 @@ class WeightsLayout {
   uint64_t lm_head() const { return lm_head_; }        // (vocab, hidden); the embedding's when tied; kAbsent without
   uint64_t value_head() const { return value_head_; }  // (1, hidden); kAbsent for language models
 
-  // The first tensor in which two layouts differ in name or shape; empty if none. Dtypes are not compared.
+  // The row scales of the fused matrix at `at`, in a region whose first byte is `weights`; nullptr unless int8.
+  const float* RowScales(const std::byte* weights, uint64_t at, uint64_t rows, uint64_t columns) const;
+  // The scales of an int8 tensor of a checkpoint: a tensor of its own.
+  const TensorSlice& ScalesOf(const TensorSlice& tensor) const { return *Find(tensor.name + "_scale"); }
+
+  // The first tensor in which two layouts differ in name or shape; empty if none. Dtypes are not compared, nor scales.
   std::string FirstShapeDifference(const WeightsLayout& other) const;
 
  private:
@@ -73,6 +89,8 @@ class WeightsLayout {
   };
   // Places `parts` stacked by rows at the next aligned offset and returns it. columns 0: vectors of `rows` elements.
   uint64_t Place(const std::vector<Part>& parts, uint64_t columns);
+  uint64_t PlaceAs(DType dtype, const std::vector<Part>& parts, uint64_t columns);
+  void PlaceOne(TensorSlice slice);
   LayerOffsets PlaceLayer(const ModelConfig& config, const std::string& prefix);
 
   DType dtype_;

@@ -38,7 +38,7 @@ void Heads::Choose(RowRange rows, HeadRows& chosen) const {
 }
 
 NormWeights Heads::FinalNorm(const Step& step) const {
-  return {step.weights + layout_.final_norm(), layout_.dtype(), config_.hidden_size,
+  return {step.weights + layout_.final_norm(), layout_.vector_dtype(), config_.hidden_size,
           static_cast<float>(config_.rms_norm_eps)};
 }
 
@@ -78,7 +78,12 @@ void Heads::BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& 
 void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uint32_t> targets,
                    std::span<float> logprobs, std::span<float> entropies, const TokenLoss& loss) const {
   const uint64_t vocabulary = config_.vocab_size;
-  const LinearWeights head{step.weights + layout_.lm_head(), nullptr, layout_.dtype(), vocabulary, config_.hidden_size};
+  const LinearWeights head{step.weights + layout_.lm_head(),
+                           layout_.RowScales(step.weights, layout_.lm_head(), vocabulary, config_.hidden_size),
+                           nullptr,
+                           layout_.dtype(),
+                           vocabulary,
+                           config_.hidden_size};
   std::vector<float> log_sums(logit_rows_);
   std::vector<TokenSlopes> slopes(logit_rows_);
   ForChunks(step, chosen, [&](const Chunk& chunk) {
@@ -112,7 +117,7 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
 void Heads::Values(const Step& step, const HeadRows& chosen, std::span<float> values, const ValueLoss& loss) const {
   const uint64_t hidden = config_.hidden_size;
   float* weight = step.buffers.logits;
-  BestKernels().convert(weight, DType::kF32, step.weights + layout_.value_head(), layout_.dtype(), hidden);
+  BestKernels().convert(weight, DType::kF32, step.weights + layout_.value_head(), layout_.vector_dtype(), hidden);
   ForChunks(step, chosen, [&](const Chunk& chunk) {
     const uint64_t begin = chunk.range.begin;
     for (uint64_t row = 0; row < chunk.range.size(); ++row) {

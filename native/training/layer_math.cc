@@ -44,7 +44,8 @@ void LinearForward(const Compute& compute, const LinearWeights& linear, const fl
                   .rows = rows,
                   .k = linear.inputs,
                   .accumulate = accumulate,
-                  .scratch = nullptr};
+                  .scratch = nullptr,
+                  .scales = linear.scales};
   compute.pool.ParallelFor(Tasks(linear.outputs, kForwardColumns), [&](uint64_t task, unsigned worker) {
     MatMulArgs mine = args;
     mine.scratch = compute.ScratchOf(worker);

@@ -29,8 +29,9 @@ inline constexpr uint64_t kLayerScratchFloats = std::max(kMatMulScratchFloats, k
 
 struct LinearWeights {
   const std::byte* weights;  // (outputs, inputs)
+  const float* scales;       // (outputs) of int8 weights, or nullptr
   const std::byte* bias;     // (outputs), or nullptr
-  DType dtype;
+  DType dtype;               // of the weights; a bias beside int8 is float32
   uint64_t outputs, inputs;
 };
 

@@ -37,11 +37,12 @@ TrainedTransformer::TrainedTransformer(const ModelConfig& config, const WeightsL
 
 LinearWeights TrainedTransformer::Linear(const std::byte* weights, uint64_t at, uint64_t bias_at, uint64_t outputs,
                                          uint64_t inputs) const {
-  return {weights + at, At(weights, bias_at), layout_.dtype(), outputs, inputs};
+  const float* scales = layout_.RowScales(weights, at, outputs, inputs);
+  return {weights + at, scales, At(weights, bias_at), layout_.dtype(), outputs, inputs};
 }
 
 NormWeights TrainedTransformer::Norm(const std::byte* weights, uint64_t at, uint64_t size) const {
-  return {weights + at, layout_.dtype(), size, static_cast<float>(config_.rms_norm_eps)};
+  return {weights + at, layout_.vector_dtype(), size, static_cast<float>(config_.rms_norm_eps)};
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -62,9 +63,15 @@ void TrainedTransformer::Forward(const std::byte* weights, const MicroBatch& bat
 void TrainedTransformer::PrepareRows(const Step& step) const {
   const uint64_t hidden = config_.hidden_size, half = config_.head_dim / 2;
   const uint64_t row_bytes = hidden * DTypeBytes(layout_.dtype());
+  const float* scales = layout_.RowScales(step.weights, layout_.embedding(), config_.vocab_size, hidden);
   step.compute.pool.ParallelFor(step.batch.rows(), [&](uint64_t row, unsigned) {
-    BestKernels().convert(step.buffers.hidden + row * hidden, DType::kF32,
-                          step.weights + layout_.embedding() + step.batch.ids[row] * row_bytes, layout_.dtype(), hidden);
+    float* embedded = step.buffers.hidden + row * hidden;
+    const uint32_t id = step.batch.ids[row];
+    BestKernels().convert(embedded, DType::kF32, step.weights + layout_.embedding() + id * row_bytes, layout_.dtype(),
+                          hidden);
+    if (scales != nullptr) {
+      for (uint64_t i = 0; i < hidden; ++i) embedded[i] *= scales[id];
+    }
     for (uint64_t pair = 0; pair < half; ++pair) {
       const double angle = step.batch.positions[row] * inverse_frequencies_[pair];
       step.buffers.cosine[row * half + pair] = static_cast<float>(std::cos(angle));

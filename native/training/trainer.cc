@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace tideline {
 namespace {
@@ -9,6 +10,19 @@ namespace {
 TrainerOptions Resolved(TrainerOptions options, const ModelConfig& config) {
   options.limits = ResolveDefaults(options.limits, config);
   return options;
+}
+
+void RefuseSmallScratch(const Scratch& scratch, const Model& model, const TrainingBytes& bytes) {
+  if (scratch.device() != model.device()) {
+    throw Error("bad_argument", model.consumer() + " lies on another device than the scratch").WithField("scratch");
+  }
+  if (scratch.activations_bytes() >= bytes.activations && scratch.logits_bytes() >= bytes.logits) return;
+  throw Error("bad_argument",
+              "training or scoring with " + model.consumer() + " needs " + std::to_string(bytes.activations) +
+                  " bytes of activations and " + std::to_string(bytes.logits) + " of logits, and the scratch has " +
+                  std::to_string(scratch.activations_bytes()) + " and " + std::to_string(scratch.logits_bytes()),
+              "make the scratch as large as the largest of trainingBytes")
+      .WithField("scratch");
 }
 
 // Forward and backward passes through layers, counted in rows.
@@ -35,8 +49,9 @@ Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
       pool_(options_.limits.threads) {
   Device& device = *model_->device();
   const TrainingBytes bytes = memory_.bytes();
-  activations_ = device.CreateRegion("activations", "activations", bytes.activations);
-  logits_ = device.CreateRegion("logits", "logits", bytes.logits);
+  scratch_ = options_.scratch;
+  if (!scratch_) scratch_ = std::make_shared<Scratch>(model_->device(), bytes.activations, bytes.logits);
+  RefuseSmallScratch(*scratch_, *model_, bytes);
   if (!options_.limits.trainable) return;
   gradients_ = device.CreateRegion(options_.prefix + ".gradients", "gradients", bytes.gradients);
   optimizer_state_ = device.CreateRegion(options_.prefix + ".optimizer", "optimizer", bytes.optimizer);
@@ -45,11 +60,18 @@ Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
 // ---------------------------------------------------------------------------------------------------------------------
 // Regions
 
+namespace {
+
+std::optional<ScratchTag> ScratchTagOf(TrainerTag tag) {
+  if (tag == TrainerTag::kActivations) return ScratchTag::kActivations;
+  if (tag == TrainerTag::kLogits) return ScratchTag::kLogits;
+  return std::nullopt;
+}
+
+}  // namespace
+
 Region& Trainer::Require(TrainerTag tag) const {
-  const auto& region = tag == TrainerTag::kGradients   ? gradients_
-                       : tag == TrainerTag::kOptimizer ? optimizer_state_
-                       : tag == TrainerTag::kActivations ? activations_
-                                                         : logits_;
+  const auto& region = tag == TrainerTag::kGradients ? gradients_ : optimizer_state_;
   if (!region) {
     throw Error("unsupported", model_->consumer() + " only scores: it has neither gradients nor an optimizer",
                 "make its trainer with trainable set");
@@ -59,32 +81,31 @@ Region& Trainer::Require(TrainerTag tag) const {
 
 std::vector<RegionObservation> Trainer::Observe() const {
   std::vector<RegionObservation> seen;
-  for (const auto& region : {gradients_, optimizer_state_, activations_, logits_}) {
+  for (const auto& region : {gradients_, optimizer_state_}) {
     if (region) seen.push_back(region->Observe());
   }
+  for (RegionObservation& region : scratch_->Observe()) seen.push_back(std::move(region));
   return seen;
 }
 
 Receipt Trainer::Release(TrainerTag tag, const ReleaseOptions& options, const Operation& operation) {
   const std::lock_guard lock(operation_mutex_);
+  if (const auto scratch = ScratchTagOf(tag)) return scratch_->Release(*scratch, options, operation);
   return Require(tag).Release(options, operation);
 }
 
 Receipt Trainer::Resume(TrainerTag tag, const Operation& operation) {
   const std::lock_guard lock(operation_mutex_);
-  Region& region = Require(tag);
-  Receipt receipt = region.Resume(operation);
-  // Nothing in these two outlives an operation: there is nothing to define.
-  if (tag == TrainerTag::kActivations) region.SetUsedBytes(memory_.bytes().activations);
-  if (tag == TrainerTag::kLogits) region.SetUsedBytes(memory_.bytes().logits);
-  return receipt;
+  if (const auto scratch = ScratchTagOf(tag)) return scratch_->Resume(*scratch, operation);
+  return Require(tag).Resume(operation);
 }
 
 void Trainer::Close() {
   const std::lock_guard lock(operation_mutex_);
-  for (const auto& region : {gradients_, optimizer_state_, activations_, logits_}) {
+  for (const auto& region : {gradients_, optimizer_state_}) {
     if (region) region->Close();
   }
+  if (!options_.scratch) scratch_->Close();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -138,8 +159,9 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
     }
     total_rows += job.ids.size();
   }
-  const ActivationBuffers activations = memory_.Activations(activations_->MutableData());
-  const HeadBuffers head_buffers = memory_.Head(logits_->MutableData());
+  const Scratch::Held held = scratch_->Hold();
+  const ActivationBuffers activations = memory_.Activations(held.activations);
+  const HeadBuffers head_buffers = memory_.Head(held.logits);
   const Compute compute{pool_, activations.worker_scratch, activations.worker_stride};
 
   model_->Read([&](const std::byte* weights) {

@@ -1,7 +1,7 @@
 // Trainer: computes with one model over whole sequences. It scores tokens, gives values, accumulates gradients of the
 // PPO losses or of plain next-token prediction, and updates the weights. What it needs beside the weights lies in four
-// regions of its own (gradients, optimizer state, activations, logits), each sized before the work starts and released
-// and brought back like any other.
+// regions (gradients, optimizer state, activations, logits), each sized before the work starts and released and brought
+// back like any other; the last two may be shared with other trainers.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,7 @@
 #include "training/adamw.h"                 // AdamWOptimizer
 #include "training/heads.h"                 // Heads
 #include "training/trained_transformer.h"   // TrainedTransformer
+#include "training/scratch.h"               // Scratch
 #include "training/training_memory.h"       // TrainingMemory, TrainingLimits
 
 namespace tideline {
@@ -28,6 +29,7 @@ enum class TrainerTag { kGradients, kOptimizer, kActivations, kLogits };
 struct TrainerOptions {
   std::string prefix;  // of the consumers `<prefix>.gradients` and `<prefix>.optimizer`: policy, critic
   TrainingLimits limits;
+  std::shared_ptr<Scratch> scratch;  // to share; nullptr: one of its own
 };
 
 // A whole sequence, prompt and response; `from` is where the response begins.
@@ -84,7 +86,7 @@ struct UpdateReceipt {
 // from the failed one's. Weights and optimizer state change only in Update, and only when nothing is left that can fail.
 class Trainer {
  public:
-  // Reserves addresses only. Error: bad_argument.
+  // Reserves addresses only. Error: bad_argument, also for a scratch that is too small or on another device.
   Trainer(std::shared_ptr<Model> model, TrainerOptions options);
 
   // Per sequence, one number for each token from `from` (at least 1).
@@ -112,6 +114,7 @@ class Trainer {
   // float32; as accumulated, before clipping.
   std::vector<float> ReadGradient(const std::string& name) const;
 
+  // A scratch that is shared too: its regions are those of all who share it, and Close leaves it alone.
   std::vector<RegionObservation> Observe() const;
   Receipt Release(TrainerTag tag, const ReleaseOptions& options, const Operation& operation);
   Receipt Resume(TrainerTag tag, const Operation& operation);
@@ -128,6 +131,7 @@ class Trainer {
   Job TokenJob(const TrainingSequence& sequence) const;
   Job ValueJob(const TrainingSequence& sequence, uint64_t count) const;
   void RequireHead(ModelHead head) const;
+  // Gradients and optimizer. Error unsupported for a trainer that only scores.
   Region& Require(TrainerTag tag) const;
   // Runs `work` for every micro-batch; `first_index` counts head rows over the whole call.
   void ForMicroBatches(const std::vector<Job>& jobs, bool train, const Operation& operation, const HeadWork& work);
@@ -144,8 +148,9 @@ class Trainer {
   const AdamWOptimizer optimizer_;
   ThreadPool pool_;
 
-  mutable std::mutex operation_mutex_;
-  std::shared_ptr<Region> gradients_, optimizer_state_, activations_, logits_;
+  mutable std::mutex operation_mutex_;  // taken before the scratch's and the model's
+  std::shared_ptr<Scratch> scratch_;
+  std::shared_ptr<Region> gradients_, optimizer_state_;
   enum class Accumulated { kNothing, kGradients, kApplied };
   Accumulated accumulated_ = Accumulated::kNothing;
   uint64_t step_ = 0;

@@ -159,6 +159,7 @@ void Product(const ProductArgs& args) {
     case DType::kF32: return ProductAs<F32>(args);
     case DType::kF16: return ProductAs<F16>(args);
     case DType::kBF16: return ProductAs<BF16>(args);
+    case DType::kI8: return;  // such weights are never trained
   }
 }
 

@@ -49,6 +49,11 @@ TrainingLimits ResolveDefaults(TrainingLimits limits, const ModelConfig& config)
 
 TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits)
     : config_(config), head_(head), limits_(limits), gradient_layout_(config, DType::kF32, head) {
+  if (limits.trainable && dtype == DType::kI8) {
+    throw Error("unsupported", "int8 weights can only score: an update would be smaller than their steps",
+                "make the trainer with trainable false, or the model in another dtype")
+        .WithField("dtype");
+  }
   CheckRange("microBatch", limits.micro_batch, 1 << 16);
   CheckRange("sequenceTokens", limits.sequence_tokens, config.max_positions);
   CheckRange("microBatch", limits.rows(), kMostRows);

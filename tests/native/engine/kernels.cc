@@ -1,5 +1,6 @@
 // The kernels of every instruction set that this CPU has, against double precision and against each other. Prints one
 // line per failure and one per instruction set; exits with 1 when anything failed. Run by kernels.test.ts.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -108,6 +109,47 @@ void CheckMatMul(const Kernels& kernels, uint64_t k, uint64_t columns) {
   }
 }
 
+// Whole numbers times a scale, to half a step, and the product with them as the product with what they stand for.
+void CheckInt8(const Kernels& kernels, uint64_t k, uint64_t columns) {
+  constexpr uint64_t kRows = 30;
+  const std::vector<float> x = Normals(kRows * k), bias = Normals(columns);
+  std::vector<float> exact = Normals(columns * k), scales(columns), y(kRows * columns), scratch(kMatMulScratchFloats);
+  std::fill_n(exact.begin(), k, 0.0f);
+  std::vector<int8_t> whole(columns * k);
+  for (uint64_t column = 0; column < columns; ++column) {
+    const float* row = exact.data() + column * k;
+    float largest = 0;
+    for (uint64_t i = 0; i < k; ++i) largest = std::max(largest, std::abs(row[i]));
+    scales[column] = kernels.quantize_row(whole.data() + column * k, row, k);
+    Expect(scales[column] == largest / 127, kernels.isa, "the scale of a row of " + std::to_string(k));
+    for (uint64_t i = 0; i < k; ++i) {
+      const double off = std::abs(row[i] - double(whole[column * k + i]) * scales[column]);
+      Expect(off <= 0.50002 * scales[column], kernels.isa, "quantising a row of " + std::to_string(k));
+    }
+  }
+  MatMulArgs args{x.data(), whole.data(), DType::kI8, bias.data(), y.data(), columns, 1, k, false, scratch.data(),
+                  scales.data()};
+  for (const uint64_t rows : {uint64_t{1}, kRows}) {
+    args.rows = rows;
+    kernels.matmul(args, 0, columns);
+    for (uint64_t at = 0; at < rows * columns; ++at) {
+      const uint64_t row = at / columns, column = at % columns;
+      double sum = bias[column], magnitude = 1;
+      for (uint64_t i = 0; i < k; ++i) {
+        const double product = double(x[row * k + i]) * whole[column * k + i] * scales[column];
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      Expect(std::abs(sum - y[at]) < 2e-6 * magnitude, kernels.isa, "int8 matmul, k " + std::to_string(k));
+    }
+  }
+  for (const float none : {NAN, INFINITY, -INFINITY}) {
+    exact[columns * k - 1] = none;
+    const float scale = kernels.quantize_row(whole.data(), exact.data() + (columns - 1) * k, k);
+    Expect(std::isnan(scale), kernels.isa, "a row with a number that is none");
+  }
+}
+
 void CheckAttention(const Kernels& kernels, DType dtype, uint64_t head_dim, uint64_t context) {
   constexpr uint64_t kBlockTokens = 16;
   constexpr float kScale = 0.3f;
@@ -182,6 +224,7 @@ int main() {
     CheckConversions(*kernels);
     for (const uint64_t k : {1, 7, 64, 100, 1024, 1500}) {
       for (const uint64_t columns : {1, 5, 8, 19}) CheckMatMul(*kernels, k, columns);
+      CheckInt8(*kernels, k, 13);
     }
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
       // Halves of random values overflow nothing here, and their scores stay as exact as the others'.

@@ -47,13 +47,14 @@ function weightsOf(device: NativeDevice) {
 }
 
 describe("there and back", () => {
-  test.each(["share", "copy", "disk"] as const)("by %s", async (method) => {
+  test.each(["share", "copy", "bucketed", "disk"] as const)("by %s", async (method) => {
     await withTwoModels(async ({ checkpoint, engine, createModel, negated, device }) => {
       const [policy, reference] = [createModel("policy.weights"), createModel("reference.weights")];
       await policy.load(negated.tensors);
       await reference.load(checkpoint.tensors);
       const original = await logits(engine);
-      const options = method === "disk" ? {} : { method };
+      // Smaller than most tensors, and no multiple of their rows.
+      const options = method === "disk" ? {} : { method, bucketBytes: 5001 };
 
       const there = await swap(engine, method === "disk" ? onDisk(negated) : { kind: "model", model: policy }, options);
       expect(there).toMatchObject({ action: "swap", consumer: "engine.weights", method });
@@ -130,6 +131,63 @@ describe("sharing", () => {
       const cast = await logits(engine);
       expect(cast).not.toEqual(negative(original));
       for (const [at, value] of cast.entries()) expect(Math.abs(value + (original[at] ?? 0))).toBeLessThan(0.1);
+    });
+  });
+});
+
+describe("through a bucket", () => {
+  const bucketOf = (device: NativeDevice) => device.observe().regions.find(({ tag }) => tag === "bucket");
+
+  test("what it takes beside the two models is a region for the length of the swap", async () => {
+    await withTwoModels(async ({ engine, createModel, negated, device }) => {
+      const policy = createModel("policy.weights", "bfloat16");
+      await policy.load(negated.tensors);
+      await swap(engine, { kind: "model", model: policy }, { method: "copy" });
+      const copied = await logits(engine);
+      await swap(engine, onDisk(negated));
+
+      const seen = new Set<string>();
+      const receipt = await engine.swap({
+        source: { kind: "model", model: policy },
+        method: "bucketed",
+        bucketBytes: 64 * 1024,
+        running: "refuse",
+        onProgress: () => {
+          const bucket = bucketOf(device);
+          if (bucket) seen.add(`${bucket.consumer} ${bucket.residency} ${bucket.usedBytes}`);
+        },
+      });
+      expect([...seen]).toEqual(["workspace resident 65536"]);
+      expect(bucketOf(device)).toBeUndefined();
+      // Into the bucket as bfloat16, out of it as the engine's float32.
+      const bytes = engine.tensors().reduce((sum, tensor) => sum + tensor.bytes, 0);
+      expect(receipt).toMatchObject({ method: "bucketed", bytesCopied: bytes / 2 + bytes });
+      expect(await logits(engine)).toEqual(copied);
+    });
+  });
+
+  test("without room for it, with too small a one, or from disk: refused, and nothing has changed", async () => {
+    await withTwoModels(async ({ engine, createModel, negated, device }) => {
+      const policy = createModel("policy.weights");
+      await policy.load(negated.tensors);
+      const original = await logits(engine);
+      const source: SwapSource = { kind: "model", model: policy };
+      const { committedBytes, capacityBytes } = device.observe();
+      device.setCapacity(committedBytes);
+      expect(await failure(() => swap(engine, source, { method: "bucketed" }))).toMatchObject({
+        code: "out_of_memory",
+      });
+      device.setCapacity(capacityBytes);
+      expect(await failure(() => swap(engine, source, { method: "bucketed", bucketBytes: 100 }))).toMatchObject({
+        code: "bad_argument",
+        field: "bucketBytes",
+      });
+      expect(await failure(() => swap(engine, onDisk(negated), { method: "bucketed" }))).toMatchObject({
+        code: "bad_argument",
+        field: "method",
+      });
+      expect(await logits(engine)).toEqual(original);
+      expect(bucketOf(device)).toBeUndefined();
     });
   });
 });

@@ -92,7 +92,7 @@ export async function openTrainer(options: OpenOptions = {}): Promise<Opened> {
   return { device, model, trainer, weights };
 }
 
-function tensorsFor(config: ModelConfig, dtype: DType, head: ModelHead, seed: number): readonly ModelTensor[] {
+export function tensorsFor(config: ModelConfig, dtype: DType, head: ModelHead, seed: number): readonly ModelTensor[] {
   if (head === "lm") return randomTensors(config, dtype, seed);
   // A value head is a language model's head for a vocabulary of one.
   const untied = randomTensors({ ...config, tiedEmbeddings: false }, dtype, seed);

@@ -196,6 +196,7 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
     readTensor = async () => new Uint8Array();
     release = (options: ReleaseOptions) => this.region.release(options);
     resume = () => this.region.resume();
+    copyFrom = unused;
     save = async () => {};
     close = () => this.region.close();
 
@@ -361,6 +362,7 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
       return new FakeEngine(device as FakeDevice, model as FakeModel, kvCacheBytes);
     },
     trainingBytes: unused,
+    createScratch: unused,
     createTrainer: unused,
     ppoAdvantages: unused,
   };
