@@ -30,7 +30,7 @@ export const pauseModeSchema = z.enum(["abort", "retract", "in_place"]);
 export type PauseMode = z.infer<typeof pauseModeSchema>;
 export const runningPolicySchema = z.enum(["refuse", "finish", "cancel"]);
 export type RunningPolicy = z.infer<typeof runningPolicySchema>;
-export const swapMethodSchema = z.enum(["auto", "share", "copy"]);
+export const swapMethodSchema = z.enum(["auto", "share", "copy", "bucketed"]);
 export type SwapMethod = z.infer<typeof swapMethodSchema>;
 export const roleSchema = z.enum(ROLES);
 export const engineTagSchema = z.enum(ENGINE_TAGS);
@@ -297,6 +297,8 @@ export const commands = {
       .object({
         source: swapSourceSchema,
         method: swapMethodSchema.default("auto"),
+        /** For `bucketed`; the engine's own when left out (native/addon.d.ts). */
+        bucketBytes: bytes.optional(),
         running: runningPolicySchema.default("refuse"),
       })
       .strict(),

@@ -73,6 +73,8 @@ export interface SwapRequest {
     | { readonly kind: "checkpoint"; readonly checkpoint: Checkpoint }
     | { readonly kind: "model"; readonly role: Role };
   readonly method: SwapMethod;
+  /** For `bucketed`. */
+  readonly bucketBytes?: number | undefined;
   readonly running: RunningPolicy;
 }
 

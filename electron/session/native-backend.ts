@@ -148,7 +148,7 @@ export class NativeBackend implements Backend {
     return target.kind === "model" ? target.model.resume(operation) : target.engine.resume(target.tag, operation);
   }
 
-  async swap({ source, method, running }: SwapRequest, work: Work): Promise<Receipt> {
+  async swap({ source, method, bucketBytes, running }: SwapRequest, work: Work): Promise<Receipt> {
     const { engine } = this.#engine();
     const from = source.kind === "model" ? this.#beside(source.role) : undefined;
     const checkpoint = source.kind === "checkpoint" ? source.checkpoint : from?.checkpoint;
@@ -158,6 +158,7 @@ export class NativeBackend implements Backend {
         ? { kind: "model", model: from.model }
         : { kind: "checkpoint", config: checkpoint.config, tensors: checkpoint.tensors },
       method,
+      ...(bucketBytes !== undefined && { bucketBytes }),
       running,
       ...this.#operation(work),
     });

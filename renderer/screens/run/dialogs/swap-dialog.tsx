@@ -22,6 +22,11 @@ const METHODS: readonly Choice<SwapMethod>[] = [
     more: "the engine reads the model's own bytes: nothing is copied, its own region is freed",
   },
   { value: "copy", label: "Copy", more: "one copy on the device: both keep their memory" },
+  {
+    value: "bucketed",
+    label: "Bucketed copy",
+    more: "as a broadcast does it: bucket by bucket through a buffer, which takes memory of its own meanwhile",
+  },
 ];
 
 const POLICIES: readonly Choice<RunningPolicy>[] = [
