@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { TidelineError, type TidelineErrorData } from "../../core/errors.ts";
 import { buildSchedule } from "../../core/schedule/build.ts";
 import { itemAt } from "../../core/schedule/cursor.ts";
-import { parseSchedule } from "../../core/schedule/file.ts";
+import { formatSchedule, parseSchedule } from "../../core/schedule/file.ts";
 import { describePlace, type Schedule } from "../../core/schedule/schedule.ts";
 import { NO_STRATEGIES, type StrategySet } from "../../core/schedule/strategies.ts";
 import { formatBytes } from "../../core/units.ts";
@@ -31,6 +31,7 @@ interface RunCommandOptions {
   readonly reward?: string;
   readonly device: string;
   readonly save?: string;
+  readonly printSchedule?: true;
   readonly baseline?: true;
   readonly json?: true;
 }
@@ -53,6 +54,7 @@ export function addRun(program: Command): void {
     .option("--reward <dir>", "a reward model instead of the task's rule")
     .option("--device <name>", "host or cuda:0", "host")
     .option("--save <dir>", "write the policy as a Hugging Face folder when done")
+    .option("--print-schedule", "print the schedule's file, to edit and give with --schedule, and run nothing")
     .option("--baseline", "run without strategies too, and say what they saved and cost")
     .option("--json", "one JSON object per line: steps, then the summary")
     .addHelpText(
@@ -81,6 +83,10 @@ async function run(options: RunCommandOptions): Promise<void> {
     options.schedule === undefined
       ? buildSchedule(options.strategies ?? NO_STRATEGIES, roles)
       : parseSchedule(await readFile(options.schedule, "utf8"), options.schedule);
+  if (options.printSchedule) {
+    process.stdout.write(formatSchedule(schedule));
+    return;
+  }
   const stopped = interruption();
   const write = options.json ? writeJson : writeText;
   write.begin(schedule);

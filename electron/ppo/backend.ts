@@ -53,6 +53,11 @@ export interface CriticUpdate {
 export interface PpoBackend {
   readonly name: "native";
   /**
+   * Asked for every action of a schedule before it begins.
+   * @throws TidelineError `unsupported` for one that this backend cannot do.
+   */
+  requireSupport(action: Action): void;
+  /**
    * Loads the models and leaves their weights where the schedule's step begins with them. What has no contents before its
    * first use is not taken yet: `setUp` does that.
    * @throws the errors of loading and of memory; everything taken is given back.

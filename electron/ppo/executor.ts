@@ -14,7 +14,14 @@ import {
   needsOf,
   type Outcome,
 } from "../../core/schedule/residency.ts";
-import { type Action, describeAction, type Item, type Schedule, targetOf } from "../../core/schedule/schedule.ts";
+import {
+  type Action,
+  describeAction,
+  type Item,
+  itemsOf,
+  type Schedule,
+  targetOf,
+} from "../../core/schedule/schedule.ts";
 import { isScratch, SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "../../core/schedule/works.ts";
 import type { Receipt } from "../../native/addon.d.ts";
 import type { PpoBackend } from "./backend.ts";
@@ -70,6 +77,9 @@ export class PpoRun {
   static async begin(options: RunOptions): Promise<PpoRun> {
     const check = checkSchedule(options.schedule);
     if (!check.ok) throw problemError(check.problem);
+    for (const item of itemsOf(options.schedule)) {
+      if (item.kind === "action") options.backend.requireSupport(item.action);
+    }
     await options.backend.prepare(check.start, options.signal);
     return new PpoRun(options, check.start);
   }
@@ -129,6 +139,7 @@ export class PpoRun {
       const hint = missing.length > 0 ? `first ${describeMissing(missing)}` : advice;
       throw new TidelineError({ code, message: `${consumer} ${reason}`, ...(hint !== undefined && { hint }) });
     }
+    this.#backend.requireSupport(action);
     const { work } = itemAt(this.#schedule, this.#cursor);
     await this.#perform(action, outcome, { work, origin: "by_hand" }, new AbortController().signal);
     this.#records.leave();

@@ -6,7 +6,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { ENGINE_TAGS, engineConsumer, ROLES, type Role } from "../../core/consumers.ts";
 import { assertNever, TidelineError } from "../../core/errors.ts";
 import type { ConsumerMemory, MemoryState } from "../../core/schedule/residency.ts";
-import type { Action, Precision, Roles, Swap } from "../../core/schedule/schedule.ts";
+import { type Action, describeAction, type Precision, type Roles, type Swap } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
   CriticStatistics,
@@ -83,6 +83,15 @@ export class NativePpoBackend implements PpoBackend {
     this.#telemetry = this.#device.startTelemetry({ hertz: SAMPLING_HERTZ, batchSeconds: BATCH_SECONDS }, (batch) =>
       this.#samples(batch),
     );
+  }
+
+  requireSupport(action: Action): void {
+    if (action.kind !== "swap" || (action.from === "policy.weights" && action.method !== "bucketed")) return;
+    throw new TidelineError({
+      code: "unsupported",
+      message: `the native backend cannot \`${describeAction(action)}\``,
+      hint: "Swap by copy (--strategies swap=copy), and turn the single policy copy off.",
+    });
   }
 
   async prepare(start: MemoryState, signal: AbortSignal): Promise<void> {
@@ -302,18 +311,11 @@ export class NativePpoBackend implements PpoBackend {
     );
   }
 
-  async #swap({ from, method, cast }: Swap, operation: LongOperation): Promise<Receipt> {
+  async #swap(swap: Swap, operation: LongOperation): Promise<Receipt> {
     const { engine, policy } = this.#all();
-    if (from === "policy.weights" && method !== "bucketed") {
-      const source = { kind: "model", model: policy.model } as const;
-      return engine.swap({ source, method, running: "refuse", ...operation });
-    }
-    const what = from === "engine.weights" ? "from the engine to the policy" : "by buckets";
-    throw new TidelineError({
-      code: "unsupported",
-      message: `the native backend cannot swap ${what}${cast === undefined ? "" : `, cast to ${cast}`}`,
-      hint: "Swap by copy, and turn the single policy copy off.",
-    });
+    const source = { kind: "model", model: policy.model } as const;
+    const method = swap.method === "share" ? "share" : "copy";
+    return engine.swap({ source, method, running: "refuse", ...operation });
   }
 
   /** The parts whose memory a consumer is; every trainer has activations and logits of its own. */

@@ -1,0 +1,107 @@
+/** `tideline run` as people run it: the built command in a process of its own. */
+import { spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { openCheckpoint } from "../../../electron/session/checkpoint.ts";
+import { withFolder } from "../support.ts";
+
+const BUILT = resolve("dist/tideline.js");
+
+function tideline(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BUILT, "run", ...args], { encoding: "utf8" });
+  return { code: status, out: stdout, error: stderr };
+}
+
+function lines(out: string) {
+  return out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+describe("wrong usage ends with 2 and says what is wrong", () => {
+  it.each([
+    [["--strategies", "swap=magic"], "swap=magic is no strategy"],
+    [["--strategies", "swap=copy,swap=share"], "contradicts"],
+    [["--strategies", "swap=copy", "--schedule", "a.json"], "--schedule or --strategies"],
+    [["--steps", "0"], "at least 1"],
+  ])("%j", (args, named) => {
+    const { code, error } = tideline(...args);
+    expect(error).toContain(named);
+    expect(code).toBe(2);
+  });
+});
+
+it("prints a line per step and a summary, and saves a policy that opens", async () => {
+  await withFolder(async (folder) => {
+    const saved = join(folder, "policy");
+    const { code, out } = tideline(...["--strategies", "swap=copy", "--steps", "2", "--save", saved]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^step +1 {2}reward 0\.\d+ .* peak [\d.]+ MiB {2}work [\d.]+ s {2}memory [\d.]+ s$/m);
+    expect(out).toContain("2 steps, peak");
+    const { config, hasTokenizer } = await openCheckpoint(saved);
+    expect(config.vocabSize).toBe(259);
+    expect(hasTokenizer).toBe(true);
+  });
+});
+
+it("gives steps with phases, actions and receipts as JSON lines, the same for the same seed", () => {
+  const args = ["--strategies", "swap=copy,reference=host", "--steps", "2", "--seed", "5", "--json"];
+  const [first, second, summary] = lines(tideline(...args).out);
+  expect(first.phases).toHaveLength(9);
+  expect(second.actions[0]).toMatchObject({ label: "load reference.weights", receipt: { action: "resume" } });
+  expect(summary).toMatchObject({ type: "summary", steps: 2 });
+  const [again] = lines(tideline(...args).out);
+  expect(again.statistics).toEqual(first.statistics);
+  expect(again.samples).toEqual(first.samples);
+});
+
+it("runs a schedule that was printed and edited by hand, and names what an edit broke", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "schedule.json");
+    const { out } = tideline("--strategies", "swap=copy,reference=host", "--print-schedule");
+    writeFileSync(file, out);
+    expect(tideline("--schedule", file, "--steps", "1").code).toBe(0);
+    writeFileSync(file, out.replace('{ "kind": "load", "consumer": "reference.weights" }', ""));
+    const { code, error } = tideline("--schedule", file, "--steps", "1");
+    expect(error).toContain("phase score_reference needs reference.weights, which is on the host");
+    expect(error).toContain("hint: add `load reference.weights` before it");
+    expect(code).toBe(1);
+  });
+});
+
+it("says where memory ran out and who held it", () => {
+  const { code, error } = tideline("--strategies", "swap=copy", "--capacity", "16MiB", "--steps", "1");
+  expect(error).toContain("step 1, score_policy: out of memory");
+  expect(error).toMatch(/engine\.kv_cache +4\.00 MiB/);
+  expect(code).toBe(1);
+});
+
+it("stops at the next boundary on Ctrl-C and still saves the policy", async () => {
+  await withFolder(async (folder) => {
+    const saved = join(folder, "policy");
+    const child = spawn(process.execPath, [
+      BUILT,
+      "run",
+      "--strategies",
+      "swap=copy",
+      "--steps",
+      "100000",
+      "--save",
+      saved,
+    ]);
+    let out = "";
+    let interrupted = false;
+    child.stdout.on("data", (data: Buffer) => {
+      out += data.toString();
+      if (interrupted || !/^step +1 /m.test(out)) return;
+      // A second one would end it at once.
+      interrupted = child.kill("SIGINT");
+    });
+    const code = await new Promise((done) => child.on("close", done));
+    expect(out).toContain(`policy saved to ${saved}`);
+    expect(code).toBe(130);
+    expect((await openCheckpoint(saved)).config.vocabSize).toBe(259);
+  });
+});

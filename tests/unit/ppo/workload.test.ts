@@ -1,0 +1,70 @@
+/** Workload files and the demo's task: what is wrong with a file is said with its field. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { randomOf, shuffled } from "../../../electron/ppo/random.ts";
+import { ADDITION, taskNamed } from "../../../electron/ppo/task.ts";
+import { openWorkload, readWorkload } from "../../../electron/ppo/workload.ts";
+
+const DEMO = resolve("assets/demo-ppo/workload.json");
+const DEMO_MODEL = resolve("assets/demo");
+
+function fileWith(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "tideline-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "workload.json");
+  writeFileSync(file, text);
+  return file;
+}
+
+test("the demo's folders are found beside its file", async () => {
+  const { roles } = await readWorkload(DEMO);
+  expect(roles).toEqual({
+    policy: resolve("assets/demo-ppo/policy"),
+    critic: resolve("assets/demo-ppo/critic"),
+    reference: resolve("assets/demo-ppo/policy"),
+  });
+});
+
+test("a field that is wrong is named", async () => {
+  const settings = await readWorkload(DEMO);
+  const broken = fileWith(JSON.stringify({ ...settings, rollouts: -1 }));
+  await expect(readWorkload(broken)).rejects.toMatchObject({ data: { code: "bad_argument", field: "rollouts" } });
+  const unknown = fileWith(JSON.stringify({ ...settings, roles: { ...settings.roles, judge: "x" } }));
+  await expect(readWorkload(unknown)).rejects.toThrow("judge");
+  await expect(readWorkload(fileWith("{"))).rejects.toThrow("is no workload");
+  await expect(readWorkload("/nowhere.json")).rejects.toThrow("is no workload");
+});
+
+test("roles of different vocabularies are refused, with the role", async () => {
+  const settings = await readWorkload(DEMO);
+  const mixed = { ...settings, roles: { ...settings.roles, reference: DEMO_MODEL } };
+  await expect(openWorkload(mixed)).rejects.toMatchObject({ data: { code: "weights_mismatch", field: "reference" } });
+});
+
+test("a task that does not exist is answered with those that do", () => {
+  expect(() => taskNamed("chess")).toThrow("there is no task chess");
+  expect(taskNamed("addition")).toBe(ADDITION);
+});
+
+test("addition rewards the right sum, and nothing around it", () => {
+  expect(ADDITION.reward("7+15=", "22")).toBe(1);
+  for (const wrong of ["23", "22 ", " 22", "022", "2", "", "22+"])
+    expect(ADDITION.reward("7+15=", wrong), wrong).toBe(0);
+  const random = randomOf(1);
+  for (let count = 0; count < 100; count++) expect(ADDITION.prompt(random)).toMatch(/^\d{1,2}\+\d{1,2}=$/);
+});
+
+test("chance repeats for the same seeds, differs for others, and is even", () => {
+  const numbers = (...seeds: number[]) => Array.from({ length: 1000 }, randomOf(...seeds));
+  expect(numbers(1, 2)).toEqual(numbers(1, 2));
+  expect(numbers(1, 2)).not.toEqual(numbers(2, 1));
+  expect(numbers(1, 2)).not.toEqual(numbers(1, 3));
+  const mean = numbers(7).reduce((sum, number) => sum + number, 0) / 1000;
+  expect(mean).toBeGreaterThan(0.47);
+  expect(mean).toBeLessThan(0.53);
+  const order = shuffled([1, 2, 3, 4, 5, 6, 7, 8], randomOf(3));
+  expect([...order].sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(order).not.toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+});
