@@ -7,6 +7,17 @@ type Given = Record<string, unknown>;
 
 /** What each word adds to the set. */
 const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Given }>> = {
+  all: {
+    help: "what saves most and keeps every bit, where policy and engine have one precision",
+    adds: {
+      releaseKvCache: true,
+      swap: { method: "copy" },
+      reference: "host",
+      trainingMemoryOnlyWhileTraining: true,
+      optimizerOnHost: true,
+      singlePolicyCopy: "as_is",
+    },
+  },
   "release-kv-cache": { help: "no KV cache while the engine is idle", adds: { releaseKvCache: true } },
   "release-engine-weights": {
     help: "no engine weights between rollout and update",

@@ -59,8 +59,10 @@ type Growing<T> = { -readonly [Key in keyof T]: T[Key] };
 
 export class RunRecords {
   readonly #observe: () => DeviceObservation;
-  readonly #steps: StepRecord[] = [];
+  readonly #steps: Growing<StepRecord>[] = [];
   #phases: Growing<PhaseRecord>[] = [];
+  /** Of the step before: samples of its end arrive when the next has begun. */
+  #lastPhases: Growing<PhaseRecord>[] = [];
   #actions: ActionRecord[] = [];
   #peakBytes = 0;
 
@@ -127,7 +129,7 @@ export class RunRecords {
 
   completeStep(step: number, statistics: StepStatistics | undefined, samples: readonly Sample[]): StepRecord {
     const phases = this.#phases;
-    const record: StepRecord = {
+    const record: Growing<StepRecord> = {
       step,
       ...(statistics !== undefined && { statistics }),
       workSeconds: sum(phases.map(({ workSeconds }) => workSeconds)),
@@ -138,6 +140,7 @@ export class RunRecords {
       samples,
     };
     this.#steps.push(record);
+    this.#lastPhases = phases;
     this.#phases = [];
     this.#actions = [];
     return record;
@@ -154,8 +157,11 @@ export class RunRecords {
       }
       this.#peakBytes = Math.max(this.#peakBytes, takenBytes);
       const timeSeconds = samples[at] ?? 0;
-      const phase = this.#phases.findLast(({ startSeconds }) => startSeconds <= timeSeconds);
-      if (phase !== undefined) phase.peakBytes = Math.max(phase.peakBytes, takenBytes);
+      const began = ({ startSeconds }: PhaseRecord) => startSeconds <= timeSeconds;
+      const open = this.#phases.findLast(began);
+      const closed = open === undefined ? this.#lastPhases.findLast(began) : undefined;
+      raise(open ?? closed, takenBytes);
+      if (closed !== undefined) raise(this.#steps.at(-1), takenBytes);
     }
   }
 
@@ -163,6 +169,10 @@ export class RunRecords {
     const { committedBytes, heldBytes } = this.#observe();
     return committedBytes + heldBytes;
   }
+}
+
+function raise(record: { peakBytes: number } | undefined, takenBytes: number): void {
+  if (record !== undefined) record.peakBytes = Math.max(record.peakBytes, takenBytes);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { TidelineError } from "../../core/errors.ts";
-import type { Roles } from "../../core/schedule/schedule.ts";
+import { precisionSchema, type Roles } from "../../core/schedule/schedule.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { encodePrompt, openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
 import { type Task, taskNamed } from "./task.ts";
@@ -59,6 +59,12 @@ const workloadSchema = z.strictObject({
   microBatch: count.default(1),
   logitRows: count.default(128),
   checkpointing: z.boolean().default(false),
+  /** In which precision policy and engine lie on the device; left out, as the policy's checkpoint is stored. */
+  precision: z
+    .strictObject({ policy: precisionSchema.exactOptional(), engine: precisionSchema.exactOptional() })
+    .prefault({}),
+  /** float32 copies of trained weights that have fewer bits, in the optimizer's memory. */
+  masterWeights: z.boolean().default(true),
   device: z.strictObject({
     capacityBytes: bytes,
     kvCacheBytes: bytes,
@@ -143,12 +149,13 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
   };
 }
 
-/** The precision in which each role lies on the device, as its checkpoint is stored. */
-export function rolesOf({ checkpoints }: Workload): Roles {
+/** The precision in which each role lies on the device: that of its checkpoint, unless the settings say otherwise. */
+export function rolesOf({ settings, checkpoints }: Workload): Roles {
   const { policy, critic, reference, reward } = checkpoints;
+  const policyPrecision = settings.precision.policy ?? PRECISIONS[policy.dtype];
   return {
-    engine: PRECISIONS[policy.dtype],
-    policy: PRECISIONS[policy.dtype],
+    engine: settings.precision.engine ?? policyPrecision,
+    policy: policyPrecision,
     critic: PRECISIONS[critic.dtype],
     reference: PRECISIONS[reference.dtype],
     reward: reward === undefined ? "rule" : PRECISIONS[reward.dtype],

@@ -36,7 +36,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
 it("prints a line per step and a summary, and saves a policy that opens", async () => {
   await withFolder(async (folder) => {
     const saved = join(folder, "policy");
-    const { code, out } = tideline(...["--strategies", "swap=copy", "--steps", "2", "--save", saved]);
+    const { code, out } = tideline(...["--steps", "2", "--save", saved]);
     expect(code).toBe(0);
     expect(out).toMatch(/^step +1 {2}reward 0\.\d+ .* peak [\d.]+ MiB {2}work [\d.]+ s {2}memory [\d.]+ s$/m);
     expect(out).toContain("2 steps, peak");
@@ -72,7 +72,7 @@ it("runs a schedule that was printed and edited by hand, and names what an edit 
 });
 
 it("says where memory ran out and who held it", () => {
-  const { code, error } = tideline("--strategies", "swap=copy", "--capacity", "16MiB", "--steps", "1");
+  const { code, error } = tideline("--capacity", "12MiB", "--steps", "1");
   expect(error).toContain("step 1, score_policy: out of memory");
   expect(error).toMatch(/engine\.kv_cache +4\.00 MiB/);
   expect(code).toBe(1);

@@ -9,7 +9,7 @@ async function rewards(learningRate?: number): Promise<{ readonly first: number;
   const { policy, critic } = demo.settings.optimizer;
   const optimizer = { critic, policy: { ...policy, ...(learningRate !== undefined && { learningRate }) } };
   const workload = { ...demo, settings: { ...demo.settings, optimizer } };
-  const { run } = await start(workload, scheduleOf(workload, { swap: { method: "copy" } }));
+  const { run } = await start(workload, scheduleOf(workload, {}));
   const cursor = await run.go({ kind: "steps", steps: STEPS });
   expect(cursor.run).toEqual({ status: "paused", reason: { kind: "reached" } });
   const curve = run.records.steps.map(({ statistics }) => statistics?.reward ?? Number.NaN);

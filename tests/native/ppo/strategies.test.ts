@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
 import { demoWorkload, policyHash, REWARD_MODEL, scheduleOf, start } from "./support.ts";
 
 const STEPS = 5;
@@ -12,6 +13,8 @@ const STEPS = 5;
 const LOSSLESS: Readonly<Record<string, Partial<StrategySet>>> = {
   "release KV cache": { releaseKvCache: true },
   "release engine weights": { releaseEngineWeights: true },
+  "swap by copy": { swap: { method: "copy" } },
+  "swap by small buckets": { swap: { method: "bucketed", bucketBytes: 8192 } },
   "swap by share": { swap: { method: "share" } },
   "reference on host": { reference: "host" },
   "reference on disk": { reference: "disk" },
@@ -19,28 +22,31 @@ const LOSSLESS: Readonly<Record<string, Partial<StrategySet>>> = {
   "reward on disk": { reward: "disk" },
   "training memory only while training": { trainingMemoryOnlyWhileTraining: true },
   "optimizer on host": { optimizerOnHost: true },
+  "one policy copy": { singlePolicyCopy: "as_is", swap: { method: "copy" } },
 };
-const COPY = { method: "copy" } as const;
 const TOGETHER: Partial<StrategySet> = {
   releaseKvCache: true,
-  releaseEngineWeights: true,
+  swap: { method: "copy" },
+  singlePolicyCopy: "as_is",
   reference: "disk",
   reward: "host",
   trainingMemoryOnlyWhileTraining: true,
   optimizerOnHost: true,
 };
 
-async function smallWorkload() {
+async function smallWorkload(changes: Partial<WorkloadSettings> = {}) {
   const { settings } = await demoWorkload();
-  return demoWorkload({ rollouts: 64, miniBatches: 2, roles: { ...settings.roles, reward: REWARD_MODEL } });
+  const roles = { ...settings.roles, reward: REWARD_MODEL };
+  return demoWorkload({ rollouts: 64, miniBatches: 2, roles, ...changes });
 }
 
-async function runSteps(strategies: Partial<StrategySet>) {
-  const workload = await smallWorkload();
-  const started = await start(workload, scheduleOf(workload, { swap: COPY, ...strategies }));
+async function runSteps(strategies: Partial<StrategySet>, changes: Partial<WorkloadSettings> = {}) {
+  const workload = await smallWorkload(changes);
+  const started = await start(workload, scheduleOf(workload, strategies));
   const { run } = await started.run.go({ kind: "steps", steps: STEPS });
   expect(run).toEqual({ status: "paused", reason: { kind: "reached" } });
-  return { hash: await policyHash(started), peakBytes: started.run.records.peakBytes };
+  const { steps, peakBytes } = started.run.records;
+  return { hash: await policyHash(started), peakBytes, statistics: steps.map(({ statistics }) => statistics) };
 }
 
 test("the weights after five steps are bit-equal under every lossless strategy, alone and together", async () => {
@@ -53,10 +59,39 @@ test("the weights after five steps are bit-equal under every lossless strategy, 
   expect(together.peakBytes).toBeLessThan(baseline.peakBytes);
 });
 
+test("bfloat16 with float32 master weights: one policy copy keeps every bit", async () => {
+  const precision: Partial<WorkloadSettings> = { precision: { policy: "bf16" } };
+  const baseline = await runSteps({}, precision);
+  const single = await runSteps({ singlePolicyCopy: "as_is", swap: { method: "copy" } }, precision);
+  expect(single.hash).toBe(baseline.hash);
+  const everything = await runSteps({ ...TOGETHER, reference: "host" }, precision);
+  expect(everything.hash).toBe(baseline.hash);
+});
+
+test("a float32 policy beside a bfloat16 engine is cast both ways, and what it learns stays close", async () => {
+  const precision: Partial<WorkloadSettings> = { precision: { engine: "bf16" } };
+  const baseline = await runSteps({}, precision);
+  const single = await runSteps({ singlePolicyCopy: "cast", swap: { method: "copy" } }, precision);
+  expect(single.hash).not.toBe(baseline.hash);
+  for (const [step, statistics] of single.statistics.entries()) {
+    expect(statistics?.kl).toBeCloseTo(baseline.statistics[step]?.kl ?? Number.NaN, 1);
+  }
+});
+
+test("int8 reference and reward change KL and rewards, a little", async () => {
+  const exact = await runSteps({});
+  const rounded = await runSteps({ int8: { reference: true, reward: true } });
+  const [first, firstRounded] = [exact.statistics[0], rounded.statistics[0]];
+  expect(firstRounded?.kl).not.toBe(first?.kl);
+  expect(firstRounded?.kl).toBeCloseTo(first?.kl ?? Number.NaN, 2);
+  expect(firstRounded?.reward).not.toBe(first?.reward);
+  expect(firstRounded?.reward).toBeCloseTo(first?.reward ?? Number.NaN, 1);
+});
+
 test("the hash tells runs apart", async () => {
   const workload = await smallWorkload();
   const other = { ...workload, settings: { ...workload.settings, seed: 1 } };
-  const started = await start(other, scheduleOf(other, { swap: COPY }));
+  const started = await start(other, scheduleOf(other, {}));
   await started.run.go({ kind: "steps", steps: STEPS });
   expect(await policyHash(started)).not.toBe((await runSteps({})).hash);
 });
@@ -69,7 +104,7 @@ test("where everything resident does not fit, strategies make the same workload 
   const tight = { ...workload, settings: { ...workload.settings } };
   tight.settings.device = { ...workload.settings.device, capacityBytes };
 
-  const baseline = await start(tight, scheduleOf(tight, { swap: COPY }));
+  const baseline = await start(tight, scheduleOf(tight, {}));
   const before = await policyHash(baseline);
   const { run, step } = await baseline.run.go({ kind: "steps", steps: STEPS });
   expect(step).toBe(0);
@@ -80,7 +115,7 @@ test("where everything resident does not fit, strategies make the same workload 
   expect(baseline.run.records.phases.at(-1)?.work).not.toBe("rollout");
   expect(await policyHash(baseline)).toBe(before);
 
-  const saving = await start(tight, scheduleOf(tight, { swap: COPY, ...TOGETHER }));
+  const saving = await start(tight, scheduleOf(tight, TOGETHER));
   const { run: done } = await saving.run.go({ kind: "steps", steps: STEPS });
   expect(done).toEqual({ status: "paused", reason: { kind: "reached" } });
   expect(await policyHash(saving)).toBe(plenty.hash);

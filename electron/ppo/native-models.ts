@@ -1,0 +1,210 @@
+/**
+ * The models of a run in this process: the engine, each role's weights with the trainer that computes with them, and the
+ * scratch memory that all trainers share. It answers which of them a consumer's memory belongs to.
+ */
+import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
+import { assertNever, TidelineError } from "../../core/errors.ts";
+import type { Precision, Roles } from "../../core/schedule/schedule.ts";
+import type { ScheduledConsumer } from "../../core/schedule/works.ts";
+import type {
+  DType,
+  LongOperation,
+  NativeDevice,
+  NativeEngine,
+  NativeModel,
+  NativeScratch,
+  NativeTrainer,
+  Receipt,
+  ReleaseOptions,
+  TensorSource,
+  TidelineAddon,
+  TrainerLimits,
+  WeightDType,
+} from "../../native/addon.d.ts";
+import { type Checkpoint, readHeader } from "../session/checkpoint.ts";
+import { VALUE_HEAD, writeValueHead } from "./value-head.ts";
+import type { Workload } from "./workload.ts";
+
+export interface NativeModelsOptions {
+  readonly addon: TidelineAddon;
+  readonly device: NativeDevice;
+  readonly workload: Workload;
+  /** The precision of what lies on the device. */
+  readonly roles: Roles;
+}
+
+export interface NativeRole {
+  readonly name: Role;
+  readonly checkpoint: Checkpoint;
+  readonly model: NativeModel;
+  readonly trainer: NativeTrainer;
+}
+
+/** What can be done with the memory of any consumer. */
+export interface ConsumerMemoryVerbs {
+  release(options: ReleaseOptions): Promise<Receipt>;
+  resume(operation?: LongOperation): Promise<Receipt>;
+}
+
+export class NativeModels {
+  readonly engine: NativeEngine;
+  readonly roles: {
+    readonly policy: NativeRole;
+    readonly critic: NativeRole;
+    readonly reference: NativeRole;
+    /** Absent where a rule rewards. */
+    readonly reward: NativeRole | undefined;
+  };
+  readonly #scratch: NativeScratch;
+
+  /** Reserves addresses only: nothing is loaded, nothing is resident. */
+  constructor({ addon, device, workload, roles: precisions }: NativeModelsOptions) {
+    const { settings, checkpoints } = workload;
+    const plans = rolePlans(workload, precisions);
+    const sizes = plans.map(({ config, limits, dtype, head }) =>
+      addon.trainingBytes(config, { ...limits, dtype, head }),
+    );
+    this.#scratch = addon.createScratch(device, {
+      activationsBytes: Math.max(...sizes.map(({ activationsBytes }) => activationsBytes)),
+      logitsBytes: Math.max(...sizes.map(({ logitsBytes }) => logitsBytes)),
+    });
+    const engineModel = addon.createModel(device, {
+      config: checkpoints.policy.config,
+      dtype: floatOf(precisions.engine),
+      consumer: engineConsumer("weights"),
+    });
+    this.engine = addon.createEngine(device, engineModel, { kvCacheBytes: settings.device.kvCacheBytes });
+    const create = (wanted: Role): NativeRole | undefined => {
+      const plan = plans.find(({ name }) => name === wanted);
+      if (plan === undefined) return undefined;
+      const { name, checkpoint, config, dtype, head, limits } = plan;
+      const model = addon.createModel(device, { config, dtype, consumer: `${name}.weights`, head });
+      const scratch = this.#scratch;
+      const trainer = addon.createTrainer(device, { model, consumerPrefix: name, scratch, ...limits });
+      return { name, checkpoint, model, trainer };
+    };
+    this.roles = {
+      policy: needed("policy", create("policy")),
+      critic: needed("critic", create("critic")),
+      reference: needed("reference", create("reference")),
+      reward: create("reward"),
+    };
+  }
+
+  /** @throws TidelineError `no_model` where a rule rewards. */
+  role(name: Role): NativeRole {
+    return needed(name, this.roles[name]);
+  }
+
+  /**
+   * Loads the weights of a role; of a reward that is a rule, nothing.
+   * @param directory where a value head is written for a critic that has none.
+   */
+  async loadRole(name: Role, directory: string, operation: LongOperation): Promise<void> {
+    const role = this.roles[name];
+    if (role === undefined) return;
+    const { checkpoint, model } = role;
+    await model.load(name === "critic" ? await criticTensors(checkpoint, directory) : checkpoint.tensors, operation);
+  }
+
+  /** The engine begins with the policy's weights: `share` after those are loaded, `copy` from their checkpoint. */
+  async loadEngine(method: "share" | "copy", operation: LongOperation): Promise<void> {
+    const { model, checkpoint } = this.roles.policy;
+    const { config, tensors } = checkpoint;
+    const source =
+      method === "share" ? ({ kind: "model", model } as const) : ({ kind: "checkpoint", config, tensors } as const);
+    await this.engine.swap({ source, method, running: "refuse", ...operation });
+  }
+
+  /** @throws TidelineError `not_found` for what this run does not have. */
+  memoryOf(consumer: ScheduledConsumer): ConsumerMemoryVerbs {
+    const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
+    if (tag !== undefined) return tagged(this.engine, tag);
+    if (consumer === "activations" || consumer === "logits") return tagged(this.#scratch, consumer);
+    for (const role of Object.values(this.roles)) {
+      if (role === undefined) continue;
+      if (consumer === `${role.name}.weights`) return role.model;
+      const part = (["gradients", "optimizer"] as const).find((own) => consumer === `${role.name}.${own}`);
+      if (part !== undefined) return tagged(role.trainer, part);
+    }
+    throw new TidelineError({ code: "not_found", message: `there is no ${consumer} in this run` });
+  }
+
+  async close(): Promise<void> {
+    // First the engine: it may read the policy's weights. Last the scratch memory, which the trainers use.
+    await this.engine.close();
+    for (const role of Object.values(this.roles)) {
+      await role?.trainer.close();
+      await role?.model.close();
+    }
+    await this.#scratch.close();
+  }
+}
+
+/** The parts of something that names them by tags, one by one. */
+function tagged<Tag>(
+  whole: {
+    release(tag: Tag, options: ReleaseOptions): Promise<Receipt>;
+    resume(tag: Tag, operation?: LongOperation): Promise<Receipt>;
+  },
+  tag: Tag,
+): ConsumerMemoryVerbs {
+  return {
+    release: (options) => whole.release(tag, options),
+    resume: (operation) => whole.resume(tag, operation),
+  };
+}
+
+function needed(name: Role, role: NativeRole | undefined): NativeRole {
+  if (role !== undefined) return role;
+  throw new TidelineError({ code: "no_model", message: `there is no ${name} model in this run` });
+}
+
+function rolePlans({ settings, checkpoints }: Workload, precisions: Roles) {
+  const { policy, critic, reference, reward } = checkpoints;
+  const { microBatch, sequenceTokens, logitRows, checkpointing } = settings;
+  const frozen: TrainerLimits = { microBatch, sequenceTokens, logitRows, checkpointing, trainable: false };
+  const trained = (dtype: DType): TrainerLimits => ({
+    ...frozen,
+    trainable: true,
+    masterWeights: settings.masterWeights && dtype !== "float32",
+  });
+  const plan = (name: Role, checkpoint: Checkpoint, dtype: WeightDType, limits: TrainerLimits) => {
+    const head = name === "critic" || name === "reward" ? "value" : "lm";
+    return { name, checkpoint, config: checkpoint.config, dtype, head, limits } as const;
+  };
+  const [policyDtype, criticDtype] = [floatOf(precisions.policy), floatOf(precisions.critic)];
+  return [
+    plan("policy", policy, policyDtype, trained(policyDtype)),
+    plan("critic", critic, criticDtype, trained(criticDtype)),
+    plan("reference", reference, weightOf(precisions.reference), frozen),
+    ...(reward !== undefined && precisions.reward !== "rule"
+      ? [plan("reward", reward, weightOf(precisions.reward), frozen)]
+      : []),
+  ];
+}
+
+/** A critic whose folder has no value head begins with one of zeros. */
+async function criticTensors({ tensors, config }: Checkpoint, directory: string): Promise<readonly TensorSource[]> {
+  if (tensors.some(({ name }) => name === VALUE_HEAD)) return tensors;
+  const file = `${directory}/value-head.safetensors`;
+  await writeValueHead(file, config.hiddenSize);
+  return [...tensors, ...(await readHeader(file))];
+}
+
+function weightOf(precision: Precision | "int8"): WeightDType {
+  return precision === "int8" ? "int8" : floatOf(precision);
+}
+
+function floatOf(precision: Precision): DType {
+  switch (precision) {
+    case "fp32":
+      return "float32";
+    case "bf16":
+      return "bfloat16";
+    case "fp16":
+      return "float16";
+    default:
+      return assertNever(precision);
+  }
+}
