@@ -314,6 +314,8 @@ export const commands = {
         batch: count.min(1).max(256).default(1),
         maxNewTokens: count.min(1).max(1_000_000),
         sampling: samplingSchema,
+        /** Goes on where the model would end, for rollouts of an exact length (other engines: `ignore_eos`). */
+        pastEndOfText: z.boolean().default(false),
       })
       .strict(),
     answer: z.object({ generation: count }),

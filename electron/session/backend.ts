@@ -25,6 +25,11 @@ export interface Work {
   readonly signal: AbortSignal;
 }
 
+/** One sequence to generate; it ends where the checkpoint says so, unless it is to go on past that. */
+export interface BackendRequest extends Omit<GenerateRequest, "stopTokenIds"> {
+  readonly pastEndOfText?: boolean;
+}
+
 export interface BackendEngine {
   readonly status: "idle" | "running" | "paused" | "swapping";
   readonly checkpoint: CheckpointSummary;
@@ -95,9 +100,9 @@ export interface Backend {
   swap(request: SwapRequest, work: Work): Promise<Receipt>;
   /** Gives held chunks back to the device; resolves with their bytes. */
   trim(): Promise<number>;
-  /** Starts a generation that ends where the model says so, and resolves with its number; its events arrive at `onEvents`. */
+  /** Starts a generation and resolves with its number; its events arrive at `onEvents`. */
   generate(
-    requests: readonly Omit<GenerateRequest, "stopTokenIds">[],
+    requests: readonly BackendRequest[],
     onEvents: (events: readonly GenerationEvent[]) => void,
   ): Promise<number>;
   cancel(generation: number): Promise<void>;

@@ -18,6 +18,7 @@ export interface GenerationRequest {
   readonly batch: number;
   readonly maxNewTokens: number;
   readonly sampling: Sampling;
+  readonly pastEndOfText: boolean;
 }
 
 type RequestState = GenerationState["requests"][number];
@@ -50,7 +51,7 @@ export class Generations {
    * Starts one and resolves with its number.
    * @throws TidelineError `no_model`, `bad_argument` (text without a tokenizer), or the engine's refusal.
    */
-  async start({ prompt, batch, maxNewTokens, sampling }: GenerationRequest): Promise<number> {
+  async start({ prompt, batch, maxNewTokens, sampling, pastEndOfText }: GenerationRequest): Promise<number> {
     const { engine } = this.#backend.observe();
     if (!engine) throw new TidelineError({ code: "no_model", message: "no checkpoint is open" });
     const tokenizer = await this.#tokenizers.of(engine.checkpoint);
@@ -59,6 +60,7 @@ export class Generations {
     const requests = Array.from({ length: batch }, (_, index) => ({
       promptIds,
       maxNewTokens,
+      pastEndOfText,
       sampling: { ...sampling, seed: (sampling.seed + index) % Number.MAX_SAFE_INTEGER },
     }));
     const startedSeconds = Date.now() / 1000;

@@ -7,7 +7,6 @@ import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts"
 import type { CheckpointSummary, DeviceChoice, PauseMode } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type {
-  GenerateRequest,
   GenerationEvent,
   LongOperation,
   NativeDevice,
@@ -18,7 +17,15 @@ import type {
   SampleBatch,
   TidelineAddon,
 } from "../../native/addon.d.ts";
-import type { Backend, BackendObservation, BackendSettings, ReleaseRequest, SwapRequest, Work } from "./backend.ts";
+import type {
+  Backend,
+  BackendObservation,
+  BackendRequest,
+  BackendSettings,
+  ReleaseRequest,
+  SwapRequest,
+  Work,
+} from "./backend.ts";
 import { ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
@@ -171,13 +178,13 @@ export class NativeBackend implements Backend {
   }
 
   async generate(
-    requests: readonly Omit<GenerateRequest, "stopTokenIds">[],
+    requests: readonly BackendRequest[],
     onEvents: (events: readonly GenerationEvent[]) => void,
   ): Promise<number> {
     const { engine, checkpoint } = this.#engine();
-    const stopTokenIds = checkpoint.config.eosTokenIds;
+    const { eosTokenIds } = checkpoint.config;
     return engine.generate(
-      requests.map((request) => ({ ...request, stopTokenIds })),
+      requests.map(({ pastEndOfText, ...request }) => ({ ...request, stopTokenIds: pastEndOfText ? [] : eosTokenIds })),
       onEvents,
     );
   }

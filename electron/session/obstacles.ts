@@ -38,7 +38,11 @@ export function obstacleOf(
     }
   }
   if (engine.status === "paused") {
-    return { code: "busy", message: "The engine is paused: prompts wait", hint: "Continue it." };
+    return {
+      code: "busy",
+      message: "The engine is paused",
+      hint: "Continue it to generate.",
+    };
   }
   return undefined;
 }

@@ -58,6 +58,22 @@ export function NumberField({ label, hint, problem, value, onValue, ...range }: 
   );
 }
 
+/** Something that is on or off, in one line. */
+export function CheckField(props: {
+  readonly label: string;
+  /** What turning it on means, shown by the pointer and read out. */
+  readonly title: string;
+  readonly checked: boolean;
+  readonly onChecked: (checked: boolean) => void;
+}): ReactNode {
+  return (
+    <label className="check-field" title={props.title}>
+      <input type="checkbox" checked={props.checked} onChange={({ target }) => props.onChecked(target.checked)} />
+      <span>{props.label}</span>
+    </label>
+  );
+}
+
 function FieldAbout(props: {
   readonly id: string;
   readonly hint?: ReactNode;

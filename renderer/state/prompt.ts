@@ -16,6 +16,8 @@ export interface PromptDraft {
   /** 1 is off. */
   readonly topP: number;
   readonly seed: number;
+  /** Every sequence gets its full length, whatever the model says. */
+  readonly pastEndOfText: boolean;
 }
 
 export const usePrompt = create<PromptDraft>(() => ({
@@ -29,6 +31,7 @@ export const usePrompt = create<PromptDraft>(() => ({
   topK: 0,
   topP: 0.95,
   seed: 1,
+  pastEndOfText: false,
 }));
 
 export function editPrompt(change: Partial<PromptDraft>): void {
@@ -56,6 +59,7 @@ export function checkDraft(draft: PromptDraft, hasTokenizer: boolean): DraftChec
       prompt,
       batch: draft.batch,
       maxNewTokens: draft.maxNewTokens,
+      pastEndOfText: draft.pastEndOfText,
       sampling: sampled
         ? { temperature: draft.temperature, topK: draft.topK, topP: draft.topP, seed: draft.seed }
         : { temperature: 0, topK: 0, topP: 1, seed: draft.seed },

@@ -23,7 +23,7 @@ export function timelineCommands(view: TimelineView): readonly Command[] {
     command("pan_left", "Move to earlier", [{ code: "KeyA" }], () => view.panBy(-PAN_SHARE, true)),
     command("pan_right", "Move to later", [{ code: "KeyD" }], () => view.panBy(PAN_SHARE, true)),
     command("fit", hasRange ? "Fit the selection" : "Fit everything", [{ code: "KeyF" }], () => view.fit()),
-    command("reset", view.isLive ? "Last minute, live" : "Show all of it", [{ key: "0" }, { code: "KeyH" }], () =>
+    command("reset", view.isLive ? "Last half minute, live" : "Show all of it", [{ key: "0" }, { code: "KeyH" }], () =>
       view.reset(),
     ),
     {

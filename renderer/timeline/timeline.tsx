@@ -223,11 +223,16 @@ function Chips(props: TimelineProps & { readonly right: number; readonly bottom:
       )}
       {view.isLive && !isFollowing && (
         <button type="button" className="timeline-chip" data-kind="paused" onClick={() => view.follow()}>
-          Paused, {formatSeconds(Math.max(1, Math.round(view.behindSeconds())))} behind · <kbd>L</kbd> to follow
+          Paused{behindWords(view.behindSeconds())} · <kbd>L</kbd> to follow
         </button>
       )}
     </div>
   );
+}
+
+/** Nothing while the newest sample is still in view. */
+function behindWords(seconds: number): string {
+  return seconds < 1 ? "" : `, ${formatSeconds(Math.round(seconds))} behind`;
 }
 
 /** Grid lines end with the plot; labels below it may stand out at both sides, as a label of the first tick does. */

@@ -104,14 +104,15 @@ export class TimelineView {
     const edge = this.clock.edgeSeconds(screenSeconds);
     const isFollowing = this.current.isFollowing && this.isLive && edge !== undefined;
     if (this.destination !== undefined) {
-      if (isFollowing) this.destination = endingAt(this.destination, edge);
+      if (isFollowing) this.destination = this.windowAt(edge, this.destination);
       this.glide(elapsed, reducedMotion);
     } else if (isFollowing) {
       const { window } = this.current;
       const step = reducedMotion
         ? REDUCED_MOTION_STEP_SECONDS
         : (FOLLOW_STEP_PX * spanSeconds(window)) / Math.max(1, widthPx);
-      if (Math.abs(edge - window.endSeconds) >= step) this.change({ window: endingAt(window, edge) });
+      const next = this.windowAt(edge, window);
+      if (Math.abs(next.endSeconds - window.endSeconds) >= step) this.change({ window: next });
     }
   }
 
@@ -127,7 +128,8 @@ export class TimelineView {
 
   zoom(aboutSeconds: number, factor: number, glides = false): void {
     const { window, isFollowing } = this.current;
-    const about = isFollowing && this.isLive ? window.endSeconds : aboutSeconds;
+    const edge = Math.min(window.endSeconds, this.timeline.samples.lastSeconds ?? window.endSeconds);
+    const about = isFollowing && this.isLive ? edge : aboutSeconds;
     this.moveTo(this.clamped(zoomAbout(this.destination ?? window, about, factor)), glides);
   }
 
@@ -164,7 +166,7 @@ export class TimelineView {
     if (extent !== undefined) this.show(withMargin(extent), true);
   }
 
-  /** The last minute of what is live, followed; all of a recording. */
+  /** The last half minute of what is live, followed; all of a recording. */
   reset(glides = true): void {
     const extent = extentOf(this.timeline);
     if (!this.isLive) {
@@ -173,7 +175,7 @@ export class TimelineView {
     }
     const endSeconds = extent?.endSeconds ?? this.current.window.endSeconds;
     this.change({ isFollowing: true });
-    this.moveTo({ startSeconds: endSeconds - DEFAULT_SPAN_SECONDS, endSeconds }, glides);
+    this.moveTo(this.windowAt(endSeconds, { startSeconds: endSeconds - DEFAULT_SPAN_SECONDS, endSeconds }), glides);
   }
 
   follow(): void {
@@ -225,6 +227,14 @@ export class TimelineView {
 
   toggleTimeLabels(): void {
     this.change({ timeLabels: this.current.timeLabels === "relative" ? "clock" : "relative" });
+  }
+
+  /** What is followed: up to the live edge; from the first sample while there is less than the span shows. */
+  private windowAt(edgeSeconds: number, window: TimeWindow): TimeWindow {
+    const span = spanSeconds(window);
+    const { firstSeconds } = this.timeline.samples;
+    const endSeconds = firstSeconds === undefined ? edgeSeconds : Math.max(edgeSeconds, firstSeconds + span);
+    return endingAt(window, endSeconds);
   }
 
   private reveal(timeSeconds: number): void {

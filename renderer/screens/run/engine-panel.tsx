@@ -121,7 +121,8 @@ function Obstacle({ session }: { readonly session: SessionState }): ReactNode {
         </p>
         <p className="obstacle-hint">{obstacle.hint}</p>
       </div>
-      {remedy && <CommandButton id={remedy} kind="primary" />}
+      {/* Continuing is in the panel's head already. */}
+      {remedy && remedy !== "engine.continue" && <CommandButton id={remedy} kind="primary" />}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { Sparkles, Square } from "lucide-react";
 import { type ReactNode, useId } from "react";
 import { CommandButton } from "../../components/button.tsx";
-import { NumberField, Segmented } from "../../components/field.tsx";
+import { CheckField, NumberField, Segmented } from "../../components/field.tsx";
 import { checkDraft, editPrompt, type PromptDraft, promptKind, usePrompt } from "../../state/prompt.ts";
 import { useSession } from "../../state/session.ts";
 
@@ -34,6 +34,12 @@ export function PromptForm(): ReactNode {
         />
       </div>
       {draft.method === "sample" && <SamplingNumbers draft={draft} />}
+      <CheckField
+        label="Go on past the end of text"
+        title="Every sequence gets all its new tokens, as rollouts of an exact length need (ignore_eos)"
+        checked={draft.pastEndOfText}
+        onChecked={(pastEndOfText) => editPrompt({ pastEndOfText })}
+      />
       <div className="prompt-actions">
         <CommandButton id="generate.start" kind="primary" icon={Sparkles} />
         <CommandButton id="generate.stop" icon={Square} />

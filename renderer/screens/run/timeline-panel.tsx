@@ -56,14 +56,28 @@ export function TimelinePanel(): ReactNode {
   );
 }
 
-/** How often memory is read, and what was lost: a full ring is said, never hidden. */
+/** Missed samples are said where they are many enough to hide something; a busy machine misses a few. */
+const WORTH_SAYING = 0.01;
+
+/** How often memory is read, and what was lost: a gap is said, never hidden. */
 function Sampling(): ReactNode {
-  const session = useSession((store) => store.session);
-  if (session === undefined) return undefined;
+  const hertz = useSession((store) => store.session?.samplingHertz);
+  const lostPercent = useTimeline(({ store }) => {
+    const lost = store.lostSamples / Math.max(1, store.lostSamples + store.endRow);
+    return lost < WORTH_SAYING ? 0 : Math.round(100 * lost);
+  });
+  if (hertz === undefined) return undefined;
   return (
     <span className="timeline-sampling figures">
-      {session.samplingHertz} Hz
-      {session.droppedSamples > 0 && ` · ${session.droppedSamples.toLocaleString("en")} samples lost`}
+      {hertz} Hz
+      {lostPercent > 0 && (
+        <span
+          className="timeline-lost"
+          title={`The machine was too busy to read memory ${hertz} times a second. What was read is true; a peak between two samples may be missing. A lower rate in the device settings misses less.`}
+        >
+          {lostPercent}% of samples missed
+        </span>
+      )}
     </span>
   );
 }

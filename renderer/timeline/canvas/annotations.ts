@@ -188,7 +188,7 @@ export function drawPeak(
   context.font = `600 11px ${theme.font}`;
   const titleWidth = context.measureText(title).width;
   context.font = `11px ${theme.font}`;
-  const rest = fitted(context, detail.join("  ·"), plot.width * 0.6 - titleWidth);
+  const rest = fitted(context, detail.join("  ·"), plot.width - titleWidth - 24);
   const width = titleWidth + context.measureText(rest).width + 16;
   const left = Math.min(Math.max(plot.x + 4, x - width / 2), plot.x + plot.width - width - 4);
   const isRoomAbove = y - 34 > plot.y;

@@ -219,7 +219,7 @@ describe("obstacles say why the engine cannot generate, and what to do", () => {
   it("while it is paused", async () => {
     const test = await openWith(LLAMA);
     await test.ask("pause", { mode: "in_place" });
-    expect(await obstacle(test)).toMatchObject({ code: "busy", hint: "Continue it." });
+    expect(await obstacle(test)).toMatchObject({ code: "busy", hint: "Continue it to generate." });
     await test.ask("continue");
     expect(await obstacle(test)).toBeUndefined();
   });

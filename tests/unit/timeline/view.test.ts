@@ -37,6 +37,18 @@ describe("a live view", () => {
     expect(view.state.window.endSeconds).toBeCloseTo(1300.5);
   });
 
+  it("begins at the left, and moves once there is more than it shows", () => {
+    const first = storeOf([row(1000, 100), row(1004, 100)]);
+    view = new TimelineView({ isLive: true });
+    view.attach({ samples: first, actions: [], phases: [] });
+    view.advance(0, PX, false);
+    expect(view.state.window).toEqual({ startSeconds: 1000, endSeconds: 1000 + DEFAULT_SPAN_SECONDS });
+    view.zoom(1010, 0.1);
+    view.advance(0.1, PX, false);
+    expect(view.state.window.endSeconds).toBeCloseTo(1004.1);
+    expect(spanSeconds(view.state.window)).toBeCloseTo(DEFAULT_SPAN_SECONDS / 10);
+  });
+
   it("stops when paused, says how far it is behind, and follows again", () => {
     run(view, "pause");
     const before = view.state.window;
