@@ -99,6 +99,11 @@ export class NativePpoBackend implements PpoBackend {
     }
   }
 
+  /** Where backups on disk go. */
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   async setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
     return this.#all().memoryOf(consumer).resume(this.#operation(signal));
   }

@@ -1,7 +1,9 @@
 /** A run that does not go smoothly: missing memory, failures, cancelling. It stops where it is, typed, and goes on. */
+import { mkdir, rm } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { Cursor } from "../../../core/schedule/cursor.ts";
+import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { WORKS } from "../../../core/schedule/works.ts";
 import { demoWorkload, policyHash, scheduleOf, start } from "./support.ts";
 
 const small = { rollouts: 32, epochs: 1, miniBatches: 2 };
@@ -87,6 +89,58 @@ test("cancelling a rollout leaves the run before it; going on learns the same", 
   expect(cursor.run).toEqual({ status: "paused", reason: { kind: "cancelled" } });
   expect((await started.run.go({ kind: "steps", steps: 1 })).run).toEqual(reached);
   expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("cancelling in any phase leaves the run able to go on, and it learns the same", async () => {
+  const workload = await demoWorkload(small);
+  const schedule = scheduleOf(workload, strategies);
+  const started = await start(workload, schedule);
+  const { run } = started;
+  let cancelled = 0;
+  for (const work of WORKS) {
+    run.setBreakpoints([{ kind: "phase", work }]);
+    // What was cancelled last may have been completed before it heard: the run stands at the next phase already then.
+    if (itemAt(schedule, run.cursor).work !== work) {
+      const { run: state } = await run.go({ kind: "steps", steps: 1 });
+      expect(state, work).toMatchObject({ status: "paused", reason: { kind: "breakpoint" } });
+    }
+    const going = run.go({ kind: "phase" });
+    const timer = setTimeout(() => run.cancel(), 1);
+    const { run: state } = await going;
+    clearTimeout(timer);
+    expect(state.status, work).toBe("paused");
+    if (state.status === "paused" && state.reason.kind === "cancelled") cancelled += 1;
+  }
+  if (run.cursor.step === 0) await run.go({ kind: "steps", steps: 1 });
+  expect(run.cursor).toMatchObject({ step: 1, index: 0 });
+  expect(cancelled).toBeGreaterThan(2);
+  expect(await policyHash(started)).toBe(await uninterrupted(1));
+});
+
+test("a loss that overflows stops the run in its phase, and no weight changes", async () => {
+  const workload = await demoWorkload(small);
+  const task = { ...workload.task, reward: () => 1e200 };
+  const started = await start({ ...workload, task }, scheduleOf(workload, strategies));
+  const before = await policyHash(started);
+  const { run } = await started.run.go({ kind: "steps", steps: 1 });
+  expect(run).toMatchObject({ status: "failed", error: { code: "not_finite", tensor: "value loss" } });
+  expect(started.run.records.phases.at(-1)?.work).toBe("train_critic");
+  expect(await policyHash(started)).toBe(before);
+});
+
+test("a disk that takes no backup stops the run before anything is lost; once it does, retry goes on", async () => {
+  const workload = await demoWorkload(small);
+  const { backend, run } = await start(workload, scheduleOf(workload, { trainingMemoryOnlyWhileTraining: true }));
+  await run.go({ kind: "phase" });
+  await rm(backend.directory, { recursive: true });
+  await expect(run.act({ kind: "offload", consumer: "critic.weights", to: "disk" })).rejects.toMatchObject({
+    code: "backup_io",
+  });
+  expect(run.memory["critic.weights"]).toEqual({ residency: "resident", contents: "defined" });
+  await mkdir(backend.directory);
+  await run.act({ kind: "offload", consumer: "critic.weights", to: "disk" });
+  await run.act({ kind: "load", consumer: "critic.weights" });
+  expect((await run.go({ kind: "steps", steps: 1 })).run).toEqual(reached);
 });
 
 test("records say what each phase took, and what each action moved", async () => {
