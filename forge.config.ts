@@ -22,7 +22,7 @@ const config: ForgeConfig = {
     // node_modules is left out whole: there is nothing to prune.
     prune: false,
     ignore: isLeftOut,
-    extraResource: ["native/build/Release/tideline.node", "assets/demo"],
+    extraResource: ["native/build/Release/tideline.node", "assets/demo", "assets/demo-ppo"],
   },
   // One binary through Node-API serves Node and Electron: nothing is rebuilt.
   rebuildConfig: { onlyModules: [] },

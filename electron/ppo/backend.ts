@@ -84,8 +84,6 @@ export interface PpoBackend {
   /** One update of the weights; a failed one leaves them as they were. */
   updatePolicy(update: PolicyUpdate, signal: AbortSignal): Promise<PolicyStatistics & UpdateReceipt>;
   updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt>;
-  /** Counts up with every change of the engine's weights. */
-  weightsVersion(): number;
 
   observe(): DeviceObservation;
   /** Samples of the device's memory, until the backend is closed. */

@@ -170,10 +170,6 @@ export class NativePpoBackend implements PpoBackend {
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
   }
 
-  weightsVersion(): number {
-    return this.#all().engine.observe().weightsVersion;
-  }
-
   observe(): DeviceObservation {
     return this.#device.observe();
   }

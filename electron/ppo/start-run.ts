@@ -1,4 +1,5 @@
 /** A run of a workload on this process's device, from its parts: what the command line and the tests begin with. */
+import { TidelineError } from "../../core/errors.ts";
 import type { Schedule } from "../../core/schedule/schedule.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";
 import { PpoRun, type RunListener } from "./executor.ts";
@@ -22,9 +23,13 @@ export interface StartedRun {
   readonly backend: NativePpoBackend;
 }
 
-/** @throws what PpoRun.begin throws, and the addon's `device_unavailable`; nothing is left open then. */
+/**
+ * @throws TidelineError `bad_argument` for a schedule that rewards otherwise than the workload; what PpoRun.begin throws,
+ * and the addon's `device_unavailable`. Nothing is left open then.
+ */
 export async function startRun(options: StartOptions): Promise<StartedRun> {
   const { addon, workload, schedule, deviceName, directory, ...rest } = options;
+  requireSameReward(schedule, workload);
   const backend = new NativePpoBackend({ addon, deviceName, workload, roles: schedule.roles, directory });
   try {
     const run = await PpoRun.begin({ ...rest, schedule, backend, works: new PpoWorks(backend, workload) });
@@ -33,4 +38,17 @@ export async function startRun(options: StartOptions): Promise<StartedRun> {
     await backend.close();
     throw error;
   }
+}
+
+function requireSameReward({ roles }: Schedule, { checkpoints }: Workload): void {
+  const hasRule = checkpoints.reward === undefined;
+  if (hasRule === (roles.reward === "rule")) return;
+  throw new TidelineError({
+    code: "bad_argument",
+    field: "roles.reward",
+    message: hasRule
+      ? `the schedule has a reward model (${roles.reward}), and the workload none`
+      : "the schedule rewards by a rule, and the workload has a reward model",
+    hint: hasRule ? "Give the reward model's folder, or write rule." : "Leave the model out, or write its precision.",
+  });
 }

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { WORKS } from "../../../core/schedule/works.ts";
-import { demoWorkload, policyHash, scheduleOf, start } from "./support.ts";
+import { demoWorkload, policyHash, REWARD_MODEL, scheduleOf, start } from "./support.ts";
 
 const small = { rollouts: 32, epochs: 1, miniBatches: 2 };
 const strategies = { swap: { method: "copy" }, reference: "host" };
@@ -25,6 +25,13 @@ test("a schedule whose phase misses something is refused before anything is load
   await expect(start(workload, broken)).rejects.toMatchObject({
     data: { code: "not_resident", hint: "add `load reference.weights` before it" },
   });
+});
+
+test("a schedule that rewards otherwise than the workload is refused", async () => {
+  const byRule = await demoWorkload(small);
+  const byModel = await demoWorkload({ ...small, roles: { ...byRule.settings.roles, reward: REWARD_MODEL } });
+  await expect(start(byRule, scheduleOf(byModel, strategies))).rejects.toThrow("and the workload none");
+  await expect(start(byModel, scheduleOf(byRule, strategies))).rejects.toThrow("rewards by a rule");
 });
 
 test("a phase that misses what was released by hand does not start; after bringing it back, retry does", async () => {
