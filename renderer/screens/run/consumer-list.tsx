@@ -16,7 +16,10 @@ export function ConsumerList(): ReactNode {
           Memory
         </h2>
         {session && (
-          <span className="consumer-total figures">
+          <span
+            className="consumer-total figures"
+            title="Of the capacity that is set for regions. The timeline's capacity lies higher: the device also holds the context, which was there before."
+          >
             {formatBytes(session.device.committedBytes)} committed · {formatBytes(session.device.freeBytes)} free of{" "}
             {formatBytes(session.device.capacityBytes)}
           </span>

@@ -1,5 +1,5 @@
 /** The generations of this session: the chosen one in full, its requests side by side, the others one click away. */
-import type { ReactNode } from "react";
+import { type ReactNode, type RefObject, useLayoutEffect, useRef } from "react";
 import type { GenerationState } from "../../../core/contract.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { Chip, type Tone } from "../../components/chip.tsx";
@@ -33,15 +33,42 @@ export function GenerationOutput(): ReactNode {
     <div className="generation-output">
       <GenerationTabs generations={generations} shown={shown} />
       <GenerationFigures generation={shown} />
-      <ol className="generation-requests" data-many={shown.requests.length > 1 || undefined}>
-        {shown.requests.map((request, index) => (
-          // Requests of a generation are a fixed list.
-          // biome-ignore lint/suspicious/noArrayIndexKey: see above
-          <RequestText key={index} request={request} number={shown.requests.length > 1 ? index + 1 : undefined} />
-        ))}
-      </ol>
+      <Requests key={shown.id} generation={shown} />
     </div>
   );
+}
+
+/** One request fills the place; several are boxes side by side, each showing the end of its own text. */
+function Requests({ generation }: { readonly generation: GenerationState }): ReactNode {
+  const { requests } = generation;
+  const isOne = requests.length === 1;
+  const list = useRef<HTMLOListElement>(null);
+  useTail(list, isOne && requests[0]?.reason === undefined, generation.newTokens);
+  return (
+    <ol className="generation-requests" ref={list} data-many={!isOne || undefined}>
+      {requests.map((request, index) => (
+        // Requests of a generation are a fixed list.
+        // biome-ignore lint/suspicious/noArrayIndexKey: see above
+        <RequestText key={index} request={request} number={isOne ? undefined : index + 1} />
+      ))}
+    </ol>
+  );
+}
+
+/** How near to the end counts as being there. */
+const AT_END_PX = 40;
+
+/** Keeps the end in view while text arrives, unless somebody scrolled up to read. */
+function useTail(scroller: RefObject<HTMLElement | null>, isRunning: boolean, tokens: number): void {
+  const shownHeight = useRef(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: new tokens are what moves the end
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const wasAtEnd = element.scrollTop + element.clientHeight >= shownHeight.current - AT_END_PX;
+    shownHeight.current = element.scrollHeight;
+    if (isRunning && wasAtEnd) element.scrollTop = element.scrollHeight;
+  }, [scroller, isRunning, tokens]);
 }
 
 function GenerationTabs(props: {
@@ -61,7 +88,7 @@ function GenerationTabs(props: {
           >
             <span className="generation-tab-dot" data-running={generation.finishedSeconds === undefined || undefined} />
             #{generation.id}
-            <span className="generation-tab-more">{generation.newTokens} tok</span>
+            <span className="generation-tab-more">{generation.newTokens.toLocaleString("en")} tok</span>
           </button>
         </li>
       ))}
@@ -82,7 +109,7 @@ function GenerationFigures({ generation }: { readonly generation: GenerationStat
       {generation.finishedSeconds !== undefined && (
         <Figure name="took" value={formatSeconds(generation.finishedSeconds - generation.startedSeconds)} />
       )}
-      {running && kvCache && <Figure name="KV cache in use" value={formatBytes(kvCache.usedBytes)} />}
+      {running && kvCache && <Figure name="KV in use" value={formatBytes(kvCache.usedBytes)} />}
       {running && session && <Figure name="device" value={formatBytes(session.device.usedBytes)} />}
       <Figure name="weights" value={`${generation.checkpointName} v${generation.weightsVersion}`} />
     </dl>
@@ -93,7 +120,7 @@ function Figure(props: { readonly name: string; readonly value: string; readonly
   return (
     <div data-strong={props.strong || undefined}>
       <dt>{props.name}</dt>
-      <dd>{props.value}</dd>
+      <dd title={props.value}>{props.value}</dd>
     </div>
   );
 }
@@ -106,15 +133,18 @@ function RequestText({
   readonly number: number | undefined;
 }): ReactNode {
   const reason = request.reason && REASONS[request.reason];
+  const text = useRef<HTMLParagraphElement>(null);
+  useTail(text, number !== undefined && request.reason === undefined, request.newTokens);
   return (
     <li className="generation-request">
       {(number !== undefined || reason) && (
         <div className="generation-request-head">
           {number !== undefined && <span>{number}</span>}
+          {number !== undefined && <span className="figures">{request.newTokens.toLocaleString("en")} tok</span>}
           {reason && <Chip tone={reason.tone}>{reason.text}</Chip>}
         </div>
       )}
-      <p className="generation-text" aria-busy={request.reason === undefined}>
+      <p className="generation-text" ref={text} aria-busy={request.reason === undefined}>
         <span className="generation-prompt">{request.prompt}</span>
         {joint(request)}
         {request.text}

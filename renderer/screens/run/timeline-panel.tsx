@@ -73,9 +73,9 @@ function Sampling(): ReactNode {
       {lostPercent > 0 && (
         <span
           className="timeline-lost"
-          title={`The machine was too busy to read memory ${hertz} times a second. What was read is true; a peak between two samples may be missing. A lower rate in the device settings misses less.`}
+          title={`${lostPercent}% of the samples were missed: the machine was too busy to read memory ${hertz} times a second. What was read is true; a peak between two samples may be missing. A lower rate in the device settings misses less.`}
         >
-          {lostPercent}% of samples missed
+          {lostPercent}% missed
         </span>
       )}
     </span>
