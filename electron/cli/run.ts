@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { TidelineError, type TidelineErrorData } from "../../core/errors.ts";
+import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import { buildSchedule } from "../../core/schedule/build.ts";
 import { itemAt } from "../../core/schedule/cursor.ts";
 import { formatSchedule, parseSchedule } from "../../core/schedule/file.ts";
@@ -88,16 +88,35 @@ async function run(options: RunCommandOptions): Promise<void> {
     return;
   }
   const stopped = interruption();
+  try {
+    await runAndReport(options, workload, schedule, stopped);
+  } catch (error) {
+    // Ctrl-C while the models were being loaded: there is nothing to keep.
+    if (!stopped.aborted || toErrorData(error).code !== "cancelled") throw error;
+  }
+  if (stopped.aborted) process.exitCode = SIGINT_EXIT;
+}
+
+async function runAndReport(
+  options: RunCommandOptions,
+  workload: Workload,
+  schedule: Schedule,
+  stopped: AbortSignal,
+): Promise<void> {
   const write = options.json ? writeJson : writeText;
   write.begin(schedule);
   const outcome = await runSchedule(options, workload, schedule, stopped, write.step);
   const baseline =
     options.baseline && !stopped.aborted
-      ? await runSchedule({ ...options, save: undefined }, workload, buildSchedule(NO_STRATEGIES, roles), stopped)
+      ? await runSchedule(
+          { ...options, save: undefined },
+          workload,
+          buildSchedule(NO_STRATEGIES, rolesOf(workload)),
+          stopped,
+        )
       : undefined;
   write.summary(outcome, baseline);
   if (outcome.failure !== undefined) throw new TidelineError(outcome.failure);
-  if (stopped.aborted) process.exitCode = SIGINT_EXIT;
 }
 
 async function workloadOf(options: RunCommandOptions): Promise<Workload> {

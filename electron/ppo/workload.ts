@@ -3,12 +3,12 @@
  * are relative to it.
  */
 import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { TidelineError } from "../../core/errors.ts";
 import { precisionSchema, type Roles } from "../../core/schedule/schedule.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
-import { encodePrompt, openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
+import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
 import { type Task, taskNamed } from "./task.ts";
 
 const bytes = z.int().positive();
@@ -138,9 +138,15 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
     });
   }
   const tokenizer = await openTokenizer(policy);
-  // Says what is missing.
-  if (tokenizer === undefined)
-    throw new TidelineError({ code: "internal", message: String(encodePrompt(tokenizer, "")) });
+  if (tokenizer === undefined) {
+    throw new TidelineError({
+      code: "bad_argument",
+      field: "roles.policy",
+      file: join(policy.path, "tokenizer.json"),
+      message: `${policy.path} has no tokenizer.json, and the prompts of ${task} are text`,
+      hint: "Put the model's tokenizer.json into its folder.",
+    });
+  }
   return {
     settings,
     task: taskNamed(task),

@@ -43,6 +43,15 @@ test("roles of different vocabularies are refused, with the role", async () => {
   await expect(openWorkload(mixed)).rejects.toMatchObject({ data: { code: "weights_mismatch", field: "reference" } });
 });
 
+test("a policy without a tokenizer is refused, with the file that is missing", async () => {
+  const settings = await readWorkload(DEMO);
+  const folder = resolve("tests/fixtures/checkpoints/tiny-llama-gqa");
+  const roles = { policy: folder, critic: folder, reference: folder };
+  await expect(openWorkload({ ...settings, roles })).rejects.toMatchObject({
+    data: { code: "bad_argument", file: resolve(folder, "tokenizer.json") },
+  });
+});
+
 test("a task that does not exist is answered with those that do", () => {
   expect(() => taskNamed("chess")).toThrow("there is no task chess");
   expect(taskNamed("addition")).toBe(ADDITION);
