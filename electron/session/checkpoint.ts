@@ -285,15 +285,15 @@ const ERRNO_MEANING: Readonly<Record<string, readonly [problem: string, hint: st
 
 function unreadable(file: string, cause: unknown, verb: "open" | "read" | "write"): TidelineError {
   const code = isErrno(cause) ? (cause.code ?? "") : "";
+  const detail = cause instanceof Error ? cause.message : String(cause);
   const [problem, hint] = ERRNO_MEANING[code] ?? [
-    `could not be ${verb === "read" ? "read" : verb === "open" ? "opened" : "written"}`,
+    `could not be ${verb === "read" ? "read" : verb === "open" ? "opened" : "written"} (${detail})`,
     undefined,
   ];
-  const detail = cause instanceof Error ? cause.message : String(cause);
   return new TidelineError(
     {
       code: "checkpoint_unreadable",
-      message: `${file} ${problem} (${detail})`,
+      message: `${file} ${problem}`,
       file,
       ...(hint === undefined ? {} : { hint }),
     },

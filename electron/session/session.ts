@@ -37,6 +37,10 @@ import { throttle } from "./throttle.ts";
 import { Tokenizers } from "./tokenizers.ts";
 
 const STATE_INTERVAL_MS = 100;
+/** Of a sample's row (native/addon.d.ts). */
+const USED_COLUMN = 1;
+/** A change of what the device uses that nobody asked for is told from here on: figures beside each other agree. */
+const TOLD_BYTES = 2 ** 20;
 const DEFAULT_DEVICE = "host";
 
 export interface SessionOptions {
@@ -62,7 +66,12 @@ export class Session {
   readonly #version: string;
   #knownRecents: { readonly of: Settings["recents"]; readonly recents: SessionState["recents"] } | undefined;
   readonly #listeners = new Set<(event: SessionEvent) => void>();
-  readonly #statePush = throttle(STATE_INTERVAL_MS, () => this.#publish({ event: "state", state: this.state() }));
+  readonly #statePush = throttle(STATE_INTERVAL_MS, () => {
+    const state = this.state();
+    this.#toldUsedBytes = state.device.usedBytes;
+    this.#publish({ event: "state", state });
+  });
+  #toldUsedBytes = 0;
 
   /**
    * Opens the device of the settings (the host when that one is gone). No checkpoint is open yet: see `openFirst`.
@@ -210,6 +219,9 @@ export class Session {
     this.#recorder.addSamples(batch);
     if (this.#listeners.size === 0) return;
     const { consumers, rows, samples, dropped } = batch;
+    const newest = samples.length - samples.length / Math.max(1, rows);
+    const usedBytes = samples[newest + USED_COLUMN] ?? this.#toldUsedBytes;
+    if (Math.abs(usedBytes - this.#toldUsedBytes) >= TOLD_BYTES) this.#statePush.request();
     this.#publish({
       event: "samples",
       batch: { consumers: [...consumers], rows, samples: Array.from(samples), dropped },

@@ -2,8 +2,10 @@
 import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
 import { type FormEvent, type ReactNode, useRef } from "react";
+import type { TidelineErrorData } from "../../core/errors.ts";
 import { closeDialog } from "../state/view.ts";
 import { Button } from "./button.tsx";
+import { ErrorBox } from "./error-words.tsx";
 import "./dialog.css";
 
 interface DialogProps {
@@ -11,6 +13,8 @@ interface DialogProps {
   readonly description?: string;
   readonly width?: "narrow" | "wide";
   readonly children: ReactNode;
+  /** What the last try ended with; it stays in sight, however long the body is. */
+  readonly error?: TidelineErrorData | undefined;
   /** Buttons at the foot; a cancel button is added before them. */
   readonly actions?: ReactNode;
   /** Makes the dialog a form. */
@@ -24,6 +28,11 @@ export function Dialog(props: DialogProps): ReactNode {
       <div className="dialog-body" ref={body}>
         {props.children}
       </div>
+      {props.error && (
+        <div className="dialog-error">
+          <ErrorBox error={props.error} />
+        </div>
+      )}
       {props.actions && (
         <footer className="dialog-actions">
           <Base.Close render={<Button kind="quiet">Cancel</Button>} />

@@ -107,15 +107,17 @@ export function Segmented<Value extends string>(props: ChoiceProps<Value>): Reac
   return <Radios {...props} className="segmented" />;
 }
 
-/** Choices that need a sentence each, one below the other. */
-export function ChoiceList<Value extends string>(props: ChoiceProps<Value>): ReactNode {
+/** Choices that need a sentence each, one below the other or in columns. */
+export function ChoiceList<Value extends string>(props: ChoiceProps<Value> & { readonly columns?: 2 | 3 }): ReactNode {
   return <Radios {...props} className="choice-list" />;
 }
 
-function Radios<Value extends string>(props: ChoiceProps<Value> & { readonly className: string }): ReactNode {
+function Radios<Value extends string>(
+  props: ChoiceProps<Value> & { readonly className: string; readonly columns?: 2 | 3 },
+): ReactNode {
   const name = useId();
   return (
-    <fieldset className={props.className}>
+    <fieldset className={props.className} data-columns={props.columns}>
       <legend>{props.legend}</legend>
       <div className={`${props.className}-options`}>
         {props.choices.map((choice) => (

@@ -5,7 +5,6 @@ import { formatBytes, parseBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
 import { type Choice, ChoiceList, NumberField, TextField } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -37,6 +36,7 @@ function DeviceForm({ session }: { readonly session: SessionState }): ReactNode 
     <Dialog
       title="Device, capacity and KV cache"
       description="Another device, capacity or cache size closes the engine and loads the checkpoint again."
+      error={error}
       onSubmit={() => valid && void submit(() => client.request("configure", changesOf(before, draft)))}
       actions={
         <Button kind="primary" type="submit" busy={busy} disabled={!valid || busy}>
@@ -74,7 +74,6 @@ function DeviceForm({ session }: { readonly session: SessionState }): ReactNode 
         problem={rateProblem}
         onValue={(samplingHertz) => edit({ samplingHertz })}
       />
-      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

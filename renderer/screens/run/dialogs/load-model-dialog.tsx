@@ -5,7 +5,6 @@ import { ROLES, type Role } from "../../../../core/consumers.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
 import { Segmented } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -24,6 +23,7 @@ export function LoadModelDialog(): ReactNode {
       title="Load a second model"
       description="It sits on the device beside the engine, which can then share or copy its weights."
       width="wide"
+      error={error}
       onSubmit={() => void submit(() => client.request("load_model", { path: path.trim(), role }))}
       actions={
         <Button kind="primary" type="submit" icon={Plus} busy={busy} disabled={path.trim() === "" || busy}>
@@ -43,7 +43,6 @@ export function LoadModelDialog(): ReactNode {
       />
       <FolderPicker label="Folder on the machine that runs Tideline" path={path} onPath={setPath} />
       <Recents selected={path} onSelect={setPath} />
-      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

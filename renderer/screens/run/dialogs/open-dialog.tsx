@@ -4,7 +4,6 @@ import { type ReactNode, useState } from "react";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
 import { useDialogRequest } from "../../../state/use-request.ts";
 import { useView } from "../../../state/view.ts";
 import { FolderPicker } from "./folder-browser.tsx";
@@ -20,6 +19,7 @@ export function OpenDialog(): ReactNode {
       title="Open a checkpoint"
       description="A Hugging Face folder: config.json with safetensors of the Llama, Qwen2 or Qwen3 family."
       width="wide"
+      error={error}
       onSubmit={() => void submit(() => client.request("open_checkpoint", { path: path.trim() }))}
       actions={
         <Button kind="primary" type="submit" icon={FolderOpen} busy={busy} disabled={path.trim() === "" || busy}>
@@ -36,7 +36,6 @@ export function OpenDialog(): ReactNode {
           : { hint: "A browser does not tell pages where a dropped folder lies: complete its path here." })}
       />
       <Recents selected={path} onSelect={setPath} />
-      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

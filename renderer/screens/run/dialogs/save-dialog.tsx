@@ -5,7 +5,6 @@ import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
 import { notify } from "../../../state/notices.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
 import { FolderPicker } from "./folder-browser.tsx";
@@ -23,6 +22,7 @@ export function SaveDialog(): ReactNode {
       title="Save as a Hugging Face folder"
       description="The weights that the engine uses now, with their config.json and tokenizer."
       width="wide"
+      error={error}
       onSubmit={() => void submit(save)}
       actions={
         <Button kind="primary" type="submit" icon={Save} busy={busy} disabled={path.trim() === "" || busy}>
@@ -36,7 +36,6 @@ export function SaveDialog(): ReactNode {
         onPath={setPath}
         hint="It is made when it does not exist."
       />
-      {error && <ErrorBox error={error} />}
     </Dialog>
   );
 }

@@ -7,7 +7,6 @@ import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
 import { type Choice, ChoiceList, Segmented } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -25,7 +24,7 @@ const METHODS: readonly Choice<SwapMethod>[] = [
   {
     value: "bucketed",
     label: "Bucketed copy",
-    more: "as a broadcast does it: bucket by bucket through a buffer, which takes memory of its own meanwhile",
+    more: "as a broadcast does it: bucket by bucket, through a buffer that takes memory meanwhile",
   },
 ];
 
@@ -52,6 +51,7 @@ export function SwapDialog(): ReactNode {
       title="Swap the engine's weights"
       description="The new weights need the shapes of the present ones; anything else changes nothing."
       width="wide"
+      error={error}
       onSubmit={() =>
         source &&
         void submit(() => client.request("swap", { source, method: from === "model" ? method : "auto", running }))
@@ -79,11 +79,16 @@ export function SwapDialog(): ReactNode {
       ) : (
         <>
           {role && <ChoiceList legend="Model" value={role} choices={models.map(modelChoice)} onValue={setRole} />}
-          <ChoiceList legend="Method" value={method} choices={METHODS} onValue={setMethod} />
+          <ChoiceList legend="Method" columns={2} value={method} choices={METHODS} onValue={setMethod} />
         </>
       )}
-      <ChoiceList legend="If requests are running" value={running} choices={POLICIES} onValue={setRunning} />
-      {error && <ErrorBox error={error} />}
+      <ChoiceList
+        legend="If requests are running"
+        columns={3}
+        value={running}
+        choices={POLICIES}
+        onValue={setRunning}
+      />
     </Dialog>
   );
 }
