@@ -11,7 +11,7 @@ export function ErrorWords({ error }: { readonly error: TidelineErrorData }): Re
   return (
     <div className="error-words">
       <p className="error-message">{error.message}</p>
-      {error.hint && <p className="error-hint">{error.hint}</p>}
+      {error.hint && <p className="error-hint">{sentence(error.hint)}</p>}
       <ErrorDetails error={error} />
     </div>
   );
@@ -80,6 +80,11 @@ function Holders({ error }: { readonly error: TidelineErrorData }): ReactNode {
       </ul>
     </>
   );
+}
+
+/** Hints come from several layers; on screen each is a sentence. */
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 function inBytes(bytes: number | undefined): string | undefined {

@@ -7,6 +7,15 @@ import { Dialog } from "../components/dialog.tsx";
 import { Kbd } from "../components/kbd.tsx";
 import "./shortcut-sheet.css";
 
+/** What the pointer and the arrows do on the timeline: gestures, which no command stands for. */
+const GESTURES: readonly (readonly [what: string, how: string])[] = [
+  ["Zoom about the pointer", "wheel, or pinch"],
+  ["Move through time", "drag, or Shift + wheel"],
+  ["Set cursor A, cursor B", "click, Shift + click"],
+  ["Measure a stretch", "Shift + drag"],
+  ["Move cursor A, cursor B", "← →, Shift + ← →"],
+];
+
 export function ShortcutSheet(): ReactNode {
   const commands = useCommands().filter(({ keys }) => keys !== undefined);
   return (
@@ -34,6 +43,17 @@ export function ShortcutSheet(): ReactNode {
             )
           );
         })}
+        <section className="shortcut-group">
+          <h3>On the timeline</h3>
+          <dl>
+            {GESTURES.map(([what, how]) => (
+              <div key={what}>
+                <dt>{what}</dt>
+                <dd className="shortcut-gesture">{how}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
       </div>
     </Dialog>
   );

@@ -26,7 +26,14 @@ export function TimelineTable({ timeline, view }: TimelineTableProps): ReactNode
   // While it follows, the picture's loop is not there to move the window: the newest sample is its end.
   const newest = timeline.samples.lastSeconds;
   const shift = state.isFollowing && newest !== undefined ? newest - state.window.endSeconds : 0;
-  const window = { startSeconds: state.window.startSeconds + shift, endSeconds: state.window.endSeconds + shift };
+  const startSeconds = state.window.startSeconds + shift;
+  const endSeconds = state.window.endSeconds + shift;
+  // Rows are for what was recorded: a short recording gets finer rows, not empty ones.
+  const first = timeline.samples.firstSeconds;
+  const window =
+    first !== undefined && first < endSeconds
+      ? { startSeconds: Math.max(startSeconds, first), endSeconds }
+      : { startSeconds, endSeconds };
   const table = tableOf(timeline, window, ROWS);
   const origin = timeline.samples.originSeconds ?? 0;
   const stepSeconds = (window.endSeconds - window.startSeconds) / ROWS / 2;

@@ -176,7 +176,9 @@ export function drawPeak(
   const x = plot.x + timeToPx(window, plot.width, peak.timeSeconds);
   const y = plot.y + plot.height * (1 - peak.bytes / topBytes);
   const [largest] = peak.holders;
-  const cause = peak.reading.before;
+  const { before } = peak.reading;
+  // What failed changed nothing, so it explains no peak.
+  const cause = before?.error === undefined ? before : undefined;
   const title = `Peak ${formatBytes(peak.bytes)}`;
   const detail = [
     largest && `  ${largest.consumer} ${formatBytes(largest.bytes)}`,
