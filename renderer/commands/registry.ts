@@ -3,7 +3,7 @@
  * the `?` sheet read the same list, so none of them can offer what the others do not know.
  */
 import { toErrorData } from "../../core/errors.ts";
-import { notify, notifyError } from "../state/notices.ts";
+import { dismissErrorsOf, notify, notifyError } from "../state/notices.ts";
 import { setPending, useView } from "../state/view.ts";
 import { checkpointCommands } from "./checkpoint-commands.ts";
 import type { Command } from "./command.ts";
@@ -51,6 +51,7 @@ export async function execute(command: Command): Promise<void> {
   setPending(command.id, true);
   try {
     await command.run();
+    dismissErrorsOf(command.title);
   } catch (error) {
     const data = toErrorData(error);
     if (data.code === "cancelled") notify(`${command.title}: cancelled`);

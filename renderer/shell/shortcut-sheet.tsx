@@ -21,6 +21,17 @@ export function ShortcutSheet(): ReactNode {
   return (
     <Dialog title="Keyboard shortcuts" width="wide">
       <div className="shortcuts">
+        <section className="shortcut-group">
+          <h3>On the timeline</h3>
+          <dl>
+            {GESTURES.map(([what, how]) => (
+              <div key={what}>
+                <dt>{what}</dt>
+                <dd className="shortcut-gesture">{how}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
         {COMMAND_GROUPS.map((group) => {
           const ofGroup = commands.filter((command) => command.group === group);
           return (
@@ -43,17 +54,6 @@ export function ShortcutSheet(): ReactNode {
             )
           );
         })}
-        <section className="shortcut-group">
-          <h3>On the timeline</h3>
-          <dl>
-            {GESTURES.map(([what, how]) => (
-              <div key={what}>
-                <dt>{what}</dt>
-                <dd className="shortcut-gesture">{how}</dd>
-              </div>
-            ))}
-          </dl>
-        </section>
       </div>
     </Dialog>
   );

@@ -23,8 +23,7 @@ const CONNECTIONS: Readonly<Record<Connection, { readonly text: string; readonly
 };
 
 /** A restarted session has another token, which this page cannot know. */
-const UNREACHED =
-  "The session is dialled again and again. If Tideline was restarted, open the address that it printed.";
+const UNREACHED = "What you see is the last known state. If Tideline was restarted, open the address that it printed.";
 
 export function TopBar(): ReactNode {
   const theme = usePreferences((preferences) => preferences.theme);
@@ -113,9 +112,16 @@ function ConnectionState(): ReactNode {
       {connection === "connected" ? (
         <span className="visually-hidden">{text}</span>
       ) : (
-        <Chip tone={tone} title={UNREACHED}>
-          {text}
-        </Chip>
+        <>
+          {connection === "lost" && (
+            <span className="connection-hint" title={UNREACHED}>
+              {UNREACHED}
+            </span>
+          )}
+          <Chip tone={tone} title={UNREACHED}>
+            {text}
+          </Chip>
+        </>
       )}
     </span>
   );

@@ -41,3 +41,10 @@ export function notify(title: string): void {
 export function dismissNotice(id: number): void {
   useNotices.setState(({ notices }) => ({ notices: notices.filter((notice) => notice.id !== id) }));
 }
+
+/** What failed before has worked now: its errors are over. */
+export function dismissErrorsOf(title: string): void {
+  useNotices.setState(({ notices }) => ({
+    notices: notices.filter((notice) => notice.error === undefined || notice.title !== title),
+  }));
+}

@@ -214,6 +214,14 @@ describe("running a command", () => {
     expect(useNotices.getState().notices[0]).toMatchObject({ title: "Test", error });
   });
 
+  it("takes an error back once the same command works", async () => {
+    const failing = () => Promise.reject(new TidelineError({ code: "busy", message: "busy" }));
+    await execute(command({ run: failing }));
+    await execute(command({ title: "Other", run: failing }));
+    await execute(command({}));
+    expect(useNotices.getState().notices.map(({ title }) => title)).toEqual(["Other"]);
+  });
+
   it("does not start a second time what has not ended", async () => {
     let runs = 0;
     let end = () => {};
