@@ -79,6 +79,14 @@ it("ends a story without showing the token that ends it, in the time its tokens 
   expect(story.tokensPerSecond).toBeCloseTo(story.newTokens / seconds, 3);
 });
 
+it("goes on past the end of text when asked to", async () => {
+  open(64 * MIB);
+  await ask("open_checkpoint", { path: DEMO });
+  const prompt = { kind: "text", text: "Once upon a time" } as const;
+  const long = await generate({ prompt, maxNewTokens: 300, sampling: GREEDY, pastEndOfText: true });
+  expect(long.requests).toMatchObject([{ reason: "length", newTokens: 300 }]);
+});
+
 it("says the same after every way to release and resume", async () => {
   open(64 * MIB);
   await ask("open_checkpoint", { path: DEMO });
