@@ -15,7 +15,7 @@ import { startBaseline } from "./baseline.ts";
 import { writeLargeCheckpoint } from "./large-checkpoint.ts";
 import { median, report } from "./report.ts";
 
-const PAIRS = 16;
+const PAIRS = 64;
 const TOKENS = 48;
 const KV_CACHE_BYTES = 128 * MIB;
 const SAMPLING_HERTZ = 100;
@@ -61,8 +61,8 @@ async function measure(): Promise<void> {
     bandwidth.push(await baseline.readGigabytesPerSecond(GIB));
   }
   baseline.close();
-  // Pairs of runs cannot resolve a fraction of a percent on a machine that others use too. What sampling takes of a
-  // processor can be counted: it is the most that it can take from a generation.
+  // Beside the pairs, which vary: what sampling takes of a processor while nothing else runs. Not a bound on its cost
+  // to a generation, whose cores wait for each other.
   const idle: number[] = [];
   const sampling: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
