@@ -185,7 +185,17 @@ export type SessionState = z.infer<typeof sessionStateSchema>;
 // ---------------------------------------------------------------------------------------------------------------------
 // Timeline: samples, actions, generations
 
-/** Rows as native/addon.d.ts lays them out: 6 header columns, then 3 per consumer. */
+/** Columns of a row of samples, as native/addon.d.ts lays them out: these first, then CONSUMER_COLUMNS per consumer. */
+export const HEADER_COLUMNS = 6;
+/** Reserved, committed and used bytes. */
+export const CONSUMER_COLUMNS = 3;
+
+/** How many numbers one row of a batch has. */
+export function rowColumns({ consumers }: { readonly consumers: readonly string[] }): number {
+  return HEADER_COLUMNS + CONSUMER_COLUMNS * consumers.length;
+}
+
+/** `rows` rows, one behind the other. */
 export const sampleBatchSchema = z.object({
   consumers: z.array(consumerName).max(256),
   rows: count,

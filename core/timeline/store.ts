@@ -7,6 +7,7 @@
  * then the device's context, then `unaccounted`. The stack therefore sums exactly to what the device says is used —
  * unless consumers claim more than the device says (committed, not yet touched), and then the stack shows their claim.
  */
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract.ts";
 import { TidelineError } from "../errors.ts";
 import { CHUNK_ROWS, Column, type Extremes } from "./column.ts";
 
@@ -17,9 +18,6 @@ export interface SampleRows {
   readonly samples: ArrayLike<number>;
   readonly dropped: number;
 }
-
-const HEADER_COLUMNS = 6;
-const CONSUMER_COLUMNS = 3;
 
 /** Series that every row has; the ones of a consumer come from `TimelineStore.consumerSeries`. */
 export const SERIES = {
@@ -121,7 +119,7 @@ export class TimelineStore {
    * @throws TidelineError `bad_message` when the batch's shape is not what it says.
    */
   append(batch: SampleRows): void {
-    const stride = HEADER_COLUMNS + CONSUMER_COLUMNS * batch.consumers.length;
+    const stride = rowColumns(batch);
     if (batch.samples.length !== batch.rows * stride) {
       throw new TidelineError({
         code: "bad_message",

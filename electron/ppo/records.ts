@@ -3,15 +3,14 @@
  * memory, and the peak of the device. Memory only changes with an item, so it is read at every boundary; the sampler's
  * rows, which arrive a moment later, add what came and went within one.
  */
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer, Work } from "../../core/schedule/works.ts";
 import type { DeviceObservation, Receipt, SampleBatch } from "../../native/addon.d.ts";
 import type { Sample, StepStatistics } from "./works.ts";
 
-/** native/addon.d.ts: columns before the consumers', and per consumer. */
-const HEADER_COLUMNS = 6;
+/** native/addon.d.ts: places among the columns before the consumers', and among a consumer's own. */
 const HELD_COLUMN = 5;
-const CONSUMER_COLUMNS = 3;
 const COMMITTED_COLUMN = 1;
 
 export interface ActionRecord {
@@ -148,7 +147,7 @@ export class RunRecords {
 
   /** Rows of the sampler, which lie up to a batch behind. */
   addSamples({ consumers, rows, samples }: SampleBatch): void {
-    const columns = HEADER_COLUMNS + CONSUMER_COLUMNS * consumers.length;
+    const columns = rowColumns({ consumers });
     for (let row = 0; row < rows; row++) {
       const at = row * columns;
       let takenBytes = samples[at + HELD_COLUMN] ?? 0;

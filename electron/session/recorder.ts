@@ -2,12 +2,16 @@
  * What the session remembers for a window that opens late or reloads: samples of the last hour, every action, the
  * latest generations. Samples are kept as the sampler lays them out, in chunks that share a list of consumers.
  */
-import type { ActionRecord, GenerationState, SampleBatch } from "../../core/contract.ts";
+import {
+  type ActionRecord,
+  CONSUMER_COLUMNS,
+  type GenerationState,
+  HEADER_COLUMNS,
+  rowColumns,
+  type SampleBatch,
+} from "../../core/contract.ts";
 import type { SampleBatch as NativeBatch } from "../../native/addon.d.ts";
 
-/** native/addon.d.ts: columns before the consumers', and per consumer. */
-const HEADER_COLUMNS = 6;
-const CONSUMER_COLUMNS = 3;
 const CHUNK_ROWS = 4096;
 
 export interface RecorderLimits {
@@ -43,7 +47,7 @@ export class Recorder {
 
   addSamples(batch: NativeBatch): void {
     this.#dropped += batch.dropped;
-    const columns = HEADER_COLUMNS + CONSUMER_COLUMNS * batch.consumers.length;
+    const columns = rowColumns(batch);
     for (let row = 0; row < batch.rows; ) {
       const chunk = this.#openChunk(batch.consumers, columns);
       const taken = Math.min(batch.rows - row, CHUNK_ROWS - chunk.rows);
@@ -111,8 +115,8 @@ export class Recorder {
 export function mergeConsumers(batch: NativeBatch): NativeBatch {
   const consumers = [...new Set(batch.consumers)];
   if (consumers.length === batch.consumers.length) return batch;
-  const from = HEADER_COLUMNS + CONSUMER_COLUMNS * batch.consumers.length;
-  const to = HEADER_COLUMNS + CONSUMER_COLUMNS * consumers.length;
+  const from = rowColumns(batch);
+  const to = rowColumns({ consumers });
   const samples = new Float64Array(batch.rows * to);
   for (let row = 0; row < batch.rows; row++) {
     samples.set(batch.samples.subarray(row * from, row * from + HEADER_COLUMNS), row * to);

@@ -3,11 +3,8 @@
  * `revision` is what components and the drawing loop compare.
  */
 import { create } from "zustand";
-import type { SampleBatch } from "../../core/contract.ts";
+import { rowColumns, type SampleBatch } from "../../core/contract.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";
-
-const HEADER_COLUMNS = 6;
-const CONSUMER_COLUMNS = 3;
 
 interface TimelineState {
   readonly store: TimelineStore;
@@ -35,7 +32,7 @@ export function addSamples(batch: SampleBatch): void {
 /** The rows of a batch that are newer than a time; all of them when there is no time. */
 export function rowsAfter(batch: SampleBatch, seconds: number | undefined): SampleBatch {
   if (seconds === undefined) return batch;
-  const stride = HEADER_COLUMNS + CONSUMER_COLUMNS * batch.consumers.length;
+  const stride = rowColumns(batch);
   let known = 0;
   while (known < batch.rows && (batch.samples[known * stride] ?? 0) <= seconds) known++;
   return known === 0 ? batch : { ...batch, rows: batch.rows - known, samples: batch.samples.slice(known * stride) };
