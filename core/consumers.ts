@@ -38,3 +38,6 @@ export type EngineTag = (typeof ENGINE_TAGS)[number];
 export function engineConsumer(tag: EngineTag): Consumer {
   return tag === "workspace" ? "workspace" : `engine.${tag}`;
 }
+
+/** Where a consumer's bytes are. */
+export const RESIDENCIES = ["resident", "released", "host", "disk", "shared"] as const;

@@ -4,8 +4,13 @@
  * the renderer nor the session knows which one is in use.
  */
 import { z } from "zod";
-import { ENGINE_TAGS, ROLES } from "./consumers.ts";
+import { ENGINE_TAGS, RESIDENCIES, ROLES } from "./consumers.ts";
 import { ERROR_CODES, errorDataSchema } from "./errors.ts";
+import { stepRecordSchema } from "./run/records.ts";
+import { runStateSchema, workloadSummarySchema } from "./run/state.ts";
+import { breakpointSchema, goalSchema } from "./schedule/cursor.ts";
+import { actionSchema, scheduleSchema } from "./schedule/schedule.ts";
+import { strategySetSchema } from "./schedule/strategies.ts";
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Vocabulary
@@ -18,7 +23,7 @@ const timeSeconds = z.number();
 const consumerName = z.string().min(1).max(64);
 const path = z.string().min(1).max(4096);
 
-export const residencySchema = z.enum(["resident", "released", "host", "disk", "shared"]);
+export const residencySchema = z.enum(RESIDENCIES);
 export type Residency = z.infer<typeof residencySchema>;
 export const contentsSchema = z.enum(["defined", "undefined"]);
 export type Contents = z.infer<typeof contentsSchema>;
@@ -173,9 +178,13 @@ export const sessionStateSchema = z.object({
   consumers: z.array(consumerStateSchema),
   engine: engineStateSchema,
   models: z.array(modelStateSchema),
+  /** The PPO run that has the device; absent: the engine has it. */
+  run: runStateSchema.optional(),
   recents: z.array(recentSchema),
   /** The checkpoint that ships with Tideline. */
   demoCheckpoint: z.string().optional(),
+  /** The PPO workload that ships with Tideline. */
+  demoWorkload: z.string().optional(),
   operations: z.array(operationStateSchema),
   samplingHertz: z.number(),
   droppedSamples: count,
@@ -281,6 +290,8 @@ export const commands = {
       batches: z.array(sampleBatchSchema),
       actions: z.array(actionRecordSchema),
       generations: z.array(generationStateSchema),
+      /** Of the run that is open. */
+      steps: z.array(stepRecordSchema),
     }),
   },
   /** Closes the engine and opens another device, capacity or KV cache size; the checkpoint is loaded again. */
@@ -346,6 +357,52 @@ export const commands = {
       folders: z.array(z.object({ name: z.string(), path: z.string(), isCheckpoint: z.boolean() })),
     }),
   },
+  /** What a workload file would run; the one that ships with Tideline when none is given. */
+  read_workload: { request: z.object({ path: path.optional() }).strict(), answer: workloadSummarySchema },
+  /** Gives the device to a PPO run, which stands before its first item. The engine is closed until the run is. */
+  open_run: {
+    request: z
+      .object({
+        /** A workload file; left out, the one that ships with Tideline. */
+        workload: path.optional(),
+        schedule: z.discriminatedUnion("kind", [
+          z.object({ kind: z.literal("strategies"), strategies: strategySetSchema }),
+          z.object({ kind: z.literal("schedule"), schedule: scheduleSchema }),
+        ]),
+        /** Instead of the workload's own. */
+        capacityBytes: bytes.optional(),
+        seed: count.optional(),
+        checkpoints: z
+          .object({
+            policy: path.optional(),
+            critic: path.optional(),
+            reference: path.optional(),
+            reward: path.optional(),
+          })
+          .strict()
+          .optional(),
+      })
+      .strict(),
+    answer: runStateSchema,
+  },
+  /** Ends the run and gives the device back to the engine, with the checkpoint that was open. */
+  close_run: { request: none, answer: none },
+  /** Goes on; answers at once, and the state says how far it has come. */
+  go: { request: z.object({ goal: goalSchema }).strict(), answer: none },
+  /** Tries the failed item again. */
+  retry: { request: none, answer: none },
+  /** Stops at the next boundary between two items. */
+  pause_run: { request: none, answer: none },
+  /** Stops the item under way. */
+  cancel_run: { request: none, answer: none },
+  set_breakpoints: { request: z.object({ breakpoints: z.array(breakpointSchema).max(100) }).strict(), answer: none },
+  set_pace: { request: z.object({ itemSeconds: z.number().min(0).max(10) }).strict(), answer: none },
+  /** Does a schedule's action by hand between two items: core/schedule `consequenceOf` says beforehand what it leads to. */
+  act: { request: z.object({ action: actionSchema }).strict(), answer: none },
+  /** Takes back the last action that was done by hand since the last item. */
+  undo: { request: none, answer: none },
+  /** Runs the workload without strategies beside this run, for as many steps as this one has completed, at most `maxSteps`. */
+  measure_baseline: { request: z.object({ maxSteps: count.min(1).max(100).default(3) }).strict(), answer: none },
   forget_recent: { request: z.object({ path }).strict(), answer: none },
 } as const satisfies Record<string, { request: z.ZodType; answer: z.ZodType }>;
 
@@ -367,6 +424,8 @@ export const eventSchema = z.discriminatedUnion("event", [
   z.object({ event: z.literal("action"), action: actionRecordSchema }),
   /** The whole generation, at most ~20 times a second while it runs. */
   z.object({ event: z.literal("generation"), generation: generationStateSchema }),
+  /** A PPO step is complete, of the run with this number. */
+  z.object({ event: z.literal("step"), run: count, step: stepRecordSchema }),
 ]);
 export type SessionEvent = z.infer<typeof eventSchema>;
 

@@ -3,18 +3,22 @@
  * pure function. Refused is what the engine would refuse, and besides what it cannot know: weights that are older than the
  * last update. Every refusal names the actions that would have to come first.
  */
+import { z } from "zod";
+import { RESIDENCIES } from "../consumers.ts";
 import { assertNever, type ErrorCode } from "../errors.ts";
 import { type Action, describeAction, type Roles, type Swap, targetOf } from "./schedule.ts";
-import { isScratch, NEEDS, type ScheduledConsumer, type Work } from "./works.ts";
+import { isScratch, NEEDS, SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "./works.ts";
 
-export interface ConsumerMemory {
+const consumerMemorySchema = z.object({
   /** `shared`: the engine's weights are the policy's bytes, nothing of its own is resident. */
-  readonly residency: "resident" | "released" | "host" | "disk" | "shared";
+  residency: z.enum(RESIDENCIES),
   /** `stale`: weights of before the last update. */
-  readonly contents: "defined" | "stale" | "undefined";
+  contents: z.enum(["defined", "stale", "undefined"]),
   /** At most one; offloading to the place of a clean one copies nothing. */
-  readonly backup?: { readonly where: "host" | "disk"; readonly clean: boolean };
-}
+  backup: z.object({ where: z.enum(["host", "disk"]), clean: z.boolean() }).exactOptional(),
+});
+export type ConsumerMemory = Readonly<z.infer<typeof consumerMemorySchema>>;
+export const memoryStateSchema = z.record(z.enum(SCHEDULED_CONSUMERS), consumerMemorySchema);
 export type MemoryState = Readonly<Record<ScheduledConsumer, ConsumerMemory>>;
 
 export interface Refusal {
