@@ -28,7 +28,7 @@ export interface Receipt {
   readonly bytesFreed: number;
   /** Still held by this process on the device after the action, for this consumer: pool chunks it left behind. */
   readonly bytesRetained: number;
-  /** Newly mapped by a resume. */
+  /** Newly mapped, if only for the action's length: a bucketed swap counts its bucket here and in `bytesFreed`. */
   readonly bytesCommitted: number;
   readonly bytesCopied: number;
   readonly milliseconds: number;

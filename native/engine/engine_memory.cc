@@ -220,9 +220,13 @@ Receipt Engine::Swap(const SwapOptions& options, const Operation& operation) {
 Receipt Engine::CopyThroughBucket(const Model& source, uint64_t bucket_bytes, const Operation& operation) {
   const uint64_t bytes = std::min(bucket_bytes, source.layout().total_bytes());
   const auto bucket = own_->device()->CreateRegion("workspace", "bucket", bytes);
-  bucket->Resume();
+  const uint64_t taken = bucket->Resume().bytes_committed;
   bucket->SetUsedBytes(bytes);
-  return own_->CopyFrom(source, operation, {static_cast<std::byte*>(bucket->MutableData()), bytes});
+  Receipt receipt = own_->CopyFrom(source, operation, {static_cast<std::byte*>(bucket->MutableData()), bytes});
+  // It goes back to the device on the way out.
+  receipt.bytes_committed += taken;
+  receipt.bytes_freed += taken;
+  return receipt;
 }
 
 Receipt Engine::ShareWeights(const std::shared_ptr<Model>& source) {

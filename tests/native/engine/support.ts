@@ -61,14 +61,15 @@ export interface OpenOptions extends Partial<EngineOptions> {
   readonly fixture?: Fixture;
   readonly dtype?: DType;
   readonly capacityBytes?: number;
+  readonly chunkBytes?: number;
 }
 
 /** An engine with its weights loaded and everything resident; closed when the test is over. */
 export async function openEngine(options: OpenOptions = {}): Promise<Opened> {
-  const { fixture = "tiny-llama-gqa", dtype, capacityBytes = 256 * MIB, ...engineOptions } = options;
+  const { fixture = "tiny-llama-gqa", dtype, capacityBytes = 256 * MIB, chunkBytes, ...engineOptions } = options;
   const checkpoint = await openFixture(fixture);
   const config = configOfGolden(checkpoint);
-  const device = addon.openDevice({ name: "host", capacityBytes });
+  const device = addon.openDevice({ name: "host", capacityBytes, ...(chunkBytes !== undefined && { chunkBytes }) });
   const models: NativeModel[] = [];
   const createModel = (consumer: string, other?: DType) => {
     const model = addon.createModel(device, { config, dtype: other ?? dtype ?? checkpoint.dtype, consumer });

@@ -136,29 +136,19 @@ describe("sharing", () => {
 });
 
 describe("through a bucket", () => {
-  const bucketOf = (device: NativeDevice) => device.observe().regions.find(({ tag }) => tag === "bucket");
+  const CHUNK_BYTES = 64 * 1024;
+  /** Two chunks. */
+  const bucketBytes = 100_000;
 
-  test("what it takes beside the two models is a region for the length of the swap", async () => {
-    await withTwoModels(async ({ engine, createModel, negated, device }) => {
+  test("casts on the way, and counts the bytes in and out of the bucket", async () => {
+    await withTwoModels(async ({ engine, createModel, negated }) => {
       const policy = createModel("policy.weights", "bfloat16");
       await policy.load(negated.tensors);
       await swap(engine, { kind: "model", model: policy }, { method: "copy" });
       const copied = await logits(engine);
       await swap(engine, onDisk(negated));
 
-      const seen = new Set<string>();
-      const receipt = await engine.swap({
-        source: { kind: "model", model: policy },
-        method: "bucketed",
-        bucketBytes: 64 * 1024,
-        running: "refuse",
-        onProgress: () => {
-          const bucket = bucketOf(device);
-          if (bucket) seen.add(`${bucket.consumer} ${bucket.residency} ${bucket.usedBytes}`);
-        },
-      });
-      expect([...seen]).toEqual(["workspace resident 65536"]);
-      expect(bucketOf(device)).toBeUndefined();
+      const receipt = await swap(engine, { kind: "model", model: policy }, { method: "bucketed", bucketBytes });
       // Into the bucket as bfloat16, out of it as the engine's float32.
       const bytes = engine.tensors().reduce((sum, tensor) => sum + tensor.bytes, 0);
       expect(receipt).toMatchObject({ method: "bucketed", bytesCopied: bytes / 2 + bytes });
@@ -166,18 +156,43 @@ describe("through a bucket", () => {
     });
   });
 
-  test("without room for it, with too small a one, or from disk: refused, and nothing has changed", async () => {
+  test("the bucket takes memory beside the two models for the length of the swap, and the receipt counts it", async () => {
+    await withTwoModels(
+      async ({ engine, createModel, negated, device }) => {
+        const policy = createModel("policy.weights");
+        await policy.load(negated.tensors);
+        const original = await logits(engine);
+        const { committedBytes } = device.observe();
+        const throughBucket = () => swap(engine, { kind: "model", model: policy }, { method: "bucketed", bucketBytes });
+
+        device.setCapacity(committedBytes + CHUNK_BYTES);
+        expect(await failure(throughBucket)).toMatchObject({
+          code: "out_of_memory",
+          requestedBytes: 2 * CHUNK_BYTES,
+          freeBytes: CHUNK_BYTES,
+        });
+        expect(await logits(engine)).toEqual(original);
+
+        device.setCapacity(committedBytes + 2 * CHUNK_BYTES);
+        expect(await throughBucket()).toMatchObject({
+          bytesCommitted: 2 * CHUNK_BYTES,
+          bytesFreed: 2 * CHUNK_BYTES,
+          bytesRetained: 0,
+        });
+        expect(await logits(engine)).toEqual(negative(original));
+        expect(device.observe()).toMatchObject({ committedBytes, heldBytes: 0 });
+      },
+      { chunkBytes: CHUNK_BYTES },
+    );
+  });
+
+  test("with too small a one, or from disk: refused, and nothing has changed", async () => {
     await withTwoModels(async ({ engine, createModel, negated, device }) => {
       const policy = createModel("policy.weights");
       await policy.load(negated.tensors);
       const original = await logits(engine);
       const source: SwapSource = { kind: "model", model: policy };
-      const { committedBytes, capacityBytes } = device.observe();
-      device.setCapacity(committedBytes);
-      expect(await failure(() => swap(engine, source, { method: "bucketed" }))).toMatchObject({
-        code: "out_of_memory",
-      });
-      device.setCapacity(capacityBytes);
+      const { committedBytes } = device.observe();
       expect(await failure(() => swap(engine, source, { method: "bucketed", bucketBytes: 100 }))).toMatchObject({
         code: "bad_argument",
         field: "bucketBytes",
@@ -187,7 +202,7 @@ describe("through a bucket", () => {
         field: "method",
       });
       expect(await logits(engine)).toEqual(original);
-      expect(bucketOf(device)).toBeUndefined();
+      expect(device.observe().committedBytes).toBe(committedBytes);
     });
   });
 });
