@@ -33,6 +33,9 @@ export function followSession(client: Client): () => void {
       case "generation":
         putGeneration(event.generation);
         return;
+      case "step":
+        // Nothing draws steps yet.
+        return;
       default:
         assertNever(event);
     }

@@ -6,12 +6,14 @@ import { generationCommands } from "./generation.ts";
 import { memoryCommands } from "./memory.ts";
 import { modelCommands } from "./models.ts";
 import { questionCommands } from "./questions.ts";
+import { runCommands } from "./run.ts";
 
 const handlers: Handlers<CommandName> = {
   ...questionCommands,
   ...modelCommands,
   ...memoryCommands,
   ...generationCommands,
+  ...runCommands,
 };
 
 /**

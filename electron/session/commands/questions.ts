@@ -12,7 +12,10 @@ const MAX_FOLDERS = 2000;
 export const questionCommands: Handlers<"observe" | "history" | "list_folder" | "forget_recent"> = {
   observe: async (_, { state }) => state(),
 
-  history: async ({ sinceSeconds, maxRows }, { recorder }) => recorder.history(sinceSeconds, maxRows),
+  history: async ({ sinceSeconds, maxRows }, { recorder }) => ({
+    ...recorder.history(sinceSeconds, maxRows),
+    steps: [],
+  }),
 
   list_folder: async ({ path }) => listFolder(path),
 

@@ -55,6 +55,18 @@ const REQUESTS: { readonly [Name in CommandName]: CommandInput<Name> } = {
   cancel_operation: { id: 1 },
   save_checkpoint: { path: "/models/out" },
   list_folder: { path: "" },
+  read_workload: {},
+  open_run: { schedule: { kind: "strategies", strategies: {} }, capacityBytes: 2 ** 25 },
+  close_run: {},
+  go: { goal: { kind: "steps", steps: 1 } },
+  retry: {},
+  pause_run: {},
+  cancel_run: {},
+  set_breakpoints: { breakpoints: [{ kind: "phase", work: "rollout" }] },
+  set_pace: { itemSeconds: 0.5 },
+  act: { action: { kind: "offload", consumer: "critic.weights", to: "host" } },
+  undo: {},
+  measure_baseline: { maxSteps: 1 },
   forget_recent: { path: "/models/llama" },
 };
 
@@ -107,6 +119,12 @@ describe("commands", () => {
     ["generate", { prompt: { kind: "text", text: "a" }, maxNewTokens: 1, sampling: { ...SAMPLING, temperature: -1 } }],
     ["cancel_generation", { generation: -1 }],
     ["pause", { mode: "later" }],
+    ["open_run", { schedule: { kind: "strategies", strategies: { releaseKvCache: 1 } } }],
+    ["go", { goal: { kind: "steps", steps: 0 } }],
+    ["set_pace", { itemSeconds: -1 }],
+    ["set_breakpoints", { breakpoints: [{ kind: "phase", work: "sleep" }] }],
+    ["act", { action: { kind: "release", consumer: "context" } }],
+    ["measure_baseline", { maxSteps: 0 }],
   ])("%s refuses %j", (name, request) => {
     expect(commands[name].request.safeParse(request).success).toBe(false);
   });
