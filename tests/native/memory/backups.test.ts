@@ -203,19 +203,34 @@ describeDevice("damaged disk backups", () => {
 describeDevice("cancelling", () => {
   const LARGE_BYTES = 512 * MIB;
 
+  /** Whether it was done; when not, because it was cancelled. */
+  async function completed(action: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await action();
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "cancelled" });
+      return false;
+    }
+  }
+
   test.each(["host", "disk"] as const)("a %s backup on its way leaves the region resident and intact", (mode) =>
     withFilled(async (region, directory) => {
       const checksum = await region.checksum();
-      const cancellation = addon.createCancellation();
-      const seen: number[] = [];
-      const onProgress = (doneBytes: number, totalBytes: number): void => {
-        expect(totalBytes).toBe(LARGE_BYTES);
-        seen.push(doneBytes);
-        cancellation.cancel();
+      const releaseCancelled = async () => {
+        const cancellation = addon.createCancellation();
+        const onProgress = (_: number, totalBytes: number): void => {
+          expect(totalBytes).toBe(LARGE_BYTES);
+          cancellation.cancel();
+        };
+        return region.release({ mode, directory, onProgress, cancellation });
       };
-      const error = await failure(() => region.release({ mode, directory, onProgress, cancellation }));
-      expect(error).toMatchObject({ code: "cancelled" });
-      expect(seen.length).toBeGreaterThan(0);
+      // On a busy machine JavaScript may hear of the progress when all is copied: then it is done again.
+      while (await completed(releaseCancelled)) {
+        await region.release({ mode: "discard" });
+        await region.resume();
+        await region.fill(42);
+      }
       expect(readdirSync(directory)).toEqual([]);
       expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
       expect(await region.checksum()).toBe(checksum);
