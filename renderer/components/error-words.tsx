@@ -1,9 +1,9 @@
 /** An error for people: what happened, what to do next, and the figures behind it on request. */
 import type { ReactNode } from "react";
 import type { TidelineErrorData } from "../../core/errors.ts";
+import { consumerColour } from "../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../core/units.ts";
 import { useColourScheme } from "../theme/apply-theme.ts";
-import { consumerColour } from "../theme/consumer-colours.ts";
 import { Meter } from "./meter.tsx";
 import "./error-words.css";
 

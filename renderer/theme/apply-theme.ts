@@ -1,7 +1,7 @@
 /** Puts the chosen theme on the document, resolving "system", and keeps it there when either changes. */
 import { useSyncExternalStore } from "react";
+import type { ColourScheme } from "../../core/timeline/consumer-colours.ts";
 import { usePreferences } from "../state/preferences.ts";
-import type { ColourScheme } from "./consumer-colours.ts";
 
 const systemIsDark = () => window.matchMedia("(prefers-color-scheme: dark)");
 

@@ -1,6 +1,6 @@
 /** A consumer's colour and texture, as a small square; CSS picks the theme's one. */
 import type { CSSProperties, ReactNode } from "react";
-import { consumerColour, consumerTexture } from "../theme/consumer-colours.ts";
+import { consumerColour, consumerTexture } from "../../core/timeline/consumer-colours.ts";
 
 export function Swatch({ consumer }: { readonly consumer: string }): ReactNode {
   const colours: CSSProperties & Record<`--${string}`, string> = {

@@ -1,6 +1,7 @@
 /** One consumer: its state in words, its bytes as a bar, its actions as buttons, what was done to it last. */
 import type { ReactNode } from "react";
 import type { ConsumerState, Residency } from "../../../core/contract.ts";
+import { consumerColour } from "../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { actionId, actionsFor } from "../../commands/consumer-actions.ts";
 import { useCommands } from "../../commands/use-commands.tsx";
@@ -11,7 +12,6 @@ import { Meter } from "../../components/meter.tsx";
 import { lastActionOf, useActivity } from "../../state/activity.ts";
 import { useSession } from "../../state/session.ts";
 import { useColourScheme } from "../../theme/apply-theme.ts";
-import { consumerColour } from "../../theme/consumer-colours.ts";
 import { Swatch } from "../../timeline/swatch.tsx";
 import { outcomeWords } from "./receipt-words.ts";
 

@@ -2,6 +2,7 @@
 import { Pause, Play, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
 import type { EngineState, SessionState } from "../../../core/contract.ts";
+import { consumerColour } from "../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { remedyFor } from "../../commands/engine-commands.ts";
 import { useCommands } from "../../commands/use-commands.tsx";
@@ -12,7 +13,6 @@ import { Meter } from "../../components/meter.tsx";
 import { Skeleton } from "../../components/skeleton.tsx";
 import { useSession } from "../../state/session.ts";
 import { useColourScheme } from "../../theme/apply-theme.ts";
-import { consumerColour } from "../../theme/consumer-colours.ts";
 import { engineStatus } from "./engine-status.ts";
 import { countWords } from "./figures.ts";
 import "./engine-panel.css";

@@ -1,128 +1,6 @@
-/** One small sign per kind of action, drawn with strokes so that it is sharp at any pixel ratio. */
+/** Draws the sign of an action with strokes, so that it is sharp at any pixel ratio. */
 import type { ActionRecord } from "../../../core/contract.ts";
-
-type Stroke = readonly (readonly [number, number])[];
-
-/** Polylines on a grid of -4…4 around the marker's middle; y grows downwards. */
-const ICONS: Readonly<Record<ActionRecord["kind"], readonly Stroke[]>> = {
-  // Bytes leave: an arrow down; they come back: an arrow up.
-  release: [
-    [
-      [0, -3.5],
-      [0, 3.5],
-    ],
-    [
-      [-2.8, 0.8],
-      [0, 3.5],
-      [2.8, 0.8],
-    ],
-  ],
-  resume: [
-    [
-      [0, 3.5],
-      [0, -3.5],
-    ],
-    [
-      [-2.8, -0.8],
-      [0, -3.5],
-      [2.8, -0.8],
-    ],
-  ],
-  load: [
-    [
-      [0, -3.8],
-      [0, 1.2],
-    ],
-    [
-      [-2.4, -1],
-      [0, 1.2],
-      [2.4, -1],
-    ],
-    [
-      [-3.4, 3.6],
-      [3.4, 3.6],
-    ],
-  ],
-  unload: [
-    [
-      [0, 1.4],
-      [0, -3.6],
-    ],
-    [
-      [-2.4, -1.4],
-      [0, -3.6],
-      [2.4, -1.4],
-    ],
-    [
-      [-3.4, 3.6],
-      [3.4, 3.6],
-    ],
-  ],
-  swap: [
-    [
-      [-3.6, -1.6],
-      [3.4, -1.6],
-    ],
-    [
-      [1.4, -3.6],
-      [3.6, -1.6],
-    ],
-    [
-      [3.6, 1.8],
-      [-3.4, 1.8],
-    ],
-    [
-      [-1.4, 3.8],
-      [-3.6, 1.8],
-    ],
-  ],
-  pause: [
-    [
-      [-1.7, -3],
-      [-1.7, 3],
-    ],
-    [
-      [1.7, -3],
-      [1.7, 3],
-    ],
-  ],
-  continue: [
-    [
-      [-1.8, -3.2],
-      [3, 0],
-      [-1.8, 3.2],
-      [-1.8, -3.2],
-    ],
-  ],
-  configure: [
-    [
-      [-3.6, -1.8],
-      [3.6, -1.8],
-    ],
-    [
-      [-1, -3.4],
-      [-1, -0.2],
-    ],
-    [
-      [-3.6, 1.8],
-      [3.6, 1.8],
-    ],
-    [
-      [1.4, 0.2],
-      [1.4, 3.4],
-    ],
-  ],
-};
-const FAILED: readonly Stroke[] = [
-  [
-    [-2.6, -2.6],
-    [2.6, 2.6],
-  ],
-  [
-    [2.6, -2.6],
-    [-2.6, 2.6],
-  ],
-];
+import { actionIcon } from "../../../core/timeline/action-icons.ts";
 
 export function drawActionIcon(
   context: CanvasRenderingContext2D,
@@ -136,7 +14,7 @@ export function drawActionIcon(
   context.lineCap = "round";
   context.lineJoin = "round";
   context.beginPath();
-  for (const stroke of action.error === undefined ? ICONS[action.kind] : FAILED) {
+  for (const stroke of actionIcon(action)) {
     stroke.forEach(([dx, dy], index) => {
       if (index === 0) context.moveTo(x + dx, y + dy);
       else context.lineTo(x + dx, y + dy);

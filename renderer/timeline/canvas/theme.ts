@@ -2,7 +2,7 @@
  * The page's theme as a canvas needs it: computed colours, mixes of them and pattern fills. Read again when the theme
  * changes; whether it is dark is taken from the surface itself, so any theme that sets the custom properties works.
  */
-import { type ColourScheme, consumerColour, consumerTexture } from "../../theme/consumer-colours.ts";
+import { type ColourScheme, consumerColour, consumerTexture } from "../../../core/timeline/consumer-colours.ts";
 
 export interface CanvasTheme {
   readonly scheme: ColourScheme;

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { type ColourScheme, consumerColour, consumerTexture } from "../../../core/timeline/consumer-colours.ts";
 import { STACK_ORDER } from "../../../core/timeline/stack.ts";
-import { type ColourScheme, consumerColour, consumerTexture } from "../../../renderer/theme/consumer-colours.ts";
 
 type Vector = readonly [number, number, number];
 

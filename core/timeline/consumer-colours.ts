@@ -4,7 +4,7 @@
  * own. Chosen, per theme, to have 3:1 contrast on the chart's surface and to differ between neighbours of the stack for
  * readers without red, green or blue cones; tests/unit/timeline/consumer-colours.test.ts measures both.
  */
-import type { Consumer } from "../../core/consumers.ts";
+import type { Consumer } from "../consumers.ts";
 
 export type ColourScheme = "light" | "dark";
 /** How a band is filled, so that colour is not the only difference. */
