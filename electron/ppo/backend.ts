@@ -4,6 +4,7 @@
  * role or consumer. A verb that fails has changed nothing, but for training: there, each update is all or nothing.
  */
 import type { Receipt } from "../../core/contract.ts";
+import type { Sizing } from "../../core/run/largest-fit.ts";
 import type { MemoryState } from "../../core/schedule/residency.ts";
 import type { Action } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
@@ -86,6 +87,8 @@ export interface PpoBackend {
   updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt>;
 
   observe(): DeviceObservation;
+  /** Once `prepare` is done. */
+  sizing(): Sizing;
   /** Samples of the device's memory, until the backend is closed. */
   onSamples(listener: (batch: SampleBatch) => void): void;
   /** Writes the policy of the last completed update as a Hugging Face folder. */

@@ -4,7 +4,8 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { ROLES } from "../../core/consumers.ts";
-import { assertNever, TidelineError } from "../../core/errors.ts";
+import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
+import type { Sizing } from "../../core/run/largest-fit.ts";
 import type { ConsumerMemory, MemoryState } from "../../core/schedule/residency.ts";
 import { type Action, describeAction, type Roles, type Swap } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
@@ -28,7 +29,7 @@ import type {
 import { writeCheckpoint } from "../session/checkpoint.ts";
 import type { CriticUpdate, PolicyUpdate, PpoBackend, Rollout, RolloutRequest } from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
-import { NativeModels } from "./native-models.ts";
+import { NativeModels, scratchBytesOf } from "./native-models.ts";
 import type { Workload } from "./workload.ts";
 
 const SAMPLING_HERTZ = 100;
@@ -172,6 +173,29 @@ export class NativePpoBackend implements PpoBackend {
 
   observe(): DeviceObservation {
     return this.#device.observe();
+  }
+
+  sizing(): Sizing {
+    const { addon, workload, roles } = this.#options;
+    const { chunkBytes } = this.#device.observe();
+    const { blockTokens, bytesPerToken } = this.#all().engine.observe().kv;
+    const { settings } = workload;
+    const inChunks = (bytes: number) => Math.ceil(bytes / chunkBytes) * chunkBytes;
+    return {
+      chunkBytes,
+      kvCache: { bytes: settings.device.kvCacheBytes, bytesPerToken, blockTokens },
+      microBatch: settings.microBatch,
+      scratchBytes: (microBatch) => {
+        try {
+          const changed = { ...workload, settings: { ...settings, microBatch } };
+          const { activationsBytes, logitsBytes } = scratchBytesOf({ addon, workload: changed, roles });
+          return inChunks(activationsBytes) + inChunks(logitsBytes);
+        } catch (error) {
+          if (toErrorData(error).code === "bad_argument") return Number.POSITIVE_INFINITY;
+          throw error;
+        }
+      },
+    };
   }
 
   onSamples(listener: (batch: SampleBatch) => void): void {

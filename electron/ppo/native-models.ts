@@ -19,6 +19,7 @@ import type {
   TensorSource,
   TidelineAddon,
   TrainerLimits,
+  TrainingBytes,
   WeightDType,
 } from "../../native/addon.d.ts";
 import { type Checkpoint, readHeader } from "../session/checkpoint.ts";
@@ -61,13 +62,7 @@ export class NativeModels {
   constructor({ addon, device, workload, roles: precisions }: NativeModelsOptions) {
     const { settings, checkpoints } = workload;
     const plans = rolePlans(workload, precisions);
-    const sizes = plans.map(({ config, limits, dtype, head }) =>
-      addon.trainingBytes(config, { ...limits, dtype, head }),
-    );
-    this.#scratch = addon.createScratch(device, {
-      activationsBytes: Math.max(...sizes.map(({ activationsBytes }) => activationsBytes)),
-      logitsBytes: Math.max(...sizes.map(({ logitsBytes }) => logitsBytes)),
-    });
+    this.#scratch = addon.createScratch(device, scratchBytesOf({ addon, workload, roles: precisions }));
     const engineModel = addon.createModel(device, {
       config: checkpoints.policy.config,
       dtype: floatOf(precisions.engine),
@@ -158,6 +153,24 @@ function tagged<Tag>(
 function needed(name: Role, role: NativeRole | undefined): NativeRole {
   if (role !== undefined) return role;
   throw new TidelineError({ code: "no_model", message: `there is no ${name} model in this run` });
+}
+
+/**
+ * What the trainers of a run share: the most that any of them needs.
+ * @throws the addon's `bad_argument` for limits that no trainer takes.
+ */
+export function scratchBytesOf({
+  addon,
+  workload,
+  roles,
+}: Omit<NativeModelsOptions, "device">): Pick<TrainingBytes, "activationsBytes" | "logitsBytes"> {
+  const sizes = rolePlans(workload, roles).map(({ config, limits, dtype, head }) =>
+    addon.trainingBytes(config, { ...limits, dtype, head }),
+  );
+  return {
+    activationsBytes: Math.max(...sizes.map(({ activationsBytes }) => activationsBytes)),
+    logitsBytes: Math.max(...sizes.map(({ logitsBytes }) => logitsBytes)),
+  };
 }
 
 function rolePlans({ settings, checkpoints }: Workload, precisions: Roles) {
