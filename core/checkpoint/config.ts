@@ -25,7 +25,7 @@ const DEFAULTS = {
 const DEFAULT_ROPE_THETA = 10_000;
 const DEFAULT_RMS_NORM_EPS = 1e-6;
 
-const ARCHITECTURES: Readonly<Record<string, ModelFamily>> = {
+export const ARCHITECTURES: Readonly<Record<string, ModelFamily>> = {
   LlamaForCausalLM: "llama",
   Qwen2ForCausalLM: "qwen2",
   Qwen3ForCausalLM: "qwen3",

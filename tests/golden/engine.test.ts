@@ -2,12 +2,14 @@
  * The real engine against the truth: transformers' answers for the fixtures, in every form in which the same model can
  * be stored, and the float64 reference's for models that nobody has seen before.
  */
+
 import { readdirSync } from "node:fs";
 import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatConfig } from "../../core/checkpoint/format-config.ts";
 import type { ModelConfig } from "../../core/checkpoint/model-config.ts";
 import { runGolden } from "../../electron/golden/run.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
@@ -15,7 +17,6 @@ import { type Checkpoint, openCheckpoint, writeCheckpoint } from "../../electron
 import type { DType } from "../../native/addon.d.ts";
 import { decodeFloats, encodeFloats } from "./floats.ts";
 import {
-  hubConfig,
   type ModelTensor,
   randomTensors,
   readWeights,
@@ -259,7 +260,7 @@ describe("models that nobody has seen before", () => {
     await fc.assert(
       fc.asyncProperty(model, async ({ config, dtype, seed, lengths }) => {
         const path = join(folder, `random-${number++}`);
-        await writeCase(path, hubConfig(config), {});
+        await writeCase(path, formatConfig(config), {});
         await writeTensors(join(path, "model.safetensors"), randomTensors(config, dtype, seed));
         const checkpoint = await openCheckpoint(path);
         expect(checkpoint.config).toEqual(config);
@@ -268,7 +269,7 @@ describe("models that nobody has seen before", () => {
         );
         await writeCase(
           path,
-          hubConfig(config),
+          formatConfig(config),
           referenceGolden(checkpoint, await readWeights(checkpoint), prompts, 8),
         );
         await expectToPass(path);

@@ -46,42 +46,6 @@ export async function writeShards(folder: string, tensors: readonly ModelTensor[
   await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
 }
 
-/** The config.json that transformers 5 writes for `config`. */
-export function hubConfig(config: ModelConfig): Readonly<Record<string, unknown>> {
-  const { rope } = config;
-  const scaling =
-    rope.type === "llama3"
-      ? {
-          factor: rope.factor,
-          low_freq_factor: rope.lowFreqFactor,
-          high_freq_factor: rope.highFreqFactor,
-          original_max_position_embeddings: rope.originalMaxPositions,
-        }
-      : rope.type === "linear"
-        ? { factor: rope.factor }
-        : {};
-  return {
-    architectures: [{ llama: "LlamaForCausalLM", qwen2: "Qwen2ForCausalLM", qwen3: "Qwen3ForCausalLM" }[config.family]],
-    model_type: config.family,
-    vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    head_dim: config.headDim,
-    max_position_embeddings: config.maxPositions,
-    rms_norm_eps: config.rmsNormEps,
-    tie_word_embeddings: config.tiedEmbeddings,
-    attention_bias: config.qkvBias,
-    mlp_bias: config.mlpBias,
-    hidden_act: "silu",
-    eos_token_id: config.eosTokenIds,
-    bos_token_id: config.bosTokenId ?? null,
-    rope_parameters: { rope_type: rope.type, rope_theta: rope.theta, ...scaling },
-  };
-}
-
 /** The weights of a checkpoint on disk, in float64. */
 export async function readWeights(checkpoint: Checkpoint): Promise<ReferenceWeights> {
   const weights = new Map<string, Float64Array>();

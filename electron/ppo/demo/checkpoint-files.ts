@@ -1,11 +1,14 @@
 /** The files of the demo's checkpoints before anything is learned: shape, random weights, and a tokenizer of bytes. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { formatConfig } from "../../../core/checkpoint/format-config.ts";
 import { expectedTensors, type ModelConfig } from "../../../core/checkpoint/model-config.ts";
 import { normalNumber, type Random } from "../random.ts";
 import { type FloatTensor, writeFloats } from "../value-head.ts";
 
 const SPECIAL_TOKENS = ["<pad>", "<bos>", "<eos>"];
+const PAD_TOKEN_ID = 0;
+const START_TOKEN_ID = 1;
 export const END_TOKEN_ID = 2;
 
 /** A small Llama over bytes: 440 KB in float32. */
@@ -27,6 +30,7 @@ export const DEMO_CONFIG: ModelConfig = {
   qkNorm: false,
   rope: { type: "default", theta: 10000 },
   eosTokenIds: [END_TOKEN_ID],
+  bosTokenId: START_TOKEN_ID,
 };
 
 /** Writes a folder with random weights that transformers opens too. */
@@ -39,7 +43,11 @@ export async function writeRandomCheckpoint(folder: string, random: Random): Pro
     return { name, shape, values };
   });
   await writeFloats(join(folder, "model.safetensors"), tensors);
-  await writeJson(join(folder, "config.json"), hubConfig(DEMO_CONFIG));
+  await writeJson(join(folder, "config.json"), {
+    ...formatConfig(DEMO_CONFIG),
+    pad_token_id: PAD_TOKEN_ID,
+    dtype: "float32",
+  });
   await writeJson(join(folder, "tokenizer.json"), byteTokenizer());
   const [pad_token, bos_token, eos_token] = SPECIAL_TOKENS;
   const settings = { tokenizer_class: "PreTrainedTokenizerFast", pad_token, bos_token, eos_token };
@@ -48,33 +56,6 @@ export async function writeRandomCheckpoint(folder: string, random: Random): Pro
 
 async function writeJson(file: string, value: unknown): Promise<void> {
   await writeFile(file, `${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-/** config.json as transformers writes it. */
-function hubConfig(config: ModelConfig): object {
-  return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: config.family,
-    vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    head_dim: config.headDim,
-    max_position_embeddings: config.maxPositions,
-    rms_norm_eps: config.rmsNormEps,
-    tie_word_embeddings: config.tiedEmbeddings,
-    attention_bias: config.qkvBias,
-    mlp_bias: config.mlpBias,
-    hidden_act: "silu",
-    pad_token_id: 0,
-    bos_token_id: 1,
-    eos_token_id: END_TOKEN_ID,
-    rope_theta: config.rope.theta,
-    rope_parameters: { rope_type: "default", rope_theta: config.rope.theta },
-    dtype: "float32",
-  };
 }
 
 /** One token per byte, after the special ones, in the format of Hugging Face's tokenizers. */

@@ -5,14 +5,16 @@
  *
  * node child.mjs ADDON FOLDER SEED CASES
  */
+
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { formatConfig } from "../../../core/checkpoint/format-config.ts";
 import { makeHeader } from "../../../core/checkpoint/safetensors.ts";
 import { toErrorData } from "../../../core/errors.ts";
 import { type Checkpoint, openCheckpoint } from "../../../electron/session/checkpoint.ts";
 import type { NativeDevice, NativeEngine, NativeModel, TensorSource, TidelineAddon } from "../../../native/addon.d.ts";
-import { hubConfig, randomTensors, writeShards, writeTensors } from "../../golden/models.ts";
+import { randomTensors, writeShards, writeTensors } from "../../golden/models.ts";
 import { DAMAGES, type Damage, type Files, nearby, replaceOne } from "./damage.ts";
 import { Random } from "./random.ts";
 
@@ -72,7 +74,7 @@ async function makeValid(folder: string): Promise<readonly Files[]> {
   ] as const) {
     const path = join(folder, config.family);
     mkdirSync(path, { recursive: true });
-    writeFileSync(join(path, "config.json"), JSON.stringify(hubConfig(config)));
+    writeFileSync(join(path, "config.json"), JSON.stringify(formatConfig(config)));
     const tensors = randomTensors(config, dtype, 1);
     if (config.family !== "qwen3") await writeShards(path, tensors, 2);
     else await writeTensors(join(path, "model.safetensors"), tensors);

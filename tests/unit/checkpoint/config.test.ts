@@ -1,8 +1,10 @@
 /** config.json: what both transformers generations write, the defaults of their classes, and what is refused. */
+import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { parseConfig, parseGenerationStops } from "../../../core/checkpoint/config.ts";
+import { formatConfig } from "../../../core/checkpoint/format-config.ts";
 import { type ModelConfig, modelConfigSchema, parameterCount } from "../../../core/checkpoint/model-config.ts";
 import type { ModelConfig as NativeModelConfig } from "../../../native/addon.d.ts";
 import { FIXTURES, failureOf, LLAMA_CONFIG } from "./files.ts";
@@ -277,5 +279,30 @@ describe("absurd values", () => {
       code: "checkpoint_invalid",
       file: "/models/x/config.json",
     });
+  });
+});
+
+describe("written back", () => {
+  test.each(readdirSync(FIXTURES))("%s is read as the same model", async (name) => {
+    const config = parseConfig(await readFile(join(FIXTURES, name, "config.json"), "utf8"), "config.json");
+    expect(parse(formatConfig(config))).toEqual(config);
+  });
+
+  test("published models and their scalings are", () => {
+    const linear = { ...LLAMA_32_1B, rope_scaling: { rope_type: "linear", factor: 4 }, eos_token_id: null };
+    for (const published of [QWEN2_05B, LLAMA_32_1B, linear]) {
+      const config = parse(published);
+      expect(parse(formatConfig(config))).toEqual(config);
+    }
+  });
+
+  test("transformers 4 finds its own fields", () => {
+    const { rope_parameters: _, ...older } = formatConfig(parse(LLAMA_32_1B));
+    expect(older).toMatchObject({
+      rope_theta: 500000,
+      rope_scaling: LLAMA_32_1B.rope_scaling,
+      eos_token_id: [128001, 128008, 128009],
+    });
+    expect(parse(older)).toEqual(parse(LLAMA_32_1B));
   });
 });
