@@ -1,7 +1,7 @@
 /**
  * What happened in a run: phases, actions with their receipts, and steps, with the seconds that went into work and into
- * memory, and the peak of the device. Memory only changes with an item, so it is read at every boundary; the sampler's
- * rows, which arrive a moment later, add what came and went within one.
+ * memory, and the peak of the device. Memory only changes with an action, so it is read at every boundary, and a receipt says
+ * what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
@@ -64,6 +64,8 @@ export class RunRecords {
   #lastPhases: Growing<PhaseRecord>[] = [];
   #actions: ActionRecord[] = [];
   #peakBytes = 0;
+  /** Before the action that is under way. */
+  #committedBytes = 0;
 
   constructor(observe: () => DeviceObservation) {
     this.#observe = observe;
@@ -110,8 +112,12 @@ export class RunRecords {
 
   addAction(action: ActionRecord): void {
     this.#actions.push(action);
+    const mostBytes = this.#committedBytes + (action.receipt?.bytesCommitted ?? 0);
+    this.#peakBytes = Math.max(this.#peakBytes, mostBytes, this.#takenBytes());
     const phase = this.#phases.at(-1);
-    if (phase !== undefined) phase.memorySeconds += action.endSeconds - action.startSeconds;
+    if (phase === undefined) return;
+    phase.memorySeconds += action.endSeconds - action.startSeconds;
+    raise(phase, mostBytes);
   }
 
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
@@ -166,6 +172,7 @@ export class RunRecords {
 
   #takenBytes(): number {
     const { committedBytes, heldBytes } = this.#observe();
+    this.#committedBytes = committedBytes;
     return committedBytes + heldBytes;
   }
 }
