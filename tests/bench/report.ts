@@ -6,6 +6,8 @@ export interface Figure {
   readonly name: string;
   readonly unit: string;
   readonly samples: readonly number[];
+  /** Where the median lies, with 95 % confidence. */
+  readonly interval?: readonly [from: number, to: number];
   /** Against what, in words, and the ratio of medians. */
   readonly ratio?: Ratio;
   /** Against something else too. */
@@ -20,7 +22,7 @@ interface Ratio {
 }
 
 /** Prints a figure; its value is the median of its samples. */
-export function report({ name, unit, samples, ratio, otherRatio, settings }: Figure): void {
+export function report({ name, unit, samples, interval, ratio, otherRatio, settings }: Figure): void {
   const line = {
     name,
     value: round(median(samples)),
@@ -31,6 +33,7 @@ export function report({ name, unit, samples, ratio, otherRatio, settings }: Fig
     median: round(median(samples)),
     min: round(Math.min(...samples)),
     max: round(Math.max(...samples)),
+    ...(interval === undefined ? {} : { interval95: interval.map(round) }),
     ...(settings === undefined ? {} : { settings }),
     machine: MACHINE,
   };
@@ -42,6 +45,18 @@ export function median(values: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? Number.NaN;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/**
+ * The 95 % confidence interval of a median, from order statistics: nothing is assumed about how the samples are spread.
+ * The ranks are those of a binomial distribution with p = 1/2, by its normal approximation.
+ */
+export function medianInterval(values: readonly number[]): readonly [from: number, to: number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const halfWidth = (1.96 * Math.sqrt(sorted.length)) / 2;
+  const from = Math.max(0, Math.floor(sorted.length / 2 - halfWidth));
+  const to = Math.min(sorted.length - 1, Math.ceil(sorted.length / 2 + halfWidth));
+  return [sorted[from] ?? Number.NaN, sorted[to] ?? Number.NaN];
 }
 
 const MACHINE = {
