@@ -26,6 +26,10 @@ export const ERROR_CODES = [
   "weights_mismatch",
   // schedules
   "schedule_invalid",
+  // plans
+  "plan_invalid",
+  /** A plan's line of text was cut or changed on its way. */
+  "plan_damaged",
   // generation
   "no_model",
   "context_overflow",

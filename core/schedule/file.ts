@@ -2,19 +2,12 @@
  * A schedule as a file: JSON, one action per line, that a person edits by hand. Whatever is wrong with it is said with the
  * file, the phase, the field and what is allowed there.
  */
-import type { z } from "zod";
 import { findDuplicateKey } from "../checkpoint/json.ts";
 import { TidelineError } from "../errors.ts";
+import { allowed, type Fault, type FieldPath, fieldOf, firstFault, valueAt } from "../schema-fault.ts";
 import { castOf } from "./residency.ts";
 import { type Action, itemsOf, type Roles, type Schedule, scheduleSchema } from "./schedule.ts";
 import { NEEDS, WORKS, type Work } from "./works.ts";
-
-type Path = readonly PropertyKey[];
-interface Fault {
-  readonly path: Path;
-  readonly message: string;
-  readonly hint?: string;
-}
 
 /**
  * The schedule in a file's text. It is well-formed then; whether its memory works out is `checkSchedule`'s question.
@@ -42,14 +35,7 @@ export function parseSchedule(text: string, file: string): Schedule {
  */
 export function scheduleFrom(data: unknown, source: string): Schedule {
   const parsed = scheduleSchema.safeParse(data);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalid(
-      source,
-      issue === undefined ? { path: [], message: "is not a schedule" } : faultOf(issue, data),
-      data,
-    );
-  }
+  if (!parsed.success) throw invalid(source, nameRoles(firstFault(parsed.error, data)), data);
   const fault = findOrderFault(parsed.data) ?? findActionFault(parsed.data);
   if (fault !== undefined) throw invalid(source, fault, data);
   return parsed.data;
@@ -86,15 +72,8 @@ function invalid(source: string, { path, message, hint }: Fault, data?: unknown)
   });
 }
 
-/** "phases[2].before[0].consumer" */
-function fieldOf(path: Path): string {
-  return path
-    .map((key, at) => (typeof key === "number" ? `[${key}]` : `${at === 0 ? "" : "."}${String(key)}`))
-    .join("");
-}
-
 /** "phase 3 (score_reference), before, action 1, consumer" */
-function describePath(path: Path, data: unknown): string {
+function describePath(path: FieldPath, data: unknown): string {
   const words: string[] = [];
   for (const [at, key] of path.entries()) {
     const list = path[at - 1];
@@ -110,34 +89,10 @@ function describePath(path: Path, data: unknown): string {
   return words.join(", ");
 }
 
-function valueAt(data: unknown, path: Path): unknown {
-  let value = data;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = Reflect.get(value, key);
-  }
-  return value;
-}
-
-function faultOf(issue: z.core.$ZodIssue, data: unknown): Fault {
-  const { path } = issue;
-  const given = valueAt(data, path);
-  const is = given === undefined ? "is missing" : `is ${JSON.stringify(given)}`;
-  const allowed = (values: readonly unknown[]) => `allowed: ${values.map((value) => String(value)).join(", ")}`;
-  switch (issue.code) {
-    case "invalid_value":
-      return { path, message: is, hint: allowed(issue.values) };
-    case "invalid_union":
-      return { path, message: is, ...("options" in issue && { hint: allowed(issue.options as readonly unknown[]) }) };
-    case "unrecognized_keys": {
-      const [key = ""] = issue.keys;
-      const where = path.length === 1 && path[0] === "roles" ? "is not a role" : "is not a field here";
-      const fields = path.length === 1 && path[0] === "roles" ? { hint: allowed(ROLE_NAMES) } : {};
-      return { path: [...path, key], message: where, ...fields };
-    }
-    default:
-      return { path, message: `${is}: ${issue.message}` };
-  }
+/** The roles are few enough to be named to somebody who misspelt one. */
+function nameRoles(fault: Fault): Fault {
+  if (fault.path.length !== 2 || fault.path[0] !== "roles" || fault.message !== "is not a field here") return fault;
+  return { ...fault, message: "is not a role", hint: allowed(ROLE_NAMES) };
 }
 
 const ROLE_NAMES: readonly (keyof Roles)[] = ["engine", "policy", "critic", "reference", "reward"];

@@ -1,0 +1,48 @@
+/** A plan as a file: JSON that a person edits by hand. Whatever is wrong with it is said with the field and what is allowed. */
+import { findDuplicateKey } from "../checkpoint/json.ts";
+import { TidelineError } from "../errors.ts";
+import { type Fault, fieldOf, firstFault } from "../schema-fault.ts";
+import { type Plan, planSchema } from "./plan.ts";
+
+/**
+ * The plan in a file's text.
+ * @throws TidelineError `plan_invalid` with file and field.
+ */
+export function parsePlan(text: string, file: string): Plan {
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(file, { path: [], message: `is not JSON: ${why}` });
+  }
+  const twice = findDuplicateKey(text);
+  if (twice !== undefined) throw invalid(file, { path: [], message: `lists "${twice}" twice in one place` });
+  return planFrom(data, file);
+}
+
+/**
+ * The plan in parsed JSON.
+ * @param source Names it in errors: a file, or "the plan".
+ * @throws TidelineError `plan_invalid` with field.
+ */
+export function planFrom(data: unknown, source: string): Plan {
+  const parsed = planSchema.safeParse(data);
+  if (!parsed.success) throw invalid(source, firstFault(parsed.error, data));
+  return parsed.data;
+}
+
+export function formatPlan(plan: Plan): string {
+  return `${JSON.stringify(plan, undefined, 2)}\n`;
+}
+
+function invalid(source: string, { path, message, hint }: Fault): TidelineError {
+  const field = fieldOf(path);
+  return new TidelineError({
+    code: "plan_invalid",
+    message: field === "" ? `${source} ${message}` : `${source}: ${field}: ${message}`,
+    file: source,
+    ...(field !== "" && { field }),
+    ...(hint !== undefined && { hint }),
+  });
+}

@@ -1,0 +1,75 @@
+/** What is wrong with data that a person wrote, in words: the field, what stands there, what is allowed. */
+import type { z } from "zod";
+
+export type FieldPath = readonly PropertyKey[];
+
+export interface Fault {
+  readonly path: FieldPath;
+  /** "is 3", "is missing": comes after the field's name. */
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** The first thing that a schema refuses. */
+export function firstFault(error: z.ZodError, data: unknown): Fault {
+  const [issue] = error.issues;
+  return issue === undefined ? { path: [], message: "is not valid" } : faultOf(issue, data, []);
+}
+
+function faultOf(issue: z.core.$ZodIssue, data: unknown, within: FieldPath): Fault {
+  const path = [...within, ...issue.path];
+  const given = valueAt(data, path);
+  const is = given === undefined ? "is missing" : `is ${shown(given)}`;
+  switch (issue.code) {
+    case "invalid_value":
+      return { path, message: is, hint: allowed(issue.values) };
+    case "invalid_union": {
+      if ("options" in issue && Array.isArray(issue.options))
+        return { path, message: is, hint: allowed(issue.options) };
+      const inner = deepest(issue.errors);
+      return inner === undefined ? { path, message: is } : faultOf(inner, data, path);
+    }
+    case "unrecognized_keys":
+      return { path: [...path, issue.keys[0] ?? ""], message: "is not a field here" };
+    case "custom":
+      return { path, message: issue.message };
+    default:
+      return { path, message: `${is}: ${issue.message}` };
+  }
+}
+
+/** Of the alternatives, the one that was meant is the one that was followed furthest. */
+function deepest(alternatives: readonly (readonly z.core.$ZodIssue[])[]): z.core.$ZodIssue | undefined {
+  const depth = (issue: z.core.$ZodIssue) => issue.path.length + (issue.code === "unrecognized_keys" ? 1 : 0);
+  return alternatives
+    .flatMap((issues) => issues.slice(0, 1))
+    .toSorted((one, other) => depth(other) - depth(one))
+    .at(0);
+}
+
+export function allowed(values: readonly unknown[]): string {
+  return `allowed: ${values.map((value) => String(value)).join(", ")}`;
+}
+
+/** "phases[2].before[0].consumer" */
+export function fieldOf(path: FieldPath): string {
+  return path
+    .map((key, at) => (typeof key === "number" ? `[${key}]` : `${at === 0 ? "" : "."}${String(key)}`))
+    .join("");
+}
+
+export function valueAt(data: unknown, path: FieldPath): unknown {
+  let value = data;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+const MOST_SHOWN = 80;
+
+function shown(value: unknown): string {
+  const json = JSON.stringify(value);
+  return json.length <= MOST_SHOWN ? json : `${json.slice(0, MOST_SHOWN)}…`;
+}
