@@ -51,6 +51,14 @@ export interface CriticUpdate {
   readonly optimizer: OptimizerOptions;
 }
 
+export interface SavedPolicy {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** How bytes that move are told about. */
+export type Progress = (doneBytes: number, totalBytes: number) => void;
+
 export interface PpoBackend {
   readonly name: "native";
   /**
@@ -63,11 +71,11 @@ export interface PpoBackend {
    * first use is not taken yet: `setUp` does that.
    * @throws the errors of loading and of memory; everything taken is given back.
    */
-  prepare(start: MemoryState, signal: AbortSignal): Promise<void>;
+  prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void>;
   /** Takes a consumer's memory for the first time; an optimizer's state then is that of its first step. */
   setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt>;
   /** Does one memory action. */
-  act(action: Action, signal: AbortSignal): Promise<Receipt>;
+  act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt>;
 
   generate(requests: readonly RolloutRequest[], signal: AbortSignal): Promise<readonly Rollout[]>;
   scoreTokens(
@@ -89,9 +97,9 @@ export interface PpoBackend {
   observe(): DeviceObservation;
   /** Once `prepare` is done. */
   sizing(): Sizing;
-  /** Samples of the device's memory, until the backend is closed. */
+  /** Tells samples of the device's memory to one more listener, until the backend is closed. */
   onSamples(listener: (batch: SampleBatch) => void): void;
   /** Writes the policy of the last completed update as a Hugging Face folder. */
-  savePolicy(folder: string, signal: AbortSignal): Promise<{ readonly path: string; readonly bytes: number }>;
+  savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy>;
   close(): Promise<void>;
 }

@@ -1,31 +1,19 @@
 /**
  * Executes a schedule on a backend, one item at a time: works and memory actions, and nothing implicit. It keeps the
- * cursor (where the run is), the model of the memory (what may be done next) and the records (what happened), and asks
- * the pure rules of core/schedule before every item: what they refuse is never begun.
+ * cursor (where the run is), the memory (run-memory.ts) and the records (what happened), and asks the pure rules of
+ * core/schedule before every item: what they refuse is never begun.
  */
 import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import { checkSchedule, foresee, problemError } from "../../core/schedule/check.ts";
 import { advance, type Breakpoint, type Cursor, type Goal, itemAt, START } from "../../core/schedule/cursor.ts";
-import {
-  applyAction,
-  applyWork,
-  describeMissing,
-  type MemoryState,
-  needsOf,
-  type Outcome,
-} from "../../core/schedule/residency.ts";
-import {
-  type Action,
-  describeAction,
-  type Item,
-  itemsOf,
-  type Schedule,
-  targetOf,
-} from "../../core/schedule/schedule.ts";
-import { isScratch, SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "../../core/schedule/works.ts";
+import { applyAction, applyWork, describeMissing, type MemoryState, needsOf } from "../../core/schedule/residency.ts";
+import { type Action, type Item, itemsOf, type Schedule, targetOf } from "../../core/schedule/schedule.ts";
+import { inverseOf } from "../../core/schedule/undo.ts";
 import type { Receipt } from "../../native/addon.d.ts";
-import type { PpoBackend } from "./backend.ts";
-import { type ActionRecord, RunRecords, type StepRecord } from "./records.ts";
+import type { PpoBackend, Progress, SavedPolicy } from "./backend.ts";
+import { Pace } from "./pace.ts";
+import { type ActionRecord, type ExecutedStep, RunRecords } from "./records.ts";
+import { RunMemory } from "./run-memory.ts";
 import type { PpoWorks } from "./works.ts";
 
 /** Rollouts that a step's record shows. */
@@ -33,8 +21,9 @@ const SAMPLES = 8;
 
 export interface RunListener {
   readonly onCursor?: (cursor: Cursor) => void;
+  /** Also those that failed. */
   readonly onAction?: (action: ActionRecord) => void;
-  readonly onStep?: (step: StepRecord) => void;
+  readonly onStep?: (step: ExecutedStep) => void;
 }
 
 export interface RunOptions extends RunListener {
@@ -43,31 +32,41 @@ export interface RunOptions extends RunListener {
   readonly works: PpoWorks;
   /** Stops the loading of the models. */
   readonly signal: AbortSignal;
+  /** Of the loading. */
+  readonly progress?: Progress;
+}
+
+/** An action that was done by hand, and the one that takes it back. */
+export interface Undoable {
+  readonly action: Action;
+  readonly inverse: Action;
 }
 
 export class PpoRun {
-  readonly #schedule: Schedule;
+  readonly schedule: Schedule;
+  readonly records: RunRecords;
   readonly #backend: PpoBackend;
   readonly #works: PpoWorks;
   readonly #listener: RunListener;
-  readonly #records: RunRecords;
+  readonly #memory: RunMemory;
+  readonly #pace = new Pace();
   #cursor: Cursor = START;
-  #memory: MemoryState;
-  /**
-   * Consumers whose memory was never taken: nothing is in it before its first use, and a framework takes it only then.
-   * So a run that does not fit fails in the phase where it would on a card.
-   */
-  readonly #untaken = new Set(SCHEDULED_CONSUMERS.filter(isTakenAtFirstUse));
+  #itemStartedSeconds: number | undefined;
+  /** What was done by hand since the last item, as far back as it can be undone. */
+  #undoables: readonly Undoable[] = [];
   #abort = new AbortController();
 
   private constructor({ schedule, backend, works, ...listener }: RunOptions, start: MemoryState) {
-    this.#schedule = schedule;
+    this.schedule = schedule;
     this.#backend = backend;
     this.#works = works;
-    this.#memory = start;
     this.#listener = listener;
-    this.#records = new RunRecords(() => backend.observe());
-    backend.onSamples((batch) => this.#records.addSamples(batch));
+    this.records = new RunRecords(() => backend.observe());
+    this.#memory = new RunMemory(backend, start, (action) => {
+      this.records.addAction(action);
+      listener.onAction?.(action);
+    });
+    backend.onSamples((batch) => this.records.addSamples(batch));
   }
 
   /**
@@ -75,12 +74,13 @@ export class PpoRun {
    * @throws TidelineError naming the action that is missing in a schedule that cannot run; the backend's errors.
    */
   static async begin(options: RunOptions): Promise<PpoRun> {
-    const check = checkSchedule(options.schedule);
+    const { schedule, backend, signal, progress } = options;
+    const check = checkSchedule(schedule);
     if (!check.ok) throw problemError(check.problem);
-    for (const item of itemsOf(options.schedule)) {
-      if (item.kind === "action") options.backend.requireSupport(item.action);
+    for (const item of itemsOf(schedule)) {
+      if (item.kind === "action") backend.requireSupport(item.action);
     }
-    await options.backend.prepare(check.start, options.signal);
+    await backend.prepare(check.start, signal, progress);
     return new PpoRun(options, check.start);
   }
 
@@ -88,82 +88,159 @@ export class PpoRun {
     return this.#cursor;
   }
 
+  /** Since when the item at the cursor is being done; undefined between two. */
+  get itemStartedSeconds(): number | undefined {
+    return this.#itemStartedSeconds;
+  }
+
   /** Where every consumer is by the rules, as if all that the loop keeps resident had been taken already. */
   get memory(): MemoryState {
-    return this.#memory;
+    return this.#memory.state;
   }
 
-  get records(): RunRecords {
-    return this.#records;
+  /** What `undo` would take back. */
+  get undoable(): Undoable | undefined {
+    return this.#undoables.at(-1);
   }
 
-  /** Runs until the goal, a pause, a breakpoint or a failure; the cursor says which. */
-  async go(goal: Goal): Promise<Cursor> {
-    this.#move(advance(this.#schedule, this.#cursor, { kind: "go", goal }));
+  /** Each item takes at least so long while the run goes on by itself. */
+  get itemSeconds(): number {
+    return this.#pace.itemSeconds;
+  }
+  set itemSeconds(itemSeconds: number) {
+    this.#pace.set(itemSeconds);
+  }
+
+  /**
+   * Runs until the goal, a pause, a breakpoint or a failure; the cursor says which.
+   * @throws TidelineError `busy`, at once, while it runs.
+   */
+  go(goal: Goal): Promise<Cursor> {
+    this.#move(advance(this.schedule, this.#cursor, { kind: "go", goal }));
     return this.#drive();
   }
 
-  /** Tries the failed item again and goes on to the goal of before. */
-  async retry(): Promise<Cursor> {
-    this.#move(advance(this.#schedule, this.#cursor, { kind: "retry" }));
+  /**
+   * Tries the failed item again and goes on to the goal of before.
+   * @throws TidelineError `bad_argument`, at once, when nothing failed.
+   */
+  retry(): Promise<Cursor> {
+    this.#move(advance(this.schedule, this.#cursor, { kind: "retry" }));
     return this.#drive();
   }
 
   /** Stops at the next boundary. */
   pause(): void {
-    this.#move(advance(this.#schedule, this.#cursor, { kind: "pause" }));
+    this.#move(advance(this.schedule, this.#cursor, { kind: "pause" }));
+    this.#pace.hurry();
   }
 
   /** Stops the item that is under way; what it has not completed is undone. */
   cancel(): void {
-    this.#move(advance(this.#schedule, this.#cursor, { kind: "cancel" }));
+    this.#move(advance(this.schedule, this.#cursor, { kind: "cancel" }));
     if (this.#cursor.run.status === "cancelling") this.#abort.abort();
+    this.#pace.hurry();
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
-    this.#move(advance(this.#schedule, this.#cursor, { kind: "set_breakpoints", breakpoints }));
+    this.#move(advance(this.schedule, this.#cursor, { kind: "set_breakpoints", breakpoints }));
+  }
+
+  /** @throws TidelineError `busy` while the schedule runs. */
+  requirePause(): void {
+    const { status } = this.#cursor.run;
+    if (status !== "running" && status !== "cancelling") return;
+    throw new TidelineError({ code: "busy", message: `the schedule is ${status}`, hint: "pause it first" });
   }
 
   /**
    * Does an action by hand, between two items. `consequenceOf` says beforehand what it leads to.
+   * @returns undefined where it was so already.
    * @throws TidelineError naming what is missing, or `busy` while the schedule runs; the backend's errors.
    */
-  async act(action: Action): Promise<void> {
-    const { status } = this.#cursor.run;
-    if (status === "running" || status === "cancelling") {
-      throw new TidelineError({ code: "busy", message: `the schedule is ${status}`, hint: "pause it first" });
-    }
-    const outcome = applyAction(this.#memory, action, this.#schedule.roles);
+  async act(action: Action, signal = new AbortController().signal, progress?: Progress): Promise<Receipt | undefined> {
+    this.requirePause();
+    const before = this.memory;
+    const outcome = applyAction(before, action, this.schedule.roles);
     if (outcome.kind === "refused") {
       const { code, consumer, reason, missing, hint: advice } = outcome.refusal;
       const hint = missing.length > 0 ? `first ${describeMissing(missing)}` : advice;
       throw new TidelineError({ code, message: `${consumer} ${reason}`, ...(hint !== undefined && { hint }) });
     }
     this.#backend.requireSupport(action);
-    const { work } = itemAt(this.#schedule, this.#cursor);
-    await this.#perform(action, outcome, { work, origin: "by_hand" }, new AbortController().signal);
-    this.#records.leave();
+    this.#refuseToGiveNothing(action);
+    const { work } = itemAt(this.schedule, this.#cursor);
+    const context = { step: this.#cursor.step, work, origin: "by_hand" } as const;
+    const receipt = await this.#memory.act(action, outcome, context, signal, progress);
+    if (outcome.kind === "done") {
+      const inverse = inverseOf(before, action);
+      this.#undoables = inverse === undefined ? [] : [...this.#undoables, { action, inverse }];
+    }
+    this.#move(advance(this.schedule, this.#cursor, { kind: "memory", usedBytes: this.records.look() }));
+    return receipt;
+  }
+
+  /**
+   * Takes back what was done by hand last.
+   * @throws TidelineError `bad_argument` where nothing can be; what `act` throws.
+   */
+  async undo(signal?: AbortSignal, progress?: Progress): Promise<Receipt | undefined> {
+    const last = this.undoable;
+    if (last === undefined) throw new TidelineError({ code: "bad_argument", message: "there is nothing to undo" });
+    const rest = this.#undoables.slice(0, -1);
+    const receipt = await this.act(last.inverse, signal, progress);
+    this.#undoables = rest;
+    return receipt;
+  }
+
+  /**
+   * Writes the policy of the last completed update as a Hugging Face folder.
+   * @throws TidelineError `busy` while the schedule runs, `not_resident` while no copy of it is on the device.
+   */
+  async save(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
+    this.requirePause();
+    const holders = ["policy.weights", "engine.weights"] as const;
+    const current = holders.filter((consumer) => this.memory[consumer].contents === "defined");
+    const isThere = current.some((consumer) => ["resident", "shared"].includes(this.memory[consumer].residency));
+    if (isThere) return this.#backend.savePolicy(folder, signal, progress);
+    const [away] = current;
+    throw new TidelineError(
+      away === undefined
+        ? { code: "contents_undefined", message: "the weights of the last update were released and are lost" }
+        : { code: "not_resident", message: `${away} is not on the device`, hint: `first \`load ${away}\`` },
+    );
   }
 
   async #drive(): Promise<Cursor> {
     this.#abort = new AbortController();
     while (this.#cursor.run.status === "running") {
-      const item = itemAt(this.#schedule, this.#cursor);
+      const item = itemAt(this.schedule, this.#cursor);
+      const startedMs = performance.now();
+      this.#itemStartedSeconds = Date.now() / 1000;
+      this.#undoables = [];
       if (item.index === 0) this.#works.begin(this.#cursor.step);
-      this.#records.enter(this.#cursor.step, item);
+      this.records.enter(this.#cursor.step, item);
       const error = await this.#attempt(item);
-      const usedBytes = this.#records.leave();
-      this.#move(advance(this.#schedule, this.#cursor, { kind: "memory", usedBytes }));
+      const usedBytes = this.records.leave();
+      this.#move(advance(this.schedule, this.#cursor, { kind: "memory", usedBytes }));
+      if (error === undefined) await this.#pace.keep(startedMs, () => this.#goesOnByItself());
+      this.#itemStartedSeconds = undefined;
       this.#settle(error);
     }
     return this.#cursor;
+  }
+
+  /** Whether another item would follow the one under way. */
+  #goesOnByItself(): boolean {
+    const { run } = this.#cursor;
+    return run.status === "running" && run.pausing === undefined && run.goal.kind !== "action";
   }
 
   /** The error of an item that failed, and changed nothing. */
   async #attempt(item: Item): Promise<TidelineErrorData | undefined> {
     const { signal } = this.#abort;
     try {
-      if (item.kind === "action") await this.#performItem(item, item.action, signal);
+      if (item.kind === "action") await this.#actAsScheduled(item, item.action, signal);
       else await this.#work(item, signal);
       return undefined;
     } catch (error) {
@@ -174,77 +251,51 @@ export class PpoRun {
   #settle(error: TidelineErrorData | undefined): void {
     const { step } = this.#cursor;
     const event = error === undefined ? ({ kind: "completed" } as const) : ({ kind: "failed", error } as const);
-    const next = advance(this.#schedule, this.#cursor, event);
+    const next = advance(this.schedule, this.#cursor, event);
     if (next.step > step) {
-      const record = this.#records.completeStep(step, this.#works.statistics(), this.#works.samples(SAMPLES));
+      const record = this.records.completeStep(step, this.#works.statistics(), this.#works.samples(SAMPLES));
       this.#listener.onStep?.(record);
     }
     this.#move(next);
   }
 
   async #work(item: Item, signal: AbortSignal): Promise<void> {
-    const outcome = applyWork(this.#memory, item.work, this.#schedule.roles);
+    const { work } = item;
+    const outcome = applyWork(this.memory, work, this.schedule.roles);
     if (outcome.kind === "refused") throw this.#problemOf(item);
-    const { reads, scratch } = needsOf(item.work, this.#schedule.roles);
-    for (const consumer of [...reads, ...scratch]) {
-      if (this.#untaken.has(consumer)) await this.#setUp(consumer, item.work, signal);
-    }
+    const { reads, scratch } = needsOf(work, this.schedule.roles);
+    await this.#memory.setUp([...reads, ...scratch], { step: this.#cursor.step, work }, signal);
     const startMs = performance.now();
     try {
-      await this.#works.run(item.work, signal);
+      await this.#works.run(work, signal);
     } finally {
-      this.#records.addWork((performance.now() - startMs) / 1000);
+      this.records.addWork((performance.now() - startMs) / 1000);
     }
-    this.#memory = outcome.state;
+    this.#memory.become(outcome.state);
   }
 
-  async #performItem(item: Item, action: Action, signal: AbortSignal): Promise<void> {
-    const outcome = applyAction(this.#memory, action, this.#schedule.roles);
+  async #actAsScheduled(item: Item, action: Action, signal: AbortSignal): Promise<void> {
+    const outcome = applyAction(this.memory, action, this.schedule.roles);
     if (outcome.kind === "refused") throw this.#problemOf(item);
-    await this.#perform(action, outcome, { work: item.work, origin: "schedule" }, signal);
+    const context = { step: this.#cursor.step, work: item.work, origin: "schedule" } as const;
+    await this.#memory.act(action, outcome, context, signal);
   }
 
-  async #perform(
-    action: Action,
-    outcome: Exclude<Outcome, { kind: "refused" }>,
-    context: Pick<ActionRecord, "work" | "origin">,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** What by the rules is there, and was never needed so far, has nothing that a person could gain. */
+  #refuseToGiveNothing(action: Action): void {
     const consumer = targetOf(action);
-    const gives = action.kind === "release" || action.kind === "offload";
-    // What was never taken has nothing to give.
-    const isIdle = outcome.kind === "already" || (gives && this.#untaken.has(consumer));
-    await this.#record({ ...context, label: describeAction(action), consumer }, async () =>
-      isIdle ? undefined : this.#backend.act(action, signal),
-    );
-    if (outcome.kind === "done" && action.kind !== "offload") this.#untaken.delete(consumer);
-    this.#memory = outcome.state;
-  }
-
-  async #setUp(consumer: ScheduledConsumer, work: Work, signal: AbortSignal): Promise<void> {
-    await this.#record({ work, origin: "set_up", label: `set up ${consumer}`, consumer }, () =>
-      this.#backend.setUp(consumer, signal),
-    );
-    this.#untaken.delete(consumer);
-  }
-
-  async #record(
-    what: Pick<ActionRecord, "work" | "origin" | "label" | "consumer">,
-    act: () => Promise<Receipt | undefined>,
-  ): Promise<void> {
-    const startSeconds = Date.now() / 1000;
-    const startMs = performance.now();
-    const receipt = await act();
-    const endSeconds = startSeconds + (performance.now() - startMs) / 1000;
-    const { step } = this.#cursor;
-    const record: ActionRecord = { step, ...what, startSeconds, endSeconds, ...(receipt !== undefined && { receipt }) };
-    this.#records.addAction(record);
-    this.#listener.onAction?.(record);
+    if (action.kind !== "release" && action.kind !== "offload") return;
+    if (!this.#memory.isUntaken(consumer)) return;
+    throw new TidelineError({
+      code: "already_released",
+      message: `${consumer} has not been taken yet`,
+      hint: "It is taken by the first phase that needs it.",
+    });
   }
 
   /** Why the item at hand cannot run, with the action that is missing. */
   #problemOf({ index }: Item): TidelineError {
-    const problem = foresee(this.#schedule, this.#memory, index);
+    const problem = foresee(this.schedule, this.memory, index);
     if (problem !== undefined) return problemError(problem);
     return new TidelineError({ code: "internal", message: `item ${index} was refused without a reason` });
   }
@@ -253,8 +304,4 @@ export class PpoRun {
     this.#cursor = cursor;
     this.#listener.onCursor?.(cursor);
   }
-}
-
-function isTakenAtFirstUse(consumer: ScheduledConsumer): boolean {
-  return isScratch(consumer) || consumer.endsWith(".optimizer");
 }

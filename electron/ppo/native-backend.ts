@@ -20,6 +20,7 @@ import type {
   PpoAdvantages,
   PpoInputs,
   Receipt,
+  RegionObservation,
   SampleBatch,
   TidelineAddon,
   TokenScores,
@@ -27,13 +28,23 @@ import type {
   UpdateReceipt,
 } from "../../native/addon.d.ts";
 import { writeCheckpoint } from "../session/checkpoint.ts";
-import type { CriticUpdate, PolicyUpdate, PpoBackend, Rollout, RolloutRequest } from "./backend.ts";
+import type {
+  CriticUpdate,
+  PolicyUpdate,
+  PpoBackend,
+  Progress,
+  Rollout,
+  RolloutRequest,
+  SavedPolicy,
+} from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
 import { NativeModels, scratchBytesOf } from "./native-models.ts";
 import type { Workload } from "./workload.ts";
 
-const SAMPLING_HERTZ = 100;
+const DEFAULT_SAMPLING_HERTZ = 100;
 const BATCH_SECONDS = 0.1;
+/** What is read from checkpoints. */
+const LOADED = ["engine.weights", ...ROLES.map((role) => `${role}.weights` as const)] as const;
 
 export interface NativePpoBackendOptions {
   readonly addon: TidelineAddon;
@@ -43,6 +54,7 @@ export interface NativePpoBackendOptions {
   readonly roles: Roles;
   /** For backups on disk and a value head made of zeros; removed on close. */
   readonly directory: string;
+  readonly samplingHertz?: number;
 }
 
 export class NativePpoBackend implements PpoBackend {
@@ -51,7 +63,7 @@ export class NativePpoBackend implements PpoBackend {
   readonly #device: NativeDevice;
   readonly #telemetry: NativeTelemetry;
   readonly #cancellations = new WeakMap<AbortSignal, NativeCancellation>();
-  #samples: (batch: SampleBatch) => void = () => {};
+  readonly #sampleListeners: ((batch: SampleBatch) => void)[] = [];
   #models: NativeModels | undefined;
 
   /** @throws the addon's `device_unavailable` and `bad_argument`. */
@@ -63,9 +75,10 @@ export class NativePpoBackend implements PpoBackend {
       capacityBytes,
       ...(chunkBytes !== undefined && { chunkBytes }),
     });
-    this.#telemetry = this.#device.startTelemetry({ hertz: SAMPLING_HERTZ, batchSeconds: BATCH_SECONDS }, (batch) =>
-      this.#samples(batch),
-    );
+    const hertz = options.samplingHertz ?? DEFAULT_SAMPLING_HERTZ;
+    this.#telemetry = this.#device.startTelemetry({ hertz, batchSeconds: BATCH_SECONDS }, (batch) => {
+      for (const listener of this.#sampleListeners) listener(batch);
+    });
   }
 
   requireSupport(action: Action): void {
@@ -77,21 +90,26 @@ export class NativePpoBackend implements PpoBackend {
     });
   }
 
-  async prepare(start: MemoryState, signal: AbortSignal): Promise<void> {
+  async prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void> {
     const { directory, ...options } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const models = new NativeModels({ ...options, device: this.#device });
     this.#models = models;
+    const loaded = this.#device
+      .observe()
+      .regions.filter(({ consumer }) => LOADED.some((name) => name === consumer && isLoaded(start[name])));
+    const partOf = progressOf(loaded, progress);
     try {
       for (const name of ROLES) {
         const { residency } = start[`${name}.weights`];
         if (residency === "released") continue;
-        await models.loadRole(name, directory, this.#operation(signal));
+        await models.loadRole(name, directory, this.#operation(signal, partOf(`${name}.weights`)));
         await this.#put(`${name}.weights`, residency, signal);
       }
       const { residency } = start["engine.weights"];
       if (residency === "released") return;
-      await models.loadEngine(residency === "shared" ? "share" : "copy", this.#operation(signal));
+      const method = residency === "shared" ? "share" : "copy";
+      await models.loadEngine(method, this.#operation(signal, partOf("engine.weights")));
       await this.#put("engine.weights", residency, signal);
     } catch (error) {
       this.#models = undefined;
@@ -106,23 +124,23 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   async setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
-    return this.#all().memoryOf(consumer).resume(this.#operation(signal));
+    return this.models.memoryOf(consumer).resume(this.#operation(signal));
   }
 
-  async act(action: Action, signal: AbortSignal): Promise<Receipt> {
-    const operation = this.#operation(signal);
+  async act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt> {
+    const operation = this.#operation(signal, progress);
     switch (action.kind) {
       case "release":
-        return this.#all()
+        return this.models
           .memoryOf(action.consumer)
           .release({ mode: "discard", destination: action.destination, ...operation });
       case "offload":
-        return this.#all()
+        return this.models
           .memoryOf(action.consumer)
           .release({ mode: action.to, directory: this.#options.directory, ...operation });
       case "resume":
       case "load":
-        return this.#all().memoryOf(action.consumer).resume(operation);
+        return this.models.memoryOf(action.consumer).resume(operation);
       case "swap":
         return this.#swap(action, operation);
       default:
@@ -131,7 +149,7 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   generate(requests: readonly RolloutRequest[], signal: AbortSignal): Promise<readonly Rollout[]> {
-    const { engine, roles } = this.#all();
+    const { engine, roles } = this.models;
     const stopTokenIds = roles.policy.checkpoint.config.eosTokenIds;
     return collectRollouts(engine, requests, stopTokenIds, signal);
   }
@@ -141,7 +159,7 @@ export class NativePpoBackend implements PpoBackend {
     sequences: readonly TrainingSequence[],
     signal: AbortSignal,
   ): Promise<readonly TokenScores[]> {
-    return this.#all().role(role).trainer.scoreTokens(sequences, this.#operation(signal));
+    return this.models.role(role).trainer.scoreTokens(sequences, this.#operation(signal));
   }
 
   values(
@@ -149,7 +167,7 @@ export class NativePpoBackend implements PpoBackend {
     sequences: readonly TrainingSequence[],
     signal: AbortSignal,
   ): Promise<readonly Float32Array[]> {
-    return this.#all().role(role).trainer.values(sequences, this.#operation(signal));
+    return this.models.role(role).trainer.values(sequences, this.#operation(signal));
   }
 
   advantages(inputs: PpoInputs): PpoAdvantages {
@@ -158,7 +176,7 @@ export class NativePpoBackend implements PpoBackend {
 
   async updatePolicy(update: PolicyUpdate, signal: AbortSignal): Promise<PolicyStatistics & UpdateReceipt> {
     const { sequences, clipRange, entropyCoefficient, optimizer } = update;
-    const { trainer } = this.#all().roles.policy;
+    const { trainer } = this.models.roles.policy;
     const options = { clipRange, entropyCoefficient, ...this.#operation(signal) };
     const statistics = await trainer.policyStep(sequences, options);
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
@@ -166,7 +184,7 @@ export class NativePpoBackend implements PpoBackend {
 
   async updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt> {
     const { sequences, clipRange, optimizer } = update;
-    const { trainer } = this.#all().roles.critic;
+    const { trainer } = this.models.roles.critic;
     const statistics = await trainer.criticStep(sequences, { clipRange, ...this.#operation(signal) });
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
   }
@@ -178,7 +196,7 @@ export class NativePpoBackend implements PpoBackend {
   sizing(): Sizing {
     const { addon, workload, roles } = this.#options;
     const { chunkBytes } = this.#device.observe();
-    const { blockTokens, bytesPerToken } = this.#all().engine.observe().kv;
+    const { blockTokens, bytesPerToken } = this.models.engine.observe().kv;
     const { settings } = workload;
     const inChunks = (bytes: number) => Math.ceil(bytes / chunkBytes) * chunkBytes;
     return {
@@ -199,16 +217,26 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   onSamples(listener: (batch: SampleBatch) => void): void {
-    this.#samples = listener;
+    this.#sampleListeners.push(listener);
   }
 
-  async savePolicy(folder: string, signal: AbortSignal): Promise<{ readonly path: string; readonly bytes: number }> {
-    const { engine, roles } = this.#all();
+  setSamplingRate(hertz: number): void {
+    this.#telemetry.setRate(hertz);
+  }
+
+  /** Gives chunks that the pool holds back to the device; resolves with their bytes. */
+  trim(): Promise<number> {
+    return this.#device.trim();
+  }
+
+  async savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
+    const { engine, roles } = this.models;
     const { policy } = roles;
     const { residency, contents } = policy.model.observe();
     // With one policy copy, the engine's is the policy's.
     const weights = residency === "resident" && contents === "defined" ? policy.model : engine;
-    const written = await writeCheckpoint({ folder, like: policy.checkpoint, weights, ...this.#operation(signal) });
+    const operation = this.#operation(signal, progress);
+    const written = await writeCheckpoint({ folder, like: policy.checkpoint, weights, ...operation });
     return { path: written.path, bytes: written.totalBytes };
   }
 
@@ -226,7 +254,7 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   async #swap({ from, method, bucketBytes }: Swap, operation: LongOperation): Promise<Receipt> {
-    const { engine, roles } = this.#all();
+    const { engine, roles } = this.models;
     const { model } = roles.policy;
     if (from === "engine.weights") return model.copyFrom(engine, operation);
     return engine.swap({
@@ -238,19 +266,40 @@ export class NativePpoBackend implements PpoBackend {
     });
   }
 
-  #all(): NativeModels {
+  /** @throws TidelineError `no_model` before `prepare` is done. */
+  get models(): NativeModels {
     if (this.#models !== undefined) return this.#models;
     throw new TidelineError({ code: "no_model", message: "the models of this run are not loaded" });
   }
 
   /** What makes `signal` cancel an operation of the addon: one listener, however many operations it is given to. */
-  #operation(signal: AbortSignal): LongOperation {
+  #operation(signal: AbortSignal, onProgress?: Progress): LongOperation {
+    const told = onProgress === undefined ? {} : { onProgress };
     const known = this.#cancellations.get(signal);
-    if (known !== undefined) return { cancellation: known };
+    if (known !== undefined) return { cancellation: known, ...told };
     const cancellation = this.#options.addon.createCancellation();
     signal.addEventListener("abort", () => cancellation.cancel(), { once: true });
     if (signal.aborted) cancellation.cancel();
     this.#cancellations.set(signal, cancellation);
-    return { cancellation };
+    return { cancellation, ...told };
   }
+}
+
+function isLoaded({ residency }: ConsumerMemory): boolean {
+  return residency !== "released" && residency !== "shared";
+}
+
+/** One progress of several loads: each counts with the bytes of the region that it fills. */
+function progressOf(
+  regions: readonly Pick<RegionObservation, "consumer" | "reservedBytes">[],
+  progress: Progress | undefined,
+): (consumer: string) => Progress {
+  const totalBytes = regions.reduce((sum, { reservedBytes }) => sum + reservedBytes, 0);
+  let begunBytes = 0;
+  return (consumer) => {
+    const ownBytes = regions.find((region) => region.consumer === consumer)?.reservedBytes ?? 0;
+    const beforeBytes = begunBytes;
+    begunBytes += ownBytes;
+    return (done, total) => progress?.(beforeBytes + Math.round((ownBytes * done) / Math.max(1, total)), totalBytes);
+  };
 }

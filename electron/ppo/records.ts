@@ -1,17 +1,24 @@
 /**
  * What happened in a run: phases, actions with their receipts, and steps, with the seconds that went into work and into
- * memory, and the peak of the device. Memory only changes with an action, so it is read at every boundary, and a receipt says
- * what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
+ * memory, and the peak of the device with who held it. Memory only changes with an action, so it is read at every boundary,
+ * and a receipt says what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
+ * Long runs keep their newest steps.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
+import type { TidelineErrorData } from "../../core/errors.ts";
+import type { PhaseRecord, RolloutSample, StepRecord, StepStatistics } from "../../core/run/records.ts";
+import type { Measurement } from "../../core/run/state.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
-import type { ScheduledConsumer, Work } from "../../core/schedule/works.ts";
+import { SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "../../core/schedule/works.ts";
 import type { DeviceObservation, Receipt, SampleBatch } from "../../native/addon.d.ts";
-import type { Sample, StepStatistics } from "./works.ts";
 
 /** native/addon.d.ts: places among the columns before the consumers', and among a consumer's own. */
 const HELD_COLUMN = 5;
 const COMMITTED_COLUMN = 1;
+
+/** Steps that are kept, and those of them whose rollouts and actions are. */
+const KEPT_STEPS = 2000;
+const DETAILED_STEPS = 50;
 
 export interface ActionRecord {
   /** PPO steps are counted from 0. */
@@ -19,46 +26,40 @@ export interface ActionRecord {
   readonly work: Work;
   /** `set_up`: memory that a consumer of the loop takes for its first use. `by_hand`: not in the schedule. */
   readonly origin: "schedule" | "set_up" | "by_hand";
+  readonly kind: Receipt["action"];
   /** "offload reference.weights to host" */
   readonly label: string;
   readonly consumer: ScheduledConsumer;
   /** Unix. */
   readonly startSeconds: number;
   readonly endSeconds: number;
-  /** Absent where there was nothing to do. */
+  /** Absent where there was nothing to do, and where it failed. */
   readonly receipt?: Receipt;
+  readonly error?: TidelineErrorData;
 }
 
-export interface PhaseRecord {
-  readonly step: number;
-  readonly work: Work;
-  /** Unix. */
-  readonly startSeconds: number;
-  readonly endSeconds: number;
-  readonly workSeconds: number;
-  readonly memorySeconds: number;
-  /** Bytes of the device's capacity that were taken at most. */
-  readonly peakBytes: number;
-}
-
-export interface StepRecord {
-  readonly step: number;
-  /** Absent when the schedule does not train the policy. */
-  readonly statistics?: StepStatistics;
-  readonly workSeconds: number;
-  readonly memorySeconds: number;
-  readonly peakBytes: number;
-  readonly phases: readonly PhaseRecord[];
+/** A step with what moved memory in it. */
+export interface ExecutedStep extends StepRecord {
   readonly actions: readonly ActionRecord[];
-  /** Some of its rollouts. */
-  readonly samples: readonly Sample[];
 }
 
 type Growing<T> = { -readonly [Key in keyof T]: T[Key] };
+type Holders = PhaseRecord["holders"];
+
+/** The bytes that are taken, and by whom: asked for only when they are the most so far. */
+interface Taken {
+  readonly bytes: number;
+  readonly holders: () => Holders;
+}
+
+/** What a bucketed swap takes for its length is a region of this consumer. */
+const TRANSIENT_HOLDER = "workspace";
 
 export class RunRecords {
   readonly #observe: () => DeviceObservation;
-  readonly #steps: Growing<StepRecord>[] = [];
+  #steps: Growing<ExecutedStep>[] = [];
+  /** Of all completed steps, also of those that are not kept. */
+  readonly #totals = { steps: 0, workSeconds: 0, memorySeconds: 0 };
   #phases: Growing<PhaseRecord>[] = [];
   /** Of the step before: samples of its end arrive when the next has begun. */
   #lastPhases: Growing<PhaseRecord>[] = [];
@@ -71,8 +72,8 @@ export class RunRecords {
     this.#observe = observe;
   }
 
-  /** Completed steps. */
-  get steps(): readonly StepRecord[] {
+  /** The newest completed steps; old ones without their samples and actions. */
+  get steps(): readonly ExecutedStep[] {
     return this.#steps;
   }
 
@@ -89,11 +90,24 @@ export class RunRecords {
     return this.#peakBytes;
   }
 
+  /** What the whole run took so far, and its completed steps cost. */
+  measurement(): Omit<Measurement, "failure"> {
+    const { steps, workSeconds, memorySeconds } = this.#totals;
+    const mean = (seconds: number) => seconds / Math.max(1, steps);
+    return {
+      steps,
+      peakBytes: this.#peakBytes,
+      stepSeconds: mean(workSeconds + memorySeconds),
+      memorySeconds: mean(memorySeconds),
+    };
+  }
+
   /** An item begins: its phase too, if it is the first one. */
   enter(step: number, { work }: Item): void {
     const open = this.#phases.at(-1);
     if (open !== undefined && open.step === step && open.work === work) return;
     const now = Date.now() / 1000;
+    const { bytes: peakBytes, holders } = this.#taken();
     this.#phases.push({
       step,
       work,
@@ -101,7 +115,8 @@ export class RunRecords {
       endSeconds: now,
       workSeconds: 0,
       memorySeconds: 0,
-      peakBytes: this.#takenBytes(),
+      peakBytes,
+      holders: holders(),
     });
   }
 
@@ -110,31 +125,39 @@ export class RunRecords {
     if (phase !== undefined) phase.workSeconds += seconds;
   }
 
+  /** What is done by hand between two items belongs to no phase, and is no cost of the schedule. */
   addAction(action: ActionRecord): void {
     this.#actions.push(action);
-    const mostBytes = this.#committedBytes + (action.receipt?.bytesCommitted ?? 0);
-    this.#peakBytes = Math.max(this.#peakBytes, mostBytes, this.#takenBytes());
+    const most = this.#mostDuring(action);
+    this.#peakBytes = Math.max(this.#peakBytes, most.bytes);
     const phase = this.#phases.at(-1);
-    if (phase === undefined) return;
+    if (phase === undefined || action.origin === "by_hand") return;
     phase.memorySeconds += action.endSeconds - action.startSeconds;
-    raise(phase, mostBytes);
+    raise(phase, most);
   }
 
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
   leave(): number {
-    const takenBytes = this.#takenBytes();
-    this.#peakBytes = Math.max(this.#peakBytes, takenBytes);
     const phase = this.#phases.at(-1);
+    const taken = this.#taken();
+    this.#peakBytes = Math.max(this.#peakBytes, taken.bytes);
     if (phase !== undefined) {
       phase.endSeconds = Date.now() / 1000;
-      phase.peakBytes = Math.max(phase.peakBytes, takenBytes);
+      raise(phase, taken);
     }
-    return takenBytes;
+    return taken.bytes;
   }
 
-  completeStep(step: number, statistics: StepStatistics | undefined, samples: readonly Sample[]): StepRecord {
+  /** Something was done by hand. @returns the bytes that are taken now. */
+  look(): number {
+    const { bytes } = this.#taken();
+    this.#peakBytes = Math.max(this.#peakBytes, bytes);
+    return bytes;
+  }
+
+  completeStep(step: number, statistics: StepStatistics | undefined, samples: readonly RolloutSample[]): ExecutedStep {
     const phases = this.#phases;
-    const record: Growing<StepRecord> = {
+    const record: Growing<ExecutedStep> = {
       step,
       ...(statistics !== undefined && { statistics }),
       workSeconds: sum(phases.map(({ workSeconds }) => workSeconds)),
@@ -142,9 +165,12 @@ export class RunRecords {
       peakBytes: Math.max(0, ...phases.map(({ peakBytes }) => peakBytes)),
       phases,
       actions: this.#actions,
-      samples,
+      samples: [...samples],
     };
-    this.#steps.push(record);
+    this.#totals.steps += 1;
+    this.#totals.workSeconds += record.workSeconds;
+    this.#totals.memorySeconds += record.memorySeconds;
+    this.#keep(record);
     this.#lastPhases = phases;
     this.#phases = [];
     this.#actions = [];
@@ -156,29 +182,77 @@ export class RunRecords {
     const columns = rowColumns({ consumers });
     for (let row = 0; row < rows; row++) {
       const at = row * columns;
-      let takenBytes = samples[at + HELD_COLUMN] ?? 0;
-      for (let consumer = 0; consumer < consumers.length; consumer++) {
-        takenBytes += samples[at + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
-      }
-      this.#peakBytes = Math.max(this.#peakBytes, takenBytes);
+      const heldBytes = samples[at + HELD_COLUMN] ?? 0;
+      const committed = (consumer: number) =>
+        samples[at + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
+      let bytes = heldBytes;
+      for (let consumer = 0; consumer < consumers.length; consumer++) bytes += committed(consumer);
+      const holders = () => holdersOf(heldBytes, consumers, committed);
+      this.#peakBytes = Math.max(this.#peakBytes, bytes);
       const timeSeconds = samples[at] ?? 0;
       const began = ({ startSeconds }: PhaseRecord) => startSeconds <= timeSeconds;
       const open = this.#phases.findLast(began);
       const closed = open === undefined ? this.#lastPhases.findLast(began) : undefined;
-      raise(open ?? closed, takenBytes);
-      if (closed !== undefined) raise(this.#steps.at(-1), takenBytes);
+      raise(open ?? closed, { bytes, holders });
+      const step = closed === undefined ? undefined : this.#steps.at(-1);
+      if (step !== undefined) step.peakBytes = Math.max(step.peakBytes, bytes);
     }
   }
 
-  #takenBytes(): number {
-    const { committedBytes, heldBytes } = this.#observe();
+  #keep(record: Growing<ExecutedStep>): void {
+    this.#steps.push(record);
+    const old = this.#steps.at(-1 - DETAILED_STEPS);
+    // Another object, because whoever was told of the step may keep that one.
+    if (old !== undefined) this.#steps.splice(-1 - DETAILED_STEPS, 1, { ...old, actions: [], samples: [] });
+    if (this.#steps.length > KEPT_STEPS) this.#steps.shift();
+  }
+
+  #taken(): Taken {
+    const { committedBytes, heldBytes, regions } = this.#observe();
     this.#committedBytes = committedBytes;
-    return committedBytes + heldBytes;
+    const names = regions.map(({ consumer }) => consumer);
+    return {
+      bytes: committedBytes + heldBytes,
+      holders: () => holdersOf(heldBytes, names, (position) => regions[position]?.committedBytes ?? 0),
+    };
+  }
+
+  /** What an action that is over took at most: it may have given something back before it was. */
+  #mostDuring({ receipt }: ActionRecord): Taken {
+    const mostBytes = this.#committedBytes + (receipt?.bytesCommitted ?? 0);
+    const after = this.#taken();
+    const transientBytes = mostBytes - after.bytes;
+    if (transientBytes <= 0) return after;
+    return {
+      bytes: mostBytes,
+      holders: () => {
+        const holders = after.holders();
+        return { ...holders, [TRANSIENT_HOLDER]: (holders[TRANSIENT_HOLDER] ?? 0) + transientBytes };
+      },
+    };
   }
 }
 
-function raise(record: { peakBytes: number } | undefined, takenBytes: number): void {
-  if (record !== undefined) record.peakBytes = Math.max(record.peakBytes, takenBytes);
+function raise(phase: Growing<PhaseRecord> | undefined, { bytes, holders }: Taken): void {
+  if (phase === undefined || bytes <= phase.peakBytes) return;
+  phase.peakBytes = bytes;
+  phase.holders = holders();
+}
+
+/** Regions of one name are one holder: a swap's bucket is part of the workspace. */
+function holdersOf(heldBytes: number, consumers: readonly string[], bytesOf: (position: number) => number): Holders {
+  const holders: Holders = heldBytes > 0 ? { pool: heldBytes } : {};
+  for (const [position, consumer] of consumers.entries()) {
+    const bytes = bytesOf(position);
+    if (bytes > 0 && isScheduled(consumer)) holders[consumer] = (holders[consumer] ?? 0) + bytes;
+  }
+  return holders;
+}
+
+const SCHEDULED: ReadonlySet<string> = new Set(SCHEDULED_CONSUMERS);
+
+function isScheduled(consumer: string): consumer is ScheduledConsumer {
+  return SCHEDULED.has(consumer);
 }
 
 function sum(numbers: readonly number[]): number {

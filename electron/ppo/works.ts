@@ -4,32 +4,12 @@
  * training goes on with the first update that is not done yet.
  */
 import { assertNever, TidelineError } from "../../core/errors.ts";
+import type { RolloutSample, StepStatistics } from "../../core/run/records.ts";
 import type { Work } from "../../core/schedule/works.ts";
 import type { Numbers, PpoAdvantages } from "../../native/addon.d.ts";
 import type { PpoBackend, Rollout } from "./backend.ts";
 import { randomOf, shuffled } from "./random.ts";
 import type { Workload } from "./workload.ts";
-
-/** What one step taught, and how. Means are over tokens of responses unless said otherwise. */
-export interface StepStatistics {
-  /** Mean over rollouts of what the rule or the reward model gave. */
-  readonly reward: number;
-  /** Log-prob of the policy less that of the reference. */
-  readonly kl: number;
-  readonly policyLoss: number;
-  readonly valueLoss: number;
-  readonly entropy: number;
-  readonly clipFraction: number;
-  /** Mean over rollouts. */
-  readonly responseTokens: number;
-}
-
-/** A rollout as a person reads it. */
-export interface Sample {
-  readonly prompt: string;
-  readonly response: string;
-  readonly reward: number;
-}
 
 interface Results {
   rollouts?: readonly Rollout[];
@@ -117,7 +97,7 @@ export class PpoWorks {
   }
 
   /** The first rollouts of the step, once they are rewarded. */
-  samples(count: number): readonly Sample[] {
+  samples(count: number): readonly RolloutSample[] {
     const { rollouts = [], scores = [] } = this.#results;
     return rollouts.slice(0, count).flatMap((rollout, index) => {
       const reward = scores[index];
