@@ -61,6 +61,22 @@ export function buildSchedule(strategies: StrategySet, roles: Roles): Schedule {
   return { version: 1, name: nameOf(strategies), roles: quantised(strategies, roles), strategies, phases };
 }
 
+/** Everything that saves memory and changes no bit of what is learned, for roles as they are before any quantisation. */
+export function allStrategies(roles: Roles): StrategySet {
+  return {
+    ...NO_STRATEGIES,
+    releaseKvCache: true,
+    swap: { method: "copy" },
+    reference: "host",
+    reward: roles.reward === "rule" ? "resident" : "host",
+    trainingMemoryOnlyWhileTraining: true,
+    optimizerOnHost: true,
+    // Where a cast would lose bits, two copies stay; the engine's is released while it is idle.
+    releaseEngineWeights: roles.engine !== roles.policy,
+    singlePolicyCopy: roles.engine === roles.policy ? "as_is" : "off",
+  };
+}
+
 function emptyEdges(): Record<Work, Action[]> {
   return {
     rollout: [],

@@ -72,13 +72,13 @@ export function binRows(store: TimelineStore, grid: BinGrid, holdUntilSeconds = 
   return { grid, from, to };
 }
 
-/** Per bin, the row at which the stack was highest; -1 where the bin shows nothing. */
-export function highestRows(store: TimelineStore, bins: BinRows): Int32Array {
+/** Per bin, the row at which a series (the stack) was highest; -1 where the bin shows nothing. */
+export function highestRows(store: TimelineStore, bins: BinRows, series: Series = SERIES.stack): Int32Array {
   const rows = new Int32Array(bins.grid.count);
   const found = emptyExtremes();
   for (let bin = 0; bin < rows.length; bin++) {
     Object.assign(found, EMPTY);
-    store.extremes(SERIES.stack, bins.from[bin] ?? 0, bins.to[bin] ?? 0, found);
+    store.extremes(series, bins.from[bin] ?? 0, bins.to[bin] ?? 0, found);
     rows[bin] = found.maxRow;
   }
   return rows;

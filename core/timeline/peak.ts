@@ -4,13 +4,13 @@
  */
 import { emptyExtremes } from "./column.ts";
 import { type Reading, readingAt } from "./readout.ts";
-import { SERIES } from "./store.ts";
+import { heightSeries, type StackHeight } from "./stack.ts";
 import type { TimeWindow } from "./time-scale.ts";
 import type { Timeline } from "./timeline.ts";
 
 export interface Peak {
   readonly timeSeconds: number;
-  /** Height of the stack. */
+  /** Height of what is drawn of the stack. */
   readonly bytes: number;
   /** Who held memory then, the largest first. Not `context`: that was there before anybody asked for memory. */
   readonly holders: readonly { readonly consumer: string; readonly bytes: number }[];
@@ -18,11 +18,11 @@ export interface Peak {
 }
 
 /** The first highest sample of a window; undefined when it has no samples. */
-export function peakIn(timeline: Timeline, window: TimeWindow): Peak | undefined {
+export function peakIn(timeline: Timeline, window: TimeWindow, height: StackHeight = "capacity"): Peak | undefined {
   const { samples } = timeline;
   const found = emptyExtremes();
   const from = samples.rowHolding(window.startSeconds) ?? samples.rowAtOrAfter(window.startSeconds);
-  samples.extremes(SERIES.stack, from, samples.rowAtOrAfter(window.endSeconds), found);
+  samples.extremes(heightSeries(height), from, samples.rowAtOrAfter(window.endSeconds), found);
   if (found.maxRow < 0) return undefined;
   const timeSeconds = Math.max(window.startSeconds, samples.timeAt(found.maxRow));
   const reading = readingAt(timeline, timeSeconds);

@@ -5,6 +5,23 @@
 import type { Consumer } from "../consumers.ts";
 import { SERIES, type Series, type TimelineStore } from "./store.ts";
 
+/**
+ * How much of the stack is drawn, and how high: everything up to the device's total (`capacity`), everything that a window
+ * holds (`data`), or only what regions and the pool hold, up to what is set for them (`regions`).
+ */
+export type StackHeight = "capacity" | "data" | "regions";
+
+/** The series that is the height of what is drawn. */
+export function heightSeries(height: StackHeight): Series {
+  return height === "regions" ? SERIES.regions : SERIES.stack;
+}
+
+/** The capacity line at a row: without the context, where that is not drawn. */
+export function capacityAt(store: TimelineStore, row: number, height: StackHeight): number {
+  const totalBytes = store.valueAt(SERIES.total, row);
+  return height === "regions" ? totalBytes - store.valueAt(SERIES.measuredContext, row) : totalBytes;
+}
+
 /** From the bottom to the top; consumers that are not named here go between `workspace` and `pool`. */
 export const STACK_ORDER = [
   "context",
@@ -43,14 +60,15 @@ const DERIVED_BANDS: readonly Band[] = [
 ];
 
 /** The bands of a timeline from the bottom to the top. */
-export function bandsOf(store: TimelineStore): readonly Band[] {
+export function bandsOf(store: TimelineStore, height: StackHeight = "capacity"): readonly Band[] {
   const consumers: Band[] = store.consumers.flatMap((consumer) => {
     const series = store.consumerSeries(consumer);
     return series === undefined
       ? []
       : [{ consumer, committed: series.committed, parts: { used: series.used, reserved: series.reserved } }];
   });
-  return [...DERIVED_BANDS, ...consumers].sort((a, b) => rank(a.consumer) - rank(b.consumer));
+  const derived = DERIVED_BANDS.filter(({ consumer }) => height !== "regions" || consumer === "pool");
+  return [...derived, ...consumers].sort((a, b) => rank(a.consumer) - rank(b.consumer));
 }
 
 function rank(consumer: string): number {

@@ -36,8 +36,10 @@ export const SERIES = {
   unaccounted: 6,
   /** Derived: the height of the stack. */
   stack: 7,
+  /** Derived: what regions and the pool hold, the part of the stack that a capacity limits. */
+  regions: 8,
 } as const;
-const FIXED_SERIES = 8;
+const FIXED_SERIES = 9;
 
 /** Number of a series: one of SERIES or of `consumerSeries`. */
 export type Series = number;
@@ -222,6 +224,7 @@ export class TimelineStore {
     setCell(chunk, SERIES.context, row, contextShare);
     setCell(chunk, SERIES.unaccounted, row, rest - contextShare);
     setCell(chunk, SERIES.stack, row, claimed + rest);
+    setCell(chunk, SERIES.regions, row, claimed);
     this.endRow++;
   }
 

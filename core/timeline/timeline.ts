@@ -12,6 +12,8 @@ export interface Phase {
   readonly name: string;
   readonly startSeconds: number;
   readonly endSeconds: number | undefined;
+  /** The PPO step it belongs to, counted from 0. */
+  readonly step?: number;
 }
 
 export interface Timeline {
