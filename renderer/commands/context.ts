@@ -1,5 +1,6 @@
 /** What commands are made from: the state they depend on and the means they act with. */
 import type { GenerationState, SessionState } from "../../core/contract.ts";
+import type { Action } from "../../core/schedule/schedule.ts";
 import type { Client } from "../door/client.ts";
 import type { Preferences } from "../state/preferences.ts";
 import type { PromptDraft } from "../state/prompt.ts";
@@ -10,6 +11,8 @@ export interface CommandContext {
   readonly connected: boolean;
   /** Generations under way, newest last. */
   readonly running: readonly GenerationState[];
+  /** How long an action of a schedule took when it was last done; undefined: it never was. */
+  readonly secondsOf: (action: Action) => number | undefined;
   readonly draft: PromptDraft;
   readonly preferences: Preferences;
   /** The operating system's folder dialog, where there is one. */

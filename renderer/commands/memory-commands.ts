@@ -12,21 +12,24 @@ export function memoryCommands(context: CommandContext): readonly Command[] {
   return [
     ...session.consumers.flatMap((consumer) => consumerCommands(context, consumer)),
     ...trimCommand(context, session.device.heldBytes),
-    ...session.operations
-      .filter(({ cancellable }) => cancellable)
-      .map(
-        ({ id, label }): Command => ({
-          id: `operation.cancel.${id}`,
-          title: `Cancel: ${label}`,
-          label: "Cancel",
-          group: "Memory",
-          ...refusedBecause(refusedOffline(context)),
-          run: async () => {
-            await context.request("cancel_operation", { id });
-          },
-        }),
-      ),
+    ...operationCommands(context),
   ];
+}
+
+/** Cancelling what takes long. */
+export function operationCommands(context: CommandContext): readonly Command[] {
+  return (context.session?.operations ?? [])
+    .filter(({ cancellable }) => cancellable)
+    .map(({ id, label }) => ({
+      id: `operation.cancel.${id}`,
+      title: `Cancel: ${label}`,
+      label: "Cancel",
+      group: "Memory" as const,
+      ...refusedBecause(refusedOffline(context)),
+      run: async () => {
+        await context.request("cancel_operation", { id });
+      },
+    }));
 }
 
 /** The commands of one consumer's row; swapping is the engine's own command and not repeated here. */

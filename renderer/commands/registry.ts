@@ -5,25 +5,32 @@
 import { toErrorData } from "../../core/errors.ts";
 import { dismissErrorsOf, notify, notifyError } from "../state/notices.ts";
 import { setPending, useView } from "../state/view.ts";
+import { byHandCommands } from "./by-hand-commands.ts";
 import { checkpointCommands } from "./checkpoint-commands.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { engineCommands } from "./engine-commands.ts";
 import { generateCommands } from "./generate-commands.ts";
 import { type KeyPress, matches, worksWhileTyping } from "./keys.ts";
-import { memoryCommands } from "./memory-commands.ts";
+import { memoryCommands, operationCommands } from "./memory-commands.ts";
+import { openRunCommands, runCommands } from "./run-commands.ts";
 import { windowCommands } from "./window-commands.ts";
 
 /** All commands of this moment, in the order in which the palette shows them. */
 export function buildCommands(context: CommandContext): readonly Command[] {
-  return [
-    ...generateCommands(context),
-    ...engineCommands(context),
-    ...memoryCommands(context),
-    ...checkpointCommands(context),
-    ...context.timeline,
-    ...windowCommands(context),
-  ];
+  const run = context.session?.run;
+  // A PPO run has the device, or the engine has.
+  const ofDevice =
+    run === undefined
+      ? [
+          ...openRunCommands(context),
+          ...generateCommands(context),
+          ...engineCommands(context),
+          ...memoryCommands(context),
+          ...checkpointCommands(context),
+        ]
+      : [...runCommands(context, run), ...byHandCommands(context, run), ...operationCommands(context)];
+  return [...ofDevice, ...context.timeline, ...windowCommands(context)];
 }
 
 /**

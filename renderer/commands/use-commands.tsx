@@ -1,7 +1,7 @@
 /** The registry as React sees it: made anew from the stores, given to every button, and driven by the keyboard here. */
 import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
 import type { Client } from "../door/client.ts";
-import { runningGenerations, useActivity } from "../state/activity.ts";
+import { lastSecondsOf, runningGenerations, useActivity } from "../state/activity.ts";
 import { usePreferences } from "../state/preferences.ts";
 import { usePrompt } from "../state/prompt.ts";
 import { useSession } from "../state/session.ts";
@@ -34,6 +34,7 @@ export function CommandsProvider(props: {
       session,
       connected: connection === "connected",
       running: runningGenerations(generations),
+      secondsOf: lastSecondsOf,
       draft,
       preferences,
       pickFolder: client.door.pickFolder,
@@ -46,6 +47,7 @@ export function CommandsProvider(props: {
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.isComposing || belongsToPopup(event.target)) return;
+      if (pressesItself(event)) return;
       const command = commandForKey(value.all, event, { typing: isTyping(event.target), mac: isMac() });
       if (command === undefined || useView.getState().dialog !== undefined) return;
       event.preventDefault();
@@ -94,6 +96,11 @@ function isTyping(target: EventTarget | null): boolean {
     target instanceof HTMLSelectElement ||
     (target instanceof HTMLInputElement && !["checkbox", "radio", "button", "range"].includes(target.type))
   );
+}
+
+/** The space bar presses the button that has the focus; it is a shortcut everywhere else. */
+function pressesItself({ key, target }: KeyboardEvent): boolean {
+  return key === " " && target instanceof Element && target.closest("button, summary, input, a, [role=tab]") !== null;
 }
 
 /** Open menus and lists handle their own keys. */

@@ -11,7 +11,7 @@ import "./dialog.css";
 interface DialogProps {
   readonly title: string;
   readonly description?: string;
-  readonly width?: "narrow" | "wide";
+  readonly width?: "narrow" | "wide" | "full";
   readonly children: ReactNode;
   /** What the last try ended with; it stays in sight, however long the body is. */
   readonly error?: TidelineErrorData | undefined;

@@ -1,9 +1,11 @@
 /** Whichever dialog is open. */
 import type { ReactNode } from "react";
 import { assertNever } from "../../core/errors.ts";
+import { ActByHandDialog } from "../screens/run/dialogs/act-by-hand-dialog.tsx";
 import { DeviceDialog } from "../screens/run/dialogs/device-dialog.tsx";
 import { LoadModelDialog } from "../screens/run/dialogs/load-model-dialog.tsx";
 import { OpenDialog } from "../screens/run/dialogs/open-dialog.tsx";
+import { OpenRunDialog } from "../screens/run/dialogs/open-run/open-run-dialog.tsx";
 import { SaveDialog } from "../screens/run/dialogs/save-dialog.tsx";
 import { SwapDialog } from "../screens/run/dialogs/swap-dialog.tsx";
 import { useView } from "../state/view.ts";
@@ -29,6 +31,10 @@ export function Dialogs(): ReactNode {
       return <SaveDialog />;
     case "device_settings":
       return <DeviceDialog />;
+    case "open_run":
+      return <OpenRunDialog />;
+    case "act_by_hand":
+      return <ActByHandDialog />;
     default:
       return assertNever(dialog);
   }

@@ -1,6 +1,8 @@
 /** Product, screens, device, engine and connection at a glance, and the window's own commands. */
-import { CircleHelp, Cpu, Monitor, Moon, Search, SlidersHorizontal, Sun } from "lucide-react";
+import { CircleHelp, Cpu, Footprints, Monitor, Moon, Search, SlidersHorizontal, Sun } from "lucide-react";
 import type { ReactNode } from "react";
+import type { EngineState } from "../../core/contract.ts";
+import type { RunState } from "../../core/run/state.ts";
 import { formatBytes } from "../../core/units.ts";
 import { useCommand } from "../commands/use-commands.tsx";
 import { CommandButton } from "../components/button.tsx";
@@ -9,6 +11,7 @@ import { Kbd } from "../components/kbd.tsx";
 import { Meter } from "../components/meter.tsx";
 import { Tooltip } from "../components/tooltip.tsx";
 import { engineStatus } from "../screens/run/engine-status.ts";
+import { runStatus } from "../screens/run/ppo/run-words.ts";
 import { type Theme, usePreferences } from "../state/preferences.ts";
 import { type Connection, useSession } from "../state/session.ts";
 import mark from "../theme/mark.svg";
@@ -34,7 +37,8 @@ export function TopBar(): ReactNode {
         Tideline
       </h1>
       <DeviceSummary />
-      <EngineSummary />
+      <DeviceUser />
+      <CommandButton id="run.open" icon={Footprints} />
       <div className="top-bar-space" />
       <ConnectionState />
       <PaletteButton />
@@ -92,9 +96,24 @@ function DeviceSummary(): ReactNode {
   );
 }
 
-function EngineSummary(): ReactNode {
-  const engine = useSession((store) => store.session?.engine);
-  if (engine === undefined) return undefined;
+/** What has the device: a PPO run, or the engine. */
+function DeviceUser(): ReactNode {
+  const session = useSession((store) => store.session);
+  if (session === undefined) return undefined;
+  return session.run === undefined ? <EngineSummary engine={session.engine} /> : <RunSummary run={session.run} />;
+}
+
+function RunSummary({ run }: { readonly run: RunState }): ReactNode {
+  const { text, tone } = runStatus(run);
+  return (
+    <div className="engine-summary" role="status" aria-live="polite" aria-label="PPO run">
+      <Chip tone={tone}>PPO run: {text}</Chip>
+      <span className="engine-summary-name">{run.workload.name}</span>
+    </div>
+  );
+}
+
+function EngineSummary({ engine }: { readonly engine: EngineState }): ReactNode {
   const { text, tone } = engineStatus(engine);
   return (
     <div className="engine-summary" role="status" aria-live="polite" aria-label="Engine">

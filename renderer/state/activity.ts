@@ -1,6 +1,7 @@
 /** What was done to memory and what was generated, as the session recorded it; newest last in both lists. */
 import { create } from "zustand";
 import type { ActionRecord, GenerationState } from "../../core/contract.ts";
+import { type Action, describeAction } from "../../core/schedule/schedule.ts";
 
 /** A long session keeps its newest records; the recording, not this list, is the archive. */
 const MOST_ACTIONS = 2000;
@@ -43,6 +44,14 @@ export function selectGeneration(id: number | undefined): void {
 /** The newest action on a consumer: its receipt is shown beside the row. */
 export function lastActionOf(actions: readonly ActionRecord[], consumer: string): ActionRecord | undefined {
   return actions.findLast((action) => action.consumer === consumer);
+}
+
+/** How long an action of a schedule took when it was last done, in seconds; undefined: it never was. */
+export function lastSecondsOf(action: Action): number | undefined {
+  const label = describeAction(action);
+  const { actions } = useActivity.getState();
+  const last = actions.findLast((record) => record.label === label && record.receipt !== undefined);
+  return last?.receipt && last.receipt.milliseconds / 1000;
 }
 
 /** The generation on screen: the selected one, else the newest. */

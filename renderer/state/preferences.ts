@@ -2,6 +2,9 @@
 import { z } from "zod";
 import { create } from "zustand";
 
+export const RUN_TABS = ["memory", "learning", "rollouts", "savings", "actions"] as const;
+export type RunTab = (typeof RUN_TABS)[number];
+
 const STORAGE_KEY = "tideline.preferences";
 
 const preferencesSchema = z.object({
@@ -11,6 +14,9 @@ const preferencesSchema = z.object({
   /** Share of the main column's height that the timeline takes. */
   timelineShare: z.number().min(0.25).max(0.8).catch(0.54),
   timelineView: z.enum(["chart", "table"]).catch("chart"),
+  /** What is shown below the timeline during a PPO run. */
+  runTab: z.enum(RUN_TABS).catch("memory"),
+  learningView: z.enum(["chart", "table"]).catch("chart"),
 });
 export type Preferences = z.infer<typeof preferencesSchema>;
 export type Theme = Preferences["theme"];

@@ -2,11 +2,12 @@
  * Keeps the stores in step with the session: on every (re)connection the whole state and the kept history, then the
  * events. Because everything is asked again, a reloaded window and a restarted session both end up right.
  */
-import type { SampleBatch, SessionEvent } from "../../core/contract.ts";
+import type { SampleBatch, SessionEvent, SessionState } from "../../core/contract.ts";
 import { assertNever, toErrorData } from "../../core/errors.ts";
 import type { Client } from "../door/client.ts";
 import { addAction, putGeneration, replaceActivity } from "./activity.ts";
 import { notifyError } from "./notices.ts";
+import { addStep, followRun, replaceSteps } from "./run.ts";
 import { setConnected, setSession } from "./session.ts";
 import { addSamples, replaceSamples } from "./timeline.ts";
 
@@ -18,10 +19,15 @@ export function followSession(client: Client): () => void {
   // Batches that arrive while the history is on its way wait here, or they would be wiped by it.
   let early: SampleBatch[] | undefined;
 
+  function takeState(state: SessionState): void {
+    setSession(state);
+    followRun(state.run?.id);
+  }
+
   function receive(event: SessionEvent): void {
     switch (event.event) {
       case "state":
-        setSession(event.state);
+        takeState(event.state);
         return;
       case "samples":
         if (early === undefined) addSamples(event.batch);
@@ -34,7 +40,7 @@ export function followSession(client: Client): () => void {
         putGeneration(event.generation);
         return;
       case "step":
-        // Nothing draws steps yet.
+        addStep(event.run, event.step);
         return;
       default:
         assertNever(event);
@@ -47,10 +53,12 @@ export function followSession(client: Client): () => void {
     try {
       // Two questions at once; the state alone is enough to draw everything but the past.
       const history = client.request("history", { sinceSeconds: 0, maxRows: HISTORY_ROWS });
-      setSession(await client.request("observe", {}));
+      const state = await client.request("observe", {});
+      takeState(state);
       const kept = await history;
       replaceSamples(kept.batches);
       replaceActivity(kept.actions, kept.generations);
+      replaceSteps(state.run?.id, kept.steps);
     } catch (error) {
       notifyError("Could not read the session", toErrorData(error));
     } finally {

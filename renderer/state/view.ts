@@ -1,5 +1,6 @@
 /** What is open in front of the screen, and which commands are under way. Gone with the window. */
 import { create } from "zustand";
+import type { Action } from "../../core/schedule/schedule.ts";
 
 /** One dialog at a time. */
 export type DialogName =
@@ -9,7 +10,9 @@ export type DialogName =
   | "swap"
   | "load_model"
   | "save_checkpoint"
-  | "device_settings";
+  | "device_settings"
+  | "open_run"
+  | "act_by_hand";
 
 interface ViewStore {
   readonly dialog: DialogName | undefined;
@@ -17,16 +20,28 @@ interface ViewStore {
   readonly pending: ReadonlySet<string>;
   /** What the path box of the checkpoint opener starts with: the name of a folder dropped in a browser. */
   readonly droppedName: string | undefined;
+  /** What `act_by_hand` asks about. */
+  readonly action: Action | undefined;
 }
 
-export const useView = create<ViewStore>(() => ({ dialog: undefined, pending: new Set(), droppedName: undefined }));
+export const useView = create<ViewStore>(() => ({
+  dialog: undefined,
+  pending: new Set(),
+  droppedName: undefined,
+  action: undefined,
+}));
 
 export function openDialog(dialog: DialogName, droppedName?: string): void {
   useView.setState({ dialog, droppedName });
 }
 
+/** Asks before an action by hand that the run will miss something for. */
+export function askBeforeActing(action: Action): void {
+  useView.setState({ dialog: "act_by_hand", action });
+}
+
 export function closeDialog(): void {
-  useView.setState({ dialog: undefined, droppedName: undefined });
+  useView.setState({ dialog: undefined, droppedName: undefined, action: undefined });
 }
 
 export function setPending(command: string, pending: boolean): void {

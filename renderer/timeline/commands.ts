@@ -1,6 +1,15 @@
 /** What can be done to a timeline's view, for the one command registry. Letters by their place on the keyboard. */
+
+import type { StackHeight } from "../../core/timeline/stack.ts";
 import type { Command } from "../commands/command.ts";
 import type { TimelineView } from "./view.ts";
+
+/** The order that one key goes through. */
+const NEXT_HEIGHT: Readonly<Record<StackHeight, { readonly height: StackHeight; readonly title: string }>> = {
+  capacity: { height: "data", title: "Scale to what is in use" },
+  data: { height: "regions", title: "Show only what regions hold, without context and unaccounted" },
+  regions: { height: "capacity", title: "Scale to the device's capacity" },
+};
 
 const ZOOM_STEP = 0.6;
 const PAN_SHARE = 0.2;
@@ -36,12 +45,7 @@ export function timelineCommands(view: TimelineView): readonly Command[] {
       ...notLive,
     },
     { ...command("follow", "Go to live and follow", [{ code: "KeyL" }], () => view.follow()), ...notLive },
-    command(
-      "height",
-      height === "capacity" ? "Scale to what is in use" : "Scale to the device's capacity",
-      [{ code: "KeyY" }],
-      () => view.toggleHeight(),
-    ),
+    command("height", NEXT_HEIGHT[height].title, [{ code: "KeyY" }], () => view.setHeight(NEXT_HEIGHT[height].height)),
     command(
       "time_labels",
       timeLabels === "relative" ? "Label with the clock" : "Label with time since the start",

@@ -5,6 +5,7 @@
  */
 import type { ActionRecord } from "../../core/contract.ts";
 import { FollowClock } from "../../core/timeline/follow-clock.ts";
+import type { StackHeight } from "../../core/timeline/stack.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";
 import {
   clampTo,
@@ -33,8 +34,7 @@ export interface TimelineViewState {
   readonly hoverSeconds: number | undefined;
   /** The consumer whose band stands out. */
   readonly highlighted: string | undefined;
-  /** Top of the vertical axis: the device's capacity, or what is visible. */
-  readonly height: "capacity" | "data";
+  readonly height: StackHeight;
   readonly timeLabels: "relative" | "clock";
 }
 
@@ -221,8 +221,8 @@ export class TimelineView {
     if (highlighted !== this.current.highlighted) this.change({ highlighted });
   }
 
-  toggleHeight(): void {
-    this.change({ height: this.current.height === "capacity" ? "data" : "capacity" });
+  setHeight(height: StackHeight): void {
+    if (height !== this.current.height) this.change({ height });
   }
 
   toggleTimeLabels(): void {

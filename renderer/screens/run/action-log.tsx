@@ -14,34 +14,42 @@ import "./action-log.css";
 const FIRST_ROWS = 60;
 
 export function ActionLog(): ReactNode {
-  const actions = useActivity((store) => store.actions);
-  const [rows, setRows] = useState(FIRST_ROWS);
-  const newest = actions.slice(-rows).toReversed();
+  const count = useActivity((store) => store.actions.length);
   return (
     <section className="panel action-log" aria-labelledby="actions-title">
       <header className="panel-header">
         <h2 className="panel-title" id="actions-title">
           Actions
         </h2>
-        {actions.length > 0 && <span className="action-count figures">{actions.length}</span>}
+        {count > 0 && <span className="action-count figures">{count}</span>}
       </header>
-      {actions.length === 0 ? (
-        <p className="panel-empty">Releases, resumes and swaps are listed here, with what they freed and cost.</p>
-      ) : (
-        <ol className="action-rows">
-          {newest.map((action) => (
-            <ActionRow key={action.id} action={action} />
-          ))}
-          {actions.length > rows && (
-            <li>
-              <Button kind="quiet" onClick={() => setRows(rows + FIRST_ROWS)}>
-                Show older
-              </Button>
-            </li>
-          )}
-        </ol>
-      )}
+      <ActionRows />
     </section>
+  );
+}
+
+export function ActionRows(): ReactNode {
+  const actions = useActivity((store) => store.actions);
+  const [rows, setRows] = useState(FIRST_ROWS);
+  if (actions.length === 0) {
+    return <p className="panel-empty">Releases, resumes and swaps are listed here, with what they freed and cost.</p>;
+  }
+  return (
+    <ol className="action-rows">
+      {actions
+        .slice(-rows)
+        .toReversed()
+        .map((action) => (
+          <ActionRow key={action.id} action={action} />
+        ))}
+      {actions.length > rows && (
+        <li>
+          <Button kind="quiet" onClick={() => setRows(rows + FIRST_ROWS)}>
+            Show older
+          </Button>
+        </li>
+      )}
+    </ol>
   );
 }
 

@@ -1,17 +1,25 @@
-/** The Run screen: the timeline over the generation, and beside them the engine, the consumers and what was done. */
+/**
+ * The Run screen: the timeline, and around it what has the device. That is the engine (with its generation, its consumers
+ * and what was done), or a PPO run (with its stepper and schedule, and what is to be seen of it).
+ */
 import { type ReactNode, useRef } from "react";
 import { Splitter } from "../../components/splitter.tsx";
 import { setPreferences, usePreferences } from "../../state/preferences.ts";
+import { useSession } from "../../state/session.ts";
 import { ActionLog } from "./action-log.tsx";
 import { ConsumerList } from "./consumer-list.tsx";
 import { EnginePanel } from "./engine-panel.tsx";
 import { GenerationPanel } from "./generation-panel.tsx";
 import { Operations } from "./operations.tsx";
+import { RunPanel } from "./ppo/run-panel.tsx";
+import { RunTabs } from "./ppo/run-tabs.tsx";
+import { SchedulePanel } from "./ppo/schedule-panel.tsx";
 import { TimelinePanel } from "./timeline-panel.tsx";
 import "./run-screen.css";
 
 export function RunScreen(): ReactNode {
   const { sideWidthPx, timelineShare } = usePreferences();
+  const run = useSession((store) => store.session?.run);
   const screen = useRef<HTMLElement>(null);
   const main = useRef<HTMLDivElement>(null);
   return (
@@ -39,7 +47,7 @@ export function RunScreen(): ReactNode {
           }}
           onValue={(value) => setPreferences({ timelineShare: value })}
         />
-        <GenerationPanel />
+        {run === undefined ? <GenerationPanel /> : <RunTabs run={run} />}
       </div>
       <Splitter
         label="Width of the side column"
@@ -56,10 +64,20 @@ export function RunScreen(): ReactNode {
         onValue={(value) => setPreferences({ sideWidthPx: value })}
       />
       <div className="run-side">
-        <EnginePanel />
-        <Operations />
-        <ConsumerList />
-        <ActionLog />
+        {run === undefined ? (
+          <>
+            <EnginePanel />
+            <Operations />
+            <ConsumerList />
+            <ActionLog />
+          </>
+        ) : (
+          <>
+            <RunPanel run={run} />
+            <Operations />
+            <SchedulePanel run={run} />
+          </>
+        )}
       </div>
     </main>
   );

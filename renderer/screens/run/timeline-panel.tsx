@@ -12,7 +12,8 @@ import {
   ZoomOut,
 } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
-import type { Phase, Timeline as TimelineData } from "../../../core/timeline/timeline.ts";
+import type { StackHeight } from "../../../core/timeline/stack.ts";
+import type { Timeline as TimelineData } from "../../../core/timeline/timeline.ts";
 import { CommandButton } from "../../components/button.tsx";
 import { useActivity } from "../../state/activity.ts";
 import { usePreferences } from "../../state/preferences.ts";
@@ -22,17 +23,16 @@ import { Timeline } from "../../timeline/timeline.tsx";
 import { TimelineTable } from "../../timeline/timeline-table.tsx";
 import { useViewState } from "../../timeline/use-view.ts";
 import { liveView } from "./live-view.ts";
+import { useRunPhases } from "./ppo/run-phases.ts";
 import "./timeline-panel.css";
-
-/** A hand-driven session has no phases. */
-const NO_PHASES: readonly Phase[] = [];
 
 export function TimelinePanel(): ReactNode {
   const samples = useTimeline((store) => store.store);
   const hasSamples = useTimeline((store) => store.store.rows > 0);
   const actions = useActivity((store) => store.actions);
   const shownAs = usePreferences((preferences) => preferences.timelineView);
-  const timeline = useMemo((): TimelineData => ({ samples, actions, phases: NO_PHASES }), [samples, actions]);
+  const phases = useRunPhases();
+  const timeline = useMemo((): TimelineData => ({ samples, actions, phases }), [samples, actions, phases]);
   return (
     <section className="panel timeline-panel" aria-labelledby="timeline-title">
       <header className="panel-header">
@@ -82,6 +82,12 @@ function Sampling(): ReactNode {
   );
 }
 
+const HEIGHTS: Readonly<Record<StackHeight, string>> = {
+  capacity: "To capacity",
+  data: "To data",
+  regions: "Regions only",
+};
+
 function Toolbar({ shownAs }: { readonly shownAs: "chart" | "table" }): ReactNode {
   const { isFollowing, height, timeLabels } = useViewState(liveView, 200);
   return (
@@ -98,12 +104,7 @@ function Toolbar({ shownAs }: { readonly shownAs: "chart" | "table" }): ReactNod
       <CommandButton id="timeline.fit" kind="quiet" icon={Maximize2} iconOnly />
       <CommandButton id="timeline.reset" kind="quiet" icon={RotateCcw} iconOnly />
       <span className="toolbar-gap" />
-      <CommandButton
-        id="timeline.height"
-        kind="quiet"
-        icon={MoveVertical}
-        label={height === "capacity" ? "To capacity" : "To data"}
-      />
+      <CommandButton id="timeline.height" kind="quiet" icon={MoveVertical} label={HEIGHTS[height]} />
       <CommandButton
         id="timeline.time_labels"
         kind="quiet"

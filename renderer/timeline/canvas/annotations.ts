@@ -3,10 +3,11 @@
  * peak with its owner.
  */
 import type { ActionRecord } from "../../../core/contract.ts";
-import { binRows, binSeries } from "../../../core/timeline/bins.ts";
+import { binRows } from "../../../core/timeline/bins.ts";
 import { layOutMarkers, type Marker } from "../../../core/timeline/markers.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
-import { SERIES } from "../../../core/timeline/store.ts";
+import { phaseBands } from "../../../core/timeline/phase-bands.ts";
+import { capacityAt, type StackHeight } from "../../../core/timeline/stack.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
 import type { Timeline } from "../../../core/timeline/timeline.ts";
 import { formatBytes } from "../../../core/units.ts";
@@ -38,7 +39,7 @@ export function drawPhases(
     context.font = `500 11px ${theme.font}`;
     context.textBaseline = "middle";
     context.textAlign = "left";
-    timeline.phases.forEach((phase, index) => {
+    phaseBands(timeline.phases, window, lane.width).forEach((phase, index) => {
       const endSeconds = phase.endSeconds ?? Math.max(timeline.samples.lastSeconds ?? 0, phase.startSeconds);
       const from = lane.x + timeToPx(window, lane.width, phase.startSeconds);
       const to = lane.x + timeToPx(window, lane.width, endSeconds);
@@ -119,13 +120,19 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
   context.fillText(marker.actions.length > 99 ? "99+" : String(marker.actions.length), x, y + 0.5);
 }
 
+/** Where a moment and a number of bytes lie on the plot. */
+export interface PlotAxis {
+  readonly plot: Box;
+  readonly window: TimeWindow;
+  readonly topBytes: number;
+  readonly height: StackHeight;
+}
+
 /** The dashed line of what the device has, with its figure at the right. */
 export function drawCapacity(
   context: CanvasRenderingContext2D,
-  plot: Box,
+  { plot, window, topBytes, height }: PlotAxis,
   timeline: Timeline,
-  window: TimeWindow,
-  topBytes: number,
   theme: CanvasTheme,
 ): void {
   const { samples } = timeline;
@@ -136,13 +143,16 @@ export function drawCapacity(
     binSeconds: spanSeconds(window) / CAPACITY_BINS,
     count: CAPACITY_BINS,
   };
-  const { last } = binSeries(samples, binRows(samples, grid), SERIES.total);
-  const newest = samples.valueAt(SERIES.total, samples.endRow - 1);
+  const bins = binRows(samples, grid);
+  const capacities = Array.from(bins.to, (to, bin) =>
+    bins.from[bin] === to ? Number.NaN : capacityAt(samples, to - 1, height),
+  );
+  const newest = capacityAt(samples, samples.endRow - 1, height);
   clipped(context, plot, () => {
     context.beginPath();
-    let y = yOf(last.find((bytes) => !Number.isNaN(bytes)) ?? newest);
+    let y = yOf(capacities.find((bytes) => !Number.isNaN(bytes)) ?? newest);
     context.moveTo(plot.x, y);
-    last.forEach((bytes, bin) => {
+    capacities.forEach((bytes, bin) => {
       if (Number.isNaN(bytes) || yOf(bytes) === y) return;
       const x = plot.x + (bin / CAPACITY_BINS) * plot.width;
       context.lineTo(x, y);
@@ -165,13 +175,11 @@ export function drawCapacity(
 /** The highest moment of the window: a ring on the line and a label that says how much and who. */
 export function drawPeak(
   context: CanvasRenderingContext2D,
-  plot: Box,
+  { plot, window, topBytes, height }: PlotAxis,
   timeline: Timeline,
-  window: TimeWindow,
-  topBytes: number,
   theme: CanvasTheme,
 ): void {
-  const peak = peakIn(timeline, window);
+  const peak = peakIn(timeline, window, height);
   if (peak === undefined) return;
   const x = plot.x + timeToPx(window, plot.width, peak.timeSeconds);
   const y = plot.y + plot.height * (1 - peak.bytes / topBytes);

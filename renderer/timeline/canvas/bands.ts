@@ -4,7 +4,7 @@
  * down to its minimum, so short dips show too. Equal neighbours are merged, so a quiet hour costs a handful of path points.
  */
 import { type BinGrid, binRows, binSeries, highestRows } from "../../../core/timeline/bins.ts";
-import { type Band, bandsOf } from "../../../core/timeline/stack.ts";
+import { type Band, bandsOf, heightSeries, type StackHeight } from "../../../core/timeline/stack.ts";
 import { bandEdges, Columns, traceArea, traceEdge, traceLine } from "../../../core/timeline/step-area.ts";
 import { SERIES, type TimelineStore } from "../../../core/timeline/store.ts";
 import type { CanvasTheme } from "./theme.ts";
@@ -19,6 +19,7 @@ export interface ColumnsInput {
   readonly height: number;
   readonly holdUntilSeconds: number | undefined;
   readonly topBytes: number;
+  readonly shown: StackHeight;
   readonly highlighted: string | undefined;
 }
 
@@ -28,18 +29,20 @@ const USED_LINE = 0.8;
 
 /** Draws a run of columns between 0 and `height`; leaves the context's styles changed. */
 export function drawColumns(context: CanvasRenderingContext2D, input: ColumnsInput, theme: CanvasTheme): void {
-  const { samples, grid, topBytes, height } = input;
+  const { samples, grid, topBytes, height, shown } = input;
   const bins = binRows(samples, grid, input.holdUntilSeconds);
-  const columns = new Columns(highestRows(samples, bins), input.x, input.columnPx);
+  const columns = new Columns(highestRows(samples, bins, heightSeries(shown)), input.x, input.columnPx);
   const pxPerByte = height / topBytes;
   drawGaps(context, columns, input, theme);
   const lower = new Float64Array(grid.count).fill(height);
-  for (const band of bandsOf(samples)) {
+  for (const band of bandsOf(samples, shown)) {
     const isFaded = input.highlighted !== undefined && input.highlighted !== band.consumer;
     context.globalAlpha = isFaded ? FADED : 1;
     drawBand(context, columns, lower, band, samples, pxPerByte, theme);
   }
   context.globalAlpha = 1;
+  // The device's own figure counts what is not drawn then.
+  if (shown === "regions") return;
   const used = binSeries(samples, bins, SERIES.used);
   const toPx = (bytes: Float64Array): Float64Array => bytes.map((value) => height - value * pxPerByte);
   const usedTop = toPx(used.max);

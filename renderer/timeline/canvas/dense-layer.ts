@@ -4,6 +4,7 @@
  * makes sixty frames a second of an hour at 100 Hz possible without a GPU.
  */
 import type { BinGrid } from "../../../core/timeline/bins.ts";
+import type { StackHeight } from "../../../core/timeline/stack.ts";
 import type { TimelineStore } from "../../../core/timeline/store.ts";
 import { spanSeconds, type TimeWindow } from "../../../core/timeline/time-scale.ts";
 import { drawColumns } from "./bands.ts";
@@ -17,6 +18,7 @@ export interface DenseInput {
   readonly devicePixelRatio: number;
   readonly holdUntilSeconds: number | undefined;
   readonly topBytes: number;
+  readonly shown: StackHeight;
   readonly highlighted: string | undefined;
   readonly theme: CanvasTheme;
 }
@@ -141,6 +143,7 @@ function canMove(
     before.plot.height === now.plot.height &&
     before.devicePixelRatio === now.devicePixelRatio &&
     before.topBytes === now.topBytes &&
+    before.shown === now.shown &&
     before.highlighted === now.highlighted &&
     before.theme === now.theme &&
     Math.abs(scale - 1) < SAME_SCALE

@@ -50,13 +50,15 @@ export class Painter {
       devicePixelRatio,
       holdUntilSeconds,
       topBytes,
+      shown: state.height,
       highlighted,
       theme,
     });
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     drawPhases(context, geometry, timeline, window, theme);
     drawMarkers(context, geometry, markersOf(timeline.actions, window, geometry), theme);
-    drawCapacity(context, plot, timeline, window, topBytes, theme);
-    drawPeak(context, plot, timeline, window, topBytes, theme);
+    const axis = { plot, window, topBytes, height: state.height };
+    drawCapacity(context, axis, timeline, theme);
+    drawPeak(context, axis, timeline, theme);
   }
 }

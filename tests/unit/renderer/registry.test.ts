@@ -17,6 +17,7 @@ import { usePrompt } from "../../../renderer/state/prompt.ts";
 import { timelineCommands } from "../../../renderer/timeline/commands.ts";
 import { TimelineView } from "../../../renderer/timeline/view.ts";
 import { consumer, fakeDoor, sessionState } from "./fake-door.ts";
+import { runState } from "./fake-run.ts";
 
 const door = fakeDoor();
 
@@ -25,6 +26,7 @@ function context(session: SessionState | undefined, change: Partial<CommandConte
     session,
     connected: true,
     running: [],
+    secondsOf: () => undefined,
     draft: usePrompt.getState(),
     preferences: usePreferences.getState(),
     pickFolder: undefined,
@@ -51,11 +53,19 @@ const full = sessionState({
   operations: [{ id: 3, label: "load", doneBytes: 1, totalBytes: 2, cancellable: true }],
 });
 
+/** A PPO run has the device. */
+const running = sessionState({
+  run: runState(),
+  engine: { status: "empty" },
+  operations: [{ id: 3, label: "measure the baseline", doneBytes: 1, totalBytes: 2, cancellable: true }],
+});
+
 const states: readonly (readonly [string, SessionState | undefined])[] = [
   ["no session yet", undefined],
   ["nothing loaded", sessionState({ engine: { status: "empty" }, consumers: [] })],
   ["idle", sessionState()],
   ["everything", full],
+  ["a PPO run", running],
 ];
 
 describe("the command registry", () => {
@@ -74,7 +84,7 @@ describe("the command registry", () => {
 
   it("knows the command of every button in the renderer's source", () => {
     const known = new Set(
-      [full, sessionState()].flatMap((session) => buildCommands(context(session)).map(({ id }) => id)),
+      [full, sessionState(), running].flatMap((session) => buildCommands(context(session)).map(({ id }) => id)),
     );
     const buttons = sources("renderer").flatMap((source) =>
       [...source.matchAll(/<CommandButton\s+id="([^"]+)"/g)].map(([, id]) => id ?? ""),

@@ -3,10 +3,12 @@ import type { SampleBatch } from "../../../core/contract.ts";
 import { createClient } from "../../../renderer/door/client.ts";
 import { replaceActivity, useActivity } from "../../../renderer/state/activity.ts";
 import { useNotices } from "../../../renderer/state/notices.ts";
+import { followRun, useRun } from "../../../renderer/state/run.ts";
 import { useSession } from "../../../renderer/state/session.ts";
 import { followSession } from "../../../renderer/state/sync.ts";
 import { replaceSamples, rowsAfter, useTimeline } from "../../../renderer/state/timeline.ts";
 import { fakeDoor, sessionState } from "./fake-door.ts";
+import { runState, stepRecord } from "./fake-run.ts";
 
 function batch(...times: number[]): SampleBatch {
   return {
@@ -25,12 +27,13 @@ describe("following the session", () => {
     useNotices.setState({ notices: [] });
     replaceActivity([], []);
     replaceSamples([]);
+    followRun(undefined);
   });
 
   it("asks for the state and the history when it connects", async () => {
     const door = fakeDoor();
     door.answer("observe", sessionState());
-    door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [] });
+    door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [], steps: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
@@ -46,7 +49,7 @@ describe("following the session", () => {
     const stop = followSession(createClient(door));
     door.setConnected(true);
     door.emit({ event: "samples", batch: batch(2, 3) });
-    history.release({ batches: [batch(1, 2)], actions: [], generations: [] });
+    history.release({ batches: [batch(1, 2)], actions: [], generations: [], steps: [] });
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(3));
     door.emit({ event: "samples", batch: batch(4) });
     const { store } = useTimeline.getState();
@@ -57,23 +60,48 @@ describe("following the session", () => {
   it("starts over after a reconnection, so a restarted session leaves nothing stale", async () => {
     const door = fakeDoor();
     door.answer("observe", sessionState());
-    door.answer("history", { batches: [batch(100, 101)], actions: [action], generations: [] });
+    door.answer("history", { batches: [batch(100, 101)], actions: [action], generations: [], steps: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
     door.setConnected(false);
     expect(useSession.getState()).toEqual({ connection: "lost", session: sessionState() });
-    door.answer("history", { batches: [batch(5)], actions: [], generations: [] });
+    door.answer("history", { batches: [batch(5)], actions: [], generations: [], steps: [] });
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(1));
     expect(useActivity.getState().actions).toEqual([]);
     stop();
   });
 
+  it("has the steps of the run that is open after a reload, each once, and none of another run", async () => {
+    const door = fakeDoor();
+    door.answer("observe", sessionState({ run: runState() }));
+    const history = door.hold("history");
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    await vi.waitFor(() => expect(useRun.getState().run).toBe(1));
+    door.emit({ event: "step", run: 1, step: stepRecord(2) });
+    history.release({
+      batches: [],
+      actions: [],
+      generations: [],
+      steps: [stepRecord(0), stepRecord(1), stepRecord(2)],
+    });
+    const shown = () => useRun.getState().steps.map(({ step }) => step);
+    await vi.waitFor(() => expect(shown()).toEqual([0, 1, 2]));
+    door.emit({ event: "step", run: 1, step: stepRecord(3) });
+    expect(shown()).toEqual([0, 1, 2, 3]);
+    door.emit({ event: "state", state: sessionState({ run: runState(undefined, { id: 2 }) }) });
+    expect(shown()).toEqual([]);
+    door.emit({ event: "state", state: sessionState() });
+    expect(useRun.getState().run).toBeUndefined();
+    stop();
+  });
+
   it("shows a failure to read the session", async () => {
     const door = fakeDoor();
     door.refuse("observe", { code: "device_lost", message: "the device is gone" });
-    door.answer("history", { batches: [], actions: [], generations: [] });
+    door.answer("history", { batches: [], actions: [], generations: [], steps: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useNotices.getState().notices[0]?.error?.code).toBe("device_lost"));

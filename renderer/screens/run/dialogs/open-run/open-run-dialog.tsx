@@ -1,0 +1,225 @@
+/** Opens a PPO run: which workload, on how much memory, under which schedule. */
+import { Play } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+import { type TidelineErrorData, toErrorData } from "../../../../../core/errors.ts";
+import type { WorkloadSummary } from "../../../../../core/run/state.ts";
+import { buildSchedule } from "../../../../../core/schedule/build.ts";
+import { formatSchedule } from "../../../../../core/schedule/file.ts";
+import { formatBytes } from "../../../../../core/units.ts";
+import { useClient } from "../../../../commands/use-commands.tsx";
+import { Button } from "../../../../components/button.tsx";
+import { Dialog } from "../../../../components/dialog.tsx";
+import { ErrorBox } from "../../../../components/error-words.tsx";
+import { NumberField, Segmented, TextField } from "../../../../components/field.tsx";
+import { Skeleton } from "../../../../components/skeleton.tsx";
+import {
+  capacityProblem,
+  editRun,
+  planOf,
+  type RunDraft,
+  requestOf,
+  seedProblem,
+  useRunDraft,
+} from "../../../../state/run-draft.ts";
+import { useDialogRequest } from "../../../../state/use-request.ts";
+import { SchedulePreview } from "./schedule-preview.tsx";
+import { StrategyForm } from "./strategy-form.tsx";
+import { WorkloadFacts } from "./workload-facts.tsx";
+import "./open-run-dialog.css";
+
+export function OpenRunDialog(): ReactNode {
+  const client = useClient();
+  const draft = useRunDraft();
+  const { workload, problem } = useWorkload(draft);
+  const { busy, error, submit } = useDialogRequest("Open a PPO run");
+  const plan = workload && planOf(draft, workload);
+  const isValid = plan?.ok === true && capacityProblem(draft) === undefined && seedProblem(draft) === undefined;
+  return (
+    <Dialog
+      title="Open a PPO run"
+      description="The loop gets the device; the engine closes until the run ends."
+      width="full"
+      error={error}
+      onSubmit={() => isValid && void submit(() => client.request("open_run", requestOf(draft, plan.schedule)))}
+      actions={
+        <Button kind="primary" type="submit" icon={Play} busy={busy} disabled={!isValid || busy}>
+          Open run
+        </Button>
+      }
+    >
+      <div className="open-run">
+        <div className="open-run-column">
+          <Workload draft={draft} workload={workload} problem={problem} />
+          {workload && <Memory draft={draft} workload={workload} />}
+          {plan && <SchedulePreview plan={plan} />}
+        </div>
+        <div className="open-run-column">
+          <ScheduleForm draft={draft} workload={workload} />
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+function Workload(props: {
+  readonly draft: RunDraft;
+  readonly workload: WorkloadSummary | undefined;
+  readonly problem: TidelineErrorData | undefined;
+}): ReactNode {
+  const { draft, workload, problem } = props;
+  return (
+    <>
+      <Segmented
+        legend="Workload"
+        value={draft.workload}
+        choices={[
+          { value: "demo", label: "Demo" },
+          { value: "file", label: "File" },
+        ]}
+        onValue={(choice) => editRun({ workload: choice })}
+      />
+      {draft.workload === "file" && (
+        <TextField
+          label="Workload file on the machine that runs Tideline"
+          className="mono"
+          placeholder="/path/to/workload.json"
+          value={draft.path}
+          onChange={({ target }) => editRun({ path: target.value })}
+        />
+      )}
+      {problem && <ErrorBox error={problem} />}
+      {workload && <WorkloadFacts workload={workload} />}
+      {!workload && !problem && draft.workload === "demo" && <Skeleton rows={3} />}
+    </>
+  );
+}
+
+function Memory({ draft, workload }: { readonly draft: RunDraft; readonly workload: WorkloadSummary }): ReactNode {
+  return (
+    <div className="open-run-numbers">
+      <TextField
+        label="Capacity"
+        className="figures"
+        value={draft.capacity ?? formatBytes(workload.capacityBytes)}
+        problem={capacityProblem(draft)}
+        hint={draft.workload === "demo" ? <TrySmall /> : "What models, engine and training may hold together."}
+        onChange={({ target }) => editRun({ capacity: target.value })}
+      />
+      <NumberField
+        label="Seed"
+        min={0}
+        value={draft.seed ?? workload.seed}
+        problem={seedProblem(draft)}
+        onValue={(seed) => editRun({ seed })}
+      />
+    </div>
+  );
+}
+
+/** The demo in one click: too small for the plain loop, large enough with strategies. */
+const SMALL = "12 MiB";
+
+function TrySmall(): ReactNode {
+  return (
+    <>
+      On{" "}
+      <button type="button" className="link" onClick={() => editRun({ capacity: SMALL })}>
+        {SMALL}
+      </button>{" "}
+      the demo runs out of memory without strategies, and completes with all of them.
+    </>
+  );
+}
+
+function ScheduleForm(props: { readonly draft: RunDraft; readonly workload: WorkloadSummary | undefined }): ReactNode {
+  const { draft, workload } = props;
+  const choose = (kind: RunDraft["kind"]) => {
+    const isEmpty = kind === "schedule" && draft.text === "" && workload !== undefined;
+    editRun({ kind, ...(isEmpty && { text: textOf(draft, workload) }) });
+  };
+  return (
+    <>
+      <Segmented
+        legend="Schedule"
+        value={draft.kind}
+        choices={[
+          { value: "strategies", label: "From strategies" },
+          { value: "schedule", label: "As JSON" },
+        ]}
+        onValue={choose}
+      />
+      {draft.kind === "strategies"
+        ? workload && (
+            <StrategyForm
+              strategies={draft.strategies}
+              roles={workload.roles}
+              onStrategies={(strategies) => editRun({ strategies })}
+            />
+          )
+        : workload && <ScheduleText draft={draft} workload={workload} />}
+    </>
+  );
+}
+
+function ScheduleText({
+  draft,
+  workload,
+}: {
+  readonly draft: RunDraft;
+  readonly workload: WorkloadSummary;
+}): ReactNode {
+  return (
+    <div className="open-run-text">
+      <textarea
+        className="input mono"
+        aria-label="The schedule as JSON"
+        spellCheck={false}
+        value={draft.text}
+        onChange={({ target }) => editRun({ text: target.value })}
+      />
+      <Button kind="quiet" onClick={() => editRun({ text: textOf(draft, workload) })}>
+        Write the chosen strategies here
+      </Button>
+    </div>
+  );
+}
+
+/** The file of the chosen strategies; nothing when they contradict each other, which the other form says. */
+function textOf({ strategies }: RunDraft, { roles }: WorkloadSummary): string {
+  try {
+    return formatSchedule(buildSchedule(strategies, roles));
+  } catch {
+    return "";
+  }
+}
+
+/** Waits for the person to stop typing a path. */
+const TYPING_MS = 300;
+
+interface WorkloadAnswer {
+  readonly workload?: WorkloadSummary;
+  readonly problem?: TidelineErrorData;
+}
+
+/** The workload of a draft as the session reads it. */
+function useWorkload(draft: RunDraft): WorkloadAnswer {
+  const client = useClient();
+  const path = draft.workload === "file" ? draft.path.trim() : undefined;
+  const [answer, setAnswer] = useState<WorkloadAnswer & { readonly path: string | undefined }>();
+  useEffect(() => {
+    if (path === "") return;
+    let isCurrent = true;
+    const ask = (): void => {
+      client.request("read_workload", path === undefined ? {} : { path }).then(
+        (workload) => isCurrent && setAnswer({ path, workload }),
+        (thrown: unknown) => isCurrent && setAnswer({ path, problem: toErrorData(thrown) }),
+      );
+    };
+    const timer = setTimeout(ask, path === undefined ? 0 : TYPING_MS);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [client, path]);
+  return answer === undefined || answer.path !== path ? {} : answer;
+}

@@ -1,0 +1,213 @@
+/**
+ * Who is where, in which phase: every consumer's residency as the schedule has it, and where it is now, with what can be
+ * done about it by hand. Words and edges say it; the consumer's colour only helps.
+ */
+import { Ellipsis } from "lucide-react";
+import { type ReactNode, useMemo } from "react";
+import type { RunState } from "../../../../core/run/state.ts";
+import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
+import { checkSchedule, type ResidencyCell, residencyMatrix } from "../../../../core/schedule/check.ts";
+import { itemAt } from "../../../../core/schedule/cursor.ts";
+import type { ConsumerMemory } from "../../../../core/schedule/residency.ts";
+import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../../core/schedule/works.ts";
+import { consumerColour } from "../../../../core/timeline/consumer-colours.ts";
+import { formatBytes } from "../../../../core/units.ts";
+import { byHandId } from "../../../commands/by-hand-commands.ts";
+import { useCommands } from "../../../commands/use-commands.tsx";
+import { CommandMenu } from "../../../components/menu.tsx";
+import { useRun } from "../../../state/run.ts";
+import { useSession } from "../../../state/session.ts";
+import { useColourScheme } from "../../../theme/apply-theme.ts";
+import { Swatch } from "../../../timeline/swatch.tsx";
+import { WORK_WORDS } from "./run-words.ts";
+import "./memory-matrix.css";
+
+export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
+  const { schedule, cursor } = run;
+  const rows = useMemo(() => {
+    const check = checkSchedule(schedule);
+    return check.ok ? residencyMatrix(schedule, check.moments) : [];
+  }, [schedule]);
+  const currentPhase = itemAt(schedule, cursor).phase;
+  const consumers = SCHEDULED_CONSUMERS.filter(
+    (consumer) => consumer !== "reward.weights" || schedule.roles.reward !== "rule",
+  );
+  return (
+    <div className="matrix-scroll">
+      <table className="matrix figures">
+        <thead>
+          <tr>
+            <th scope="col">Consumer</th>
+            <th scope="col" colSpan={2}>
+              Now
+            </th>
+            {rows.map(({ phase, work }) => (
+              <th
+                scope="col"
+                key={phase}
+                data-current={phase === currentPhase || undefined}
+                aria-current={phase === currentPhase ? "step" : undefined}
+                title={WORK_WORDS[work]}
+              >
+                {work.replace("_", " ")}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {consumers.map((consumer) => (
+            <tr key={consumer}>
+              <th scope="row">
+                <Swatch consumer={consumer} />
+                {consumer}
+              </th>
+              <Now consumer={consumer} run={run} />
+              {rows.map(({ phase, cells }) => (
+                <Cell key={phase} consumer={consumer} cell={cells[consumer]} isCurrent={phase === currentPhase} />
+              ))}
+            </tr>
+          ))}
+        </tbody>
+        <Peaks run={run} phases={rows.map(({ phase, work }) => ({ phase, work }))} currentPhase={currentPhase} />
+      </table>
+    </div>
+  );
+}
+
+function Now({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly run: RunState }): ReactNode {
+  const committedBytes = useSession(
+    (store) => store.session?.consumers.find((state) => state.consumer === consumer)?.committedBytes ?? 0,
+  );
+  const commands = useCommands();
+  const memory = run.memory[consumer];
+  const ids = actionsByHand(run.memory, consumer, run.schedule.roles).map(byHandId);
+  const words = nowWords(memory);
+  return (
+    <>
+      <td className="matrix-now" data-residency={memory.residency} title={words.title}>
+        <span className="matrix-now-words">{words.text}</span>
+        <span className="matrix-now-bytes">{committedBytes === 0 ? "—" : formatBytes(committedBytes)}</span>
+      </td>
+      <td className="matrix-act">
+        <CommandMenu
+          label=""
+          description={`Act on ${consumer}`}
+          icon={Ellipsis}
+          kind="quiet"
+          commands={ids.flatMap((id) => commands.find((command) => command.id === id) ?? [])}
+          heading={`${consumer}, by hand`}
+        />
+      </td>
+    </>
+  );
+}
+
+function nowWords({ residency, contents, backup }: ConsumerMemory): { readonly text: string; readonly title: string } {
+  const kept = backup === undefined ? "" : `; copy on ${backup.where}, ${backup.clean ? "current" : "out of date"}`;
+  switch (residency) {
+    case "resident":
+      return contents === "stale"
+        ? { text: "stale", title: `on the device, from before the last update${kept}` }
+        : { text: "resident", title: `on the device, contents ${contents}${kept}` };
+    case "shared":
+      return { text: "shared", title: "reads the policy's bytes" };
+    case "released":
+      return { text: "released", title: "given back, nothing is kept" };
+    case "host":
+    case "disk":
+      return {
+        text: `on ${residency}`,
+        title: `contents on ${residency}${contents === "stale" ? ", from before the last update" : ""}`,
+      };
+  }
+}
+
+function Cell(props: {
+  readonly consumer: ScheduledConsumer;
+  readonly cell: ResidencyCell;
+  readonly isCurrent: boolean;
+}): ReactNode {
+  const { consumer, cell, isCurrent } = props;
+  const scheme = useColourScheme();
+  const { text, title } = cellWords(cell);
+  return (
+    <td
+      className="matrix-cell"
+      data-current={isCurrent || undefined}
+      data-place={placeOf(cell)}
+      title={`${consumer}: ${title}`}
+    >
+      <span style={{ "--consumer": consumerColour(consumer, scheme) } as React.CSSProperties}>{text}</span>
+    </td>
+  );
+}
+
+/** `used` is resident and needed by the phase; `idle` only takes room. */
+function placeOf({ residency, use }: ResidencyCell): "used" | "idle" | "away" | "none" {
+  switch (residency) {
+    case "resident":
+    case "shared":
+      return use === "none" ? "idle" : "used";
+    case "host":
+    case "disk":
+      return "away";
+    case "released":
+      return "none";
+  }
+}
+
+function cellWords({ residency, use }: ResidencyCell): { readonly text: string; readonly title: string } {
+  switch (residency) {
+    case "resident":
+      return IN_USE[use];
+    case "shared":
+      return { text: "shared", title: "reads the policy's bytes" };
+    case "released":
+      return { text: "–", title: "released" };
+    case "host":
+    case "disk":
+      return { text: residency, title: `its contents are on ${residency}` };
+  }
+}
+
+const IN_USE: Readonly<Record<ResidencyCell["use"], { readonly text: string; readonly title: string }>> = {
+  none: { text: "idle", title: "resident, and not used in this phase" },
+  read: { text: "read", title: "resident, and read" },
+  written: { text: "written", title: "resident, and written" },
+  scratch: { text: "scratch", title: "resident, as scratch memory" },
+};
+
+/** What each phase took at most the last time: where the step's peak is. */
+function Peaks(props: {
+  readonly run: RunState;
+  readonly phases: readonly { readonly phase: number; readonly work: string }[];
+  readonly currentPhase: number;
+}): ReactNode {
+  const { run, phases, currentPhase } = props;
+  const lastPhases = useRun((store) => store.steps.at(-1)?.phases) ?? [];
+  const peaks = phases.map(
+    ({ work }) => [...lastPhases, ...run.phases].findLast((record) => record.work === work)?.peakBytes,
+  );
+  const highest = Math.max(0, ...peaks.map((bytes) => bytes ?? 0));
+  return (
+    <tfoot>
+      <tr>
+        <th scope="row" colSpan={3}>
+          Peak, the last time
+        </th>
+        {phases.map(({ phase }, index) => {
+          const bytes = peaks[index];
+          return (
+            <td
+              key={phase}
+              data-current={phase === currentPhase || undefined}
+              data-highest={(bytes !== undefined && bytes === highest) || undefined}
+            >
+              {bytes === undefined ? "" : formatBytes(bytes)}
+            </td>
+          );
+        })}
+      </tr>
+    </tfoot>
+  );
+}

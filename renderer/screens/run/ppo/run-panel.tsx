@@ -1,0 +1,43 @@
+/** The run that has the device: what it is, where it stands and why, its stepper, and what it has cost so far. */
+import { Square } from "lucide-react";
+import type { ReactNode } from "react";
+import type { RunState } from "../../../../core/run/state.ts";
+import { formatBytes } from "../../../../core/units.ts";
+import { CommandButton } from "../../../components/button.tsx";
+import { Chip } from "../../../components/chip.tsx";
+import { Failure } from "./failure.tsx";
+import { placeWords, runStatus, whyWords } from "./run-words.ts";
+import { SavingsLine } from "./savings-line.tsx";
+import { Stepper } from "./stepper.tsx";
+import "./run-panel.css";
+
+export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
+  const { workload, schedule, cursor } = run;
+  const status = runStatus(run);
+  return (
+    <section className="panel run-panel" aria-labelledby="run-title">
+      <header className="panel-header">
+        <h2 className="panel-title" id="run-title">
+          PPO run
+        </h2>
+        <Chip tone={status.tone}>{status.text}</Chip>
+        <CommandButton id="run.close" kind="quiet" icon={Square} />
+      </header>
+      <div className="run-body">
+        <p className="run-facts figures" title={schedule.name}>
+          <b>{workload.name}</b>
+          <span>{formatBytes(workload.capacityBytes)}</span>
+          <span>seed {workload.seed}</span>
+          <span className="run-schedule-name">{schedule.name}</span>
+        </p>
+        <Stepper run={run} />
+        <div className="run-place" role="status" aria-live="polite" aria-label="Where the run stands">
+          <p className="run-place-words figures">{placeWords(run)}</p>
+          <p className="run-why">{whyWords(run)}</p>
+        </div>
+        {cursor.run.status === "failed" && <Failure run={run} error={cursor.run.error} />}
+        <SavingsLine run={run} />
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,81 @@
+/** The PPO run being put together: a draft of the `open_run` command, checked here. It outlives its dialog. */
+import { create } from "zustand";
+import type { CommandInput } from "../../core/contract.ts";
+import { type TidelineErrorData, toErrorData } from "../../core/errors.ts";
+import type { WorkloadSummary } from "../../core/run/state.ts";
+import { buildSchedule } from "../../core/schedule/build.ts";
+import { checkSchedule, problemError } from "../../core/schedule/check.ts";
+import { parseSchedule } from "../../core/schedule/file.ts";
+import type { Schedule } from "../../core/schedule/schedule.ts";
+import { NO_STRATEGIES, type StrategySet } from "../../core/schedule/strategies.ts";
+import { parseBytes } from "../../core/units.ts";
+
+export interface RunDraft {
+  readonly workload: "demo" | "file";
+  /** The file. */
+  readonly path: string;
+  /** As typed; undefined: the workload's own. */
+  readonly capacity: string | undefined;
+  /** Undefined: the workload's own. */
+  readonly seed: number | undefined;
+  readonly kind: "strategies" | "schedule";
+  readonly strategies: StrategySet;
+  /** The schedule as JSON. */
+  readonly text: string;
+}
+
+export const useRunDraft = create<RunDraft>(() => ({
+  workload: "demo",
+  path: "",
+  capacity: undefined,
+  seed: undefined,
+  kind: "strategies",
+  strategies: NO_STRATEGIES,
+  text: "",
+}));
+
+export function editRun(change: Partial<RunDraft>): void {
+  useRunDraft.setState(change);
+}
+
+export type SchedulePlan =
+  | { readonly ok: true; readonly schedule: Schedule }
+  /** A schedule that was made all the same is kept, to be shown with what is wrong with it. */
+  | { readonly ok: false; readonly error: TidelineErrorData; readonly schedule?: Schedule };
+
+/** The schedule of a draft, and whether it can run. */
+export function planOf({ kind, strategies, text }: RunDraft, { roles }: WorkloadSummary): SchedulePlan {
+  let schedule: Schedule;
+  try {
+    schedule = kind === "strategies" ? buildSchedule(strategies, roles) : parseSchedule(text, "the schedule");
+  } catch (error) {
+    return { ok: false, error: toErrorData(error) };
+  }
+  const check = checkSchedule(schedule);
+  return check.ok ? { ok: true, schedule } : { ok: false, schedule, error: problemError(check.problem).data };
+}
+
+/** What is wrong with the capacity as typed; undefined: nothing. */
+export function capacityProblem({ capacity }: RunDraft): string | undefined {
+  if (capacity === undefined) return undefined;
+  try {
+    return parseBytes(capacity) > 0 ? undefined : "a size above 0";
+  } catch (error) {
+    return toErrorData(error).message;
+  }
+}
+
+export function seedProblem({ seed }: RunDraft): string | undefined {
+  return seed === undefined || (Number.isSafeInteger(seed) && seed >= 0) ? undefined : "a whole number from 0";
+}
+
+/** The request of a draft whose parts are all well. */
+export function requestOf(draft: RunDraft, schedule: Schedule): CommandInput<"open_run"> {
+  const { workload, path, capacity, seed, kind, strategies } = draft;
+  return {
+    ...(workload === "file" && { workload: path.trim() }),
+    schedule: kind === "strategies" ? { kind, strategies } : { kind, schedule },
+    ...(capacity !== undefined && { capacityBytes: parseBytes(capacity) }),
+    ...(seed !== undefined && { seed }),
+  };
+}
