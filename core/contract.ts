@@ -157,6 +157,8 @@ export const operationStateSchema = z.object({
   label: z.string(),
   doneBytes: bytes,
   totalBytes: bytes,
+  /** For what is counted in PPO steps, not in bytes. */
+  steps: z.object({ done: count, total: count }).optional(),
   cancellable: z.boolean(),
 });
 export type OperationState = z.infer<typeof operationStateSchema>;

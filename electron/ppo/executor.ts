@@ -225,7 +225,12 @@ export class PpoRun {
       this.#move(advance(this.schedule, this.#cursor, { kind: "memory", usedBytes }));
       if (error === undefined) await this.#pace.keep(startedMs, () => this.#goesOnByItself());
       this.#itemStartedSeconds = undefined;
-      this.#settle(error);
+      try {
+        this.#settle(error);
+      } catch (defect) {
+        // A step that cannot be told of stops the run, which would else seem to go on for ever.
+        this.#move(advance(this.schedule, this.#cursor, { kind: "failed", error: toErrorData(defect) }));
+      }
     }
     return this.#cursor;
   }

@@ -1,7 +1,8 @@
 /** A run of a workload on this process's device, from its parts: what the command line and the tests begin with. */
 import { TidelineError } from "../../core/errors.ts";
 import type { Schedule } from "../../core/schedule/schedule.ts";
-import type { TidelineAddon } from "../../native/addon.d.ts";
+import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
+import type { Progress } from "./backend.ts";
 import { PpoRun, type RunListener } from "./executor.ts";
 import { NativePpoBackend } from "./native-backend.ts";
 import type { Workload } from "./workload.ts";
@@ -15,6 +16,11 @@ export interface StartOptions extends RunListener {
   /** For backups on disk; removed in the end. */
   readonly directory: string;
   readonly signal: AbortSignal;
+  /** Of the loading of the models. */
+  readonly progress?: Progress;
+  readonly samplingHertz?: number;
+  /** Hears of samples from the first byte that is loaded. */
+  readonly onSamples?: (batch: SampleBatch) => void;
 }
 
 export interface StartedRun {
@@ -28,9 +34,12 @@ export interface StartedRun {
  * and the addon's `device_unavailable`. Nothing is left open then.
  */
 export async function startRun(options: StartOptions): Promise<StartedRun> {
-  const { addon, workload, schedule, deviceName, directory, ...rest } = options;
+  const { addon, workload, schedule, deviceName, directory, samplingHertz, onSamples, ...rest } = options;
   requireSameReward(schedule, workload);
-  const backend = new NativePpoBackend({ addon, deviceName, workload, roles: schedule.roles, directory });
+  const { roles } = schedule;
+  const rate = samplingHertz === undefined ? {} : { samplingHertz };
+  const backend = new NativePpoBackend({ addon, deviceName, workload, roles, directory, ...rate });
+  if (onSamples !== undefined) backend.onSamples(onSamples);
   try {
     const run = await PpoRun.begin({ ...rest, schedule, backend, works: new PpoWorks(backend, workload) });
     return { run, backend };

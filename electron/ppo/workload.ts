@@ -118,6 +118,27 @@ export async function readWorkload(file: string): Promise<WorkloadSettings> {
   };
 }
 
+export interface WorkloadChanges {
+  /** Critic and reference follow another policy, unless they are given too. */
+  readonly checkpoints?: { readonly [Name in keyof RoleFolders]?: string | undefined };
+  readonly capacityBytes?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** The settings with some of them chosen otherwise. */
+export function changeWorkload(settings: WorkloadSettings, changes: WorkloadChanges): WorkloadSettings {
+  const { checkpoints = {}, capacityBytes, seed } = changes;
+  const { policy, critic, reference, reward } = checkpoints;
+  const roles: RoleFolders = {
+    ...(policy === undefined ? settings.roles : { ...settings.roles, policy, critic: policy, reference: policy }),
+    ...(critic !== undefined && { critic }),
+    ...(reference !== undefined && { reference }),
+    ...(reward !== undefined && { reward }),
+  };
+  const device = { ...settings.device, ...(capacityBytes !== undefined && { capacityBytes }) };
+  return { ...settings, roles, device, ...(seed !== undefined && { seed }) };
+}
+
 /**
  * Opens the checkpoints of a workload (headers only).
  * @throws TidelineError those of openCheckpoint; `weights_mismatch` for vocabularies that differ; `bad_argument`.

@@ -17,6 +17,13 @@ export interface Action {
   readonly cancellable?: false;
 }
 
+export interface Outcome {
+  /** How long it took; a receipt knows better. */
+  readonly milliseconds: number;
+  readonly receipt?: Receipt | undefined;
+  readonly error?: TidelineErrorData;
+}
+
 export class Actions {
   readonly #operations: Operations;
   readonly #publish: (action: ActionRecord) => void;
@@ -27,54 +34,42 @@ export class Actions {
     this.#publish = publish;
   }
 
-  /** Runs `work` in its turn and records it; its errors are recorded and thrown on. */
-  run(action: Action, work: (work: Work) => Promise<Receipt>): Promise<Receipt> {
-    return this.#run(action, work, (receipt) => ({ receipt }));
-  }
-
-  /** As `run`, for what moves no memory by itself. */
-  runWithoutReceipt(action: Action, work: (work: Work) => Promise<void>): Promise<void> {
-    return this.#run(action, work, () => ({}));
-  }
-
-  /** Records a failure that no command asked for, such as a device that is gone at start. */
-  recordFailure(action: Action, error: unknown): void {
-    this.#record(action, performance.now(), { error: withHint(toErrorData(error)) });
-  }
-
-  async #run<T>(
+  /** Runs `work` in its turn and records it; its errors are recorded and thrown on. Without a receipt it moved no memory. */
+  async run<Result extends Receipt | undefined>(
     action: Action,
-    work: (work: Work) => Promise<T>,
-    outcomeOf: (result: T) => { readonly receipt?: Receipt },
-  ): Promise<T> {
+    work: (work: Work) => Promise<Result>,
+  ): Promise<Result> {
     let startedMs = performance.now();
     const timed = (granted: Work) => {
       startedMs = performance.now();
       return work(granted);
     };
     try {
-      const result = await this.#operations.run(action.label, timed, action.cancellable ?? true);
-      this.#record(action, startedMs, outcomeOf(result));
-      return result;
+      const receipt = await this.#operations.run(action.label, timed, action.cancellable ?? true);
+      this.record(action, { receipt, milliseconds: performance.now() - startedMs });
+      return receipt;
     } catch (error) {
-      this.#record(action, startedMs, { error: withHint(toErrorData(error)) });
+      this.recordFailure(action, error, performance.now() - startedMs);
       throw error;
     }
   }
 
-  #record(
-    { kind, consumer, label }: Action,
-    startedMs: number,
-    outcome: { readonly receipt?: Receipt; readonly error?: TidelineErrorData },
-  ): void {
+  /** Records what no command asked for itself, such as an action of a schedule. */
+  record({ kind, consumer, label }: Action, { milliseconds, receipt, error }: Outcome): void {
     this.#publish({
       id: this.#nextId++,
       timeSeconds: Date.now() / 1000,
       kind,
       label,
-      ...(consumer === undefined ? {} : { consumer }),
-      milliseconds: outcome.receipt?.milliseconds ?? performance.now() - startedMs,
-      ...outcome,
+      ...(consumer !== undefined && { consumer }),
+      milliseconds: receipt?.milliseconds ?? milliseconds,
+      ...(receipt !== undefined && { receipt }),
+      ...(error !== undefined && { error: withHint(error) }),
     });
+  }
+
+  /** The same of a failure, such as a device that is gone at start. */
+  recordFailure(action: Action, error: unknown, milliseconds = 0): void {
+    this.record(action, { error: toErrorData(error), milliseconds });
   }
 }

@@ -7,8 +7,8 @@ import type { Role } from "../../core/consumers.ts";
 import type {
   CheckpointSummary,
   ConsumerState,
-  DeviceChoice,
   DeviceState,
+  Obstacle,
   PauseMode,
   Receipt,
   ReleaseDestination,
@@ -16,7 +16,7 @@ import type {
   RunningPolicy,
   SwapMethod,
 } from "../../core/contract.ts";
-import type { GenerateRequest, GenerationEvent, SampleBatch } from "../../native/addon.d.ts";
+import type { GenerateRequest, GenerationEvent } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
 /** How a long verb tells what it has done and hears that it should stop. */
@@ -45,6 +45,8 @@ export interface BackendEngine {
     readonly usedBlocks: number;
     readonly bytesPerToken: number;
   };
+  /** Why it cannot generate, where its memory would let it. */
+  readonly obstacle?: Obstacle;
 }
 
 export interface BackendObservation {
@@ -86,8 +88,6 @@ export interface SwapRequest {
 /** Every verb that fails has changed nothing, and throws an error that core/errors.ts `toErrorData` understands. */
 export interface Backend {
   readonly name: "native";
-  /** The devices there are, with why one cannot be used. */
-  devices(): readonly DeviceChoice[];
   observe(): BackendObservation;
   /** Changes what is given; a new device or KV cache size loads the checkpoint again. */
   configure(changes: Partial<BackendSettings>, work: Work): Promise<void>;
@@ -110,7 +110,5 @@ export interface Backend {
   continue(): Promise<void>;
   /** Writes the engine's weights as a Hugging Face folder. */
   save(folder: string, work: Work): Promise<{ readonly path: string; readonly bytes: number }>;
-  /** Samples until the backend is closed. */
-  onSamples(listener: (batch: SampleBatch) => void): void;
   close(): Promise<void>;
 }

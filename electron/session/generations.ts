@@ -24,6 +24,7 @@ export interface GenerationRequest {
 type RequestState = GenerationState["requests"][number];
 
 interface Running {
+  readonly backend: Backend;
   /** The backend's own number: it starts again with every engine, the session's does not. */
   readonly backendNumber: number;
   state: GenerationState;
@@ -35,14 +36,14 @@ interface Running {
 }
 
 export class Generations {
-  readonly #backend: Backend;
+  readonly #currentBackend: () => Backend;
   readonly #tokenizers: Tokenizers;
   readonly #publish: (generation: GenerationState) => void;
   readonly #running = new Map<number, Running>();
   #nextId = 1;
 
-  constructor(backend: Backend, tokenizers: Tokenizers, publish: (generation: GenerationState) => void) {
-    this.#backend = backend;
+  constructor(currentBackend: () => Backend, tokenizers: Tokenizers, publish: (generation: GenerationState) => void) {
+    this.#currentBackend = currentBackend;
     this.#tokenizers = tokenizers;
     this.#publish = publish;
   }
@@ -52,7 +53,8 @@ export class Generations {
    * @throws TidelineError `no_model`, `bad_argument` (text without a tokenizer), or the engine's refusal.
    */
   async start({ prompt, batch, maxNewTokens, sampling, pastEndOfText }: GenerationRequest): Promise<number> {
-    const { engine } = this.#backend.observe();
+    const backend = this.#currentBackend();
+    const { engine } = backend.observe();
     if (!engine) throw new TidelineError({ code: "no_model", message: "no checkpoint is open" });
     const tokenizer = await this.#tokenizers.of(engine.checkpoint);
     const promptIds = prompt.kind === "ids" ? prompt.ids : encodePrompt(tokenizer, prompt.text);
@@ -67,7 +69,7 @@ export class Generations {
     // Events may come before the number does; they wait for it.
     let early: GenerationEvent[] | undefined = [];
     const id = this.#nextId++;
-    const backendNumber = await this.#backend.generate(requests, (events) => {
+    const backendNumber = await backend.generate(requests, (events) => {
       if (early) early.push(...events);
       else this.#take(id, events);
     });
@@ -83,6 +85,7 @@ export class Generations {
     };
     const updates = throttle(UPDATE_INTERVAL_MS, () => this.#publish(running.state));
     const running: Running = {
+      backend,
       backendNumber,
       state,
       lastTokenSeconds: undefined,
@@ -100,7 +103,7 @@ export class Generations {
   /** @throws TidelineError `not_found` for one that is over. */
   async cancel(id: number): Promise<void> {
     const running = this.#running.get(id);
-    if (running) return this.#backend.cancel(running.backendNumber);
+    if (running) return running.backend.cancel(running.backendNumber);
     throw new TidelineError({ code: "not_found", message: `generation ${id} is not running`, hint: "It has ended." });
   }
 

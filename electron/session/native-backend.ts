@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
-import type { CheckpointSummary, DeviceChoice, PauseMode } from "../../core/contract.ts";
+import type { CheckpointSummary, PauseMode } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type {
   GenerationEvent,
@@ -28,19 +28,21 @@ import type {
 } from "./backend.ts";
 import { ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type LoadedEngine, observeEngine, refuseWhileGenerating, startGeneration } from "./native-engine.ts";
 import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
 import { replaceEngine } from "./replace-engine.ts";
 
 const BATCH_SECONDS = 0.1;
 
-interface Loaded {
-  readonly engine: NativeEngine;
-  readonly checkpoint: Checkpoint;
-}
-
 interface Beside {
   readonly model: NativeModel;
   readonly checkpoint: Checkpoint;
+}
+
+/** What a device holds, without its memory. */
+export interface DeviceContents {
+  readonly engine?: Checkpoint;
+  readonly models: readonly { readonly role: Role; readonly checkpoint: Checkpoint }[];
 }
 
 export class NativeBackend implements Backend {
@@ -53,7 +55,7 @@ export class NativeBackend implements Backend {
   #device: NativeDevice;
   #telemetry: NativeTelemetry | undefined;
   #samples: (batch: SampleBatch) => void = () => {};
-  #loaded: Loaded | undefined;
+  #loaded: LoadedEngine | undefined;
 
   /** @throws the addon's `device_unavailable`. */
   constructor(addon: TidelineAddon, settings: BackendSettings, backupsFolder: string) {
@@ -64,18 +66,9 @@ export class NativeBackend implements Backend {
     this.#startTelemetry();
   }
 
-  devices(): readonly DeviceChoice[] {
-    return this.#addon.probeDevices().map(({ name, description, totalBytes, freeBytes, problem }) => ({
-      name,
-      description,
-      totalBytes,
-      freeBytes,
-      ...(problem === undefined ? {} : { problem }),
-    }));
-  }
-
   observe(): BackendObservation {
     const device = this.#device.observe();
+    const engine = this.#loaded && observeEngine(this.#loaded, this.#addon);
     return {
       device: deviceState(device),
       consumers: consumerStates(device.regions),
@@ -85,7 +78,7 @@ export class NativeBackend implements Backend {
         consumer: modelConsumer(role),
         checkpoint: this.#summary(checkpoint),
       })),
-      ...this.#observeEngine(),
+      ...(engine && { engine }),
     };
   }
 
@@ -181,12 +174,7 @@ export class NativeBackend implements Backend {
     requests: readonly BackendRequest[],
     onEvents: (events: readonly GenerationEvent[]) => void,
   ): Promise<number> {
-    const { engine, checkpoint } = this.#engine();
-    const { eosTokenIds } = checkpoint.config;
-    return engine.generate(
-      requests.map(({ pastEndOfText, ...request }) => ({ ...request, stopTokenIds: pastEndOfText ? [] : eosTokenIds })),
-      onEvents,
-    );
+    return startGeneration(this.#engine(), requests, onEvents);
   }
 
   async cancel(generation: number): Promise<void> {
@@ -211,21 +199,32 @@ export class NativeBackend implements Backend {
     this.#samples = listener;
   }
 
+  /**
+   * Takes everything off the device and samples it no more, so that somebody else can have it until `comeBack`.
+   * @returns what lay there, for `open` and `loadModel` to bring back.
+   * @throws TidelineError `busy` while the engine generates.
+   */
+  async vacate(): Promise<DeviceContents> {
+    if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
+    const contents = {
+      ...(this.#loaded && { engine: this.#loaded.checkpoint }),
+      models: [...this.#models].map(([role, { checkpoint }]) => ({ role, checkpoint })),
+    };
+    this.#telemetry?.stop();
+    await this.#unload();
+    await this.#device.trim();
+    return contents;
+  }
+
+  /** Samples the device again, which is empty. */
+  comeBack(samplingHertz: number): void {
+    this.#settings = { ...this.#settings, samplingHertz };
+    this.#startTelemetry();
+  }
+
   async close(): Promise<void> {
     await this.#leaveDevice();
     await rm(this.#backups, { recursive: true, force: true });
-  }
-
-  #observeEngine(): Pick<BackendObservation, "engine"> {
-    if (!this.#loaded) return {};
-    const { engine, checkpoint } = this.#loaded;
-    const { status, weightsVersion, runningRequests, waitingRequests, kv } = engine.observe();
-    if (status === "closed") return {};
-    const { eosTokenIds: stopTokenIds } = checkpoint.config;
-    const summary = this.#summary(checkpoint);
-    return {
-      engine: { status, checkpoint: summary, stopTokenIds, weightsVersion, runningRequests, waitingRequests, kv },
-    };
   }
 
   #summary(checkpoint: Checkpoint): CheckpointSummary {
@@ -233,7 +232,7 @@ export class NativeBackend implements Backend {
   }
 
   async #open(checkpoint: Checkpoint, settings: BackendSettings, work: Work): Promise<Receipt> {
-    this.#refuseWhileRunning();
+    if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
     const { engine, receipt } = await replaceEngine({
       addon: this.#addon,
       device: this.#device,
@@ -264,7 +263,7 @@ export class NativeBackend implements Backend {
 
   /** Opens the checkpoint on another device, then leaves this one with everything on it. */
   async #moveTo(next: BackendSettings, work: Work): Promise<void> {
-    this.#refuseWhileRunning();
+    if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
     const device = this.#addon.openDevice({ name: next.device, capacityBytes: next.capacityBytes });
     let engine: NativeEngine | undefined;
     try {
@@ -289,12 +288,16 @@ export class NativeBackend implements Backend {
 
   async #leaveDevice(): Promise<void> {
     this.#telemetry?.stop();
+    await this.#unload();
+    await this.#device.close();
+  }
+
+  async #unload(): Promise<void> {
     // First the engine: it may read the weights of a model.
     await this.#loaded?.engine.close();
     this.#loaded = undefined;
     for (const { model } of this.#models.values()) await model.close();
     this.#models.clear();
-    await this.#device.close();
   }
 
   #startTelemetry(): void {
@@ -312,7 +315,7 @@ export class NativeBackend implements Backend {
     return { onProgress: progress, cancellation };
   }
 
-  #engine(): Loaded {
+  #engine(): LoadedEngine {
     if (this.#loaded) return this.#loaded;
     throw new TidelineError({ code: "no_model", message: "no checkpoint is open", hint: "Open a checkpoint." });
   }
@@ -337,16 +340,6 @@ export class NativeBackend implements Backend {
       code: "not_found",
       message: `${consumer} holds nothing that can be released or resumed`,
       hint: "Name a consumer of the list: engine.weights, engine.kv_cache, workspace, or a loaded model's weights.",
-    });
-  }
-
-  #refuseWhileRunning(): void {
-    const observed = this.#loaded?.engine.observe();
-    if (!observed || observed.runningRequests + observed.waitingRequests === 0) return;
-    throw new TidelineError({
-      code: "busy",
-      message: `the engine is generating (${observed.runningRequests} running, ${observed.waitingRequests} waiting)`,
-      hint: "Wait until the generation is done, or cancel it.",
     });
   }
 }

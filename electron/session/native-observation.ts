@@ -1,9 +1,20 @@
 /**
  * The addon's observations in the contract's shapes.
  */
-import type { CheckpointSummary, ConsumerState, DeviceState } from "../../core/contract.ts";
-import type { DeviceObservation, RegionObservation } from "../../native/addon.d.ts";
+import type { CheckpointSummary, ConsumerState, DeviceChoice, DeviceState } from "../../core/contract.ts";
+import type { DeviceObservation, RegionObservation, TidelineAddon } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+
+/** The devices there are, with why one cannot be used. */
+export function deviceChoices(addon: TidelineAddon): DeviceChoice[] {
+  return addon.probeDevices().map(({ name, description, totalBytes, freeBytes, problem }) => ({
+    name,
+    description,
+    totalBytes,
+    freeBytes,
+    ...(problem === undefined ? {} : { problem }),
+  }));
+}
 
 export function deviceState({ regions: _, ...device }: DeviceObservation): DeviceState {
   return device;

@@ -6,6 +6,11 @@ import type { OperationState } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { Work } from "./backend.ts";
 
+/** Work that a person watches: progress is in bytes, or in PPO steps. */
+export interface OperationWork extends Work {
+  readonly steps: (done: number, total: number) => void;
+}
+
 interface Running {
   readonly state: OperationState;
   readonly abort: AbortController;
@@ -16,6 +21,7 @@ export class Operations {
   readonly #running = new Map<number, Running>();
   #nextId = 1;
   #tail: Promise<unknown> = Promise.resolve();
+  #beside: Promise<unknown> = Promise.resolve();
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
@@ -31,29 +37,17 @@ export class Operations {
    * waits.
    * @throws TidelineError `cancelled` when it was cancelled while it waited; else whatever `work` throws.
    */
-  async run<T>(label: string, work: (work: Work) => Promise<T>, cancellable = true): Promise<T> {
-    const id = this.#nextId++;
-    const abort = new AbortController();
-    this.#set(id, { abort, state: { id, label, doneBytes: 0, totalBytes: 0, cancellable: true } });
-    const turn = this.#tail.then(() => {
-      if (abort.signal.aborted) throw cancelled(label);
-      const begun = this.#running.get(id);
-      if (begun && !cancellable) this.#set(id, { abort, state: { ...begun.state, cancellable } });
-      return work({
-        signal: abort.signal,
-        progress: (doneBytes, totalBytes) => {
-          const running = this.#running.get(id);
-          if (running) this.#set(id, { abort, state: { ...running.state, doneBytes, totalBytes } });
-        },
-      });
+  run<T>(label: string, work: (work: OperationWork) => Promise<T>, cancellable = true): Promise<T> {
+    return this.#show(label, cancellable, (begin) => this.inTurn(() => begin(work)));
+  }
+
+  /** Runs `work` beside what is queued: for what moves no memory that others move. */
+  runBeside<T>(label: string, work: (work: OperationWork) => Promise<T>): Promise<T> {
+    return this.#show(label, true, (begin) => {
+      const running = begin(work);
+      this.#beside = Promise.allSettled([this.#beside, running]);
+      return running;
     });
-    this.#tail = turn.catch(() => {});
-    try {
-      return await turn;
-    } finally {
-      this.#running.delete(id);
-      this.#onChange();
-    }
   }
 
   /** Runs `start` in its turn, without showing it: for what is over at once but must not meet a running change. */
@@ -87,7 +81,36 @@ export class Operations {
   /** Cancels everything and waits for the end of it. */
   async stop(): Promise<void> {
     for (const { abort } of this.#running.values()) abort.abort();
-    await this.#tail;
+    await Promise.all([this.#tail, this.#beside]);
+  }
+
+  /** Shows an operation from now until it is over, with what it tells once it has begun. */
+  async #show<T>(
+    label: string,
+    cancellable: boolean,
+    start: (begin: (work: (work: OperationWork) => Promise<T>) => Promise<T>) => Promise<T>,
+  ): Promise<T> {
+    const id = this.#nextId++;
+    const abort = new AbortController();
+    const change = (changes: Partial<OperationState>) => {
+      const running = this.#running.get(id);
+      if (running) this.#set(id, { abort, state: { ...running.state, ...changes } });
+    };
+    this.#set(id, { abort, state: { id, label, doneBytes: 0, totalBytes: 0, cancellable: true } });
+    try {
+      return await start(async (work) => {
+        if (abort.signal.aborted) throw cancelled(label);
+        if (!cancellable) change({ cancellable });
+        return work({
+          signal: abort.signal,
+          progress: (doneBytes, totalBytes) => change({ doneBytes, totalBytes }),
+          steps: (done, total) => change({ steps: { done, total } }),
+        });
+      });
+    } finally {
+      this.#running.delete(id);
+      this.#onChange();
+    }
   }
 
   #set(id: number, running: Running): void {

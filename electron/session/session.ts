@@ -1,6 +1,6 @@
 /**
  * The session: the one object behind both doors. It answers request envelopes and tells its listeners what happens;
- * what it is made of (backend, recorder, generations, operations) is put together here and nowhere else.
+ * what it is made of (device, recorder, generations, operations) is put together here and nowhere else.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -18,19 +18,22 @@ import {
 } from "../../core/contract.ts";
 import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
+import type { ActionRecord as ExecutedAction } from "../ppo/records.ts";
 import { Actions } from "./actions.ts";
 import { loadAddon } from "./addon.ts";
-import type { Backend, BackendEngine } from "./backend.ts";
+import type { BackendEngine } from "./backend.ts";
 import { removeStaleBackups } from "./backups.ts";
 import { CONFIG_FILE } from "./checkpoint.ts";
 import type { CommandContext } from "./commands/context.ts";
 import { runCommand } from "./commands/index.ts";
+import { DeviceOwner } from "./device-owner.ts";
 import { Generations } from "./generations.ts";
 import { withHint } from "./hints.ts";
 import { NativeBackend } from "./native-backend.ts";
+import { deviceChoices } from "./native-observation.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { Operations } from "./operations.ts";
-import { backupsPath, demoCheckpointPath, productVersion, surroundings } from "./paths.ts";
+import { backupsPath, demoCheckpointPath, demoWorkloadPath, productVersion, surroundings } from "./paths.ts";
 import { mergeConsumers, Recorder } from "./recorder.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { throttle } from "./throttle.ts";
@@ -49,12 +52,13 @@ export interface SessionOptions {
   /** Where backups to disk go. */
   readonly backupsFolder?: string;
   readonly demoCheckpoint?: string;
+  readonly demoWorkload?: string;
   /** Check its own answers and events against the contract: on except in a built app. */
   readonly checkItself?: boolean;
 }
 
 export class Session {
-  readonly #backend: Backend;
+  readonly #device: DeviceOwner;
   readonly #context: CommandContext;
   readonly #recorder = new Recorder();
   readonly #settings: Settings;
@@ -80,7 +84,12 @@ export class Session {
   constructor(options: SessionOptions = {}) {
     const places = surroundings();
     const demoCheckpoint = options.demoCheckpoint ?? demoCheckpointPath(places);
-    this.#options = { ...options, ...(demoCheckpoint === undefined ? {} : { demoCheckpoint }) };
+    const demoWorkload = options.demoWorkload ?? existing(demoWorkloadPath(places));
+    this.#options = {
+      ...options,
+      ...(demoCheckpoint !== undefined && { demoCheckpoint }),
+      ...(demoWorkload !== undefined && { demoWorkload }),
+    };
     this.#version = productVersion(places);
     this.#settings = options.settings ?? openSettings();
     const changed = () => this.#statePush.request();
@@ -91,23 +100,40 @@ export class Session {
     });
     const backupsFolder = options.backupsFolder ?? backupsPath(places);
     void removeStaleBackups(backupsFolder);
-    this.#backend = this.#openBackend(options.addon ?? loadAddon(), backupsFolder);
-    this.#backend.onSamples((batch) => this.#takeSamples(batch));
-    this.#devices = [...this.#backend.devices()];
-    const tokenizers = new Tokenizers();
-    this.#generations = new Generations(this.#backend, tokenizers, (generation) => {
-      this.#recorder.putGeneration(generation);
-      this.#publish({ event: "generation", generation });
-      changed();
+    const addon = options.addon ?? loadAddon();
+    const workbench = this.#openWorkbench(addon, backupsFolder);
+    const onSamples = (batch: SampleBatch) => this.#takeSamples(batch);
+    workbench.onSamples(onSamples);
+    this.#devices = deviceChoices(addon);
+    this.#device = new DeviceOwner({
+      addon,
+      workbench,
+      actions: this.#actions,
+      backupsFolder,
+      onSamples,
+      onChange: changed,
+      onAction: (action) => this.#recordScheduled(action),
+      onStep: (run, step) => this.#publish({ event: "step", run, step }),
     });
+    const tokenizers = new Tokenizers();
+    this.#generations = new Generations(
+      () => this.#device.backend,
+      tokenizers,
+      (generation) => {
+        this.#recorder.putGeneration(generation);
+        this.#publish({ event: "generation", generation });
+        changed();
+      },
+    );
     this.#context = {
-      backend: this.#backend,
+      device: this.#device,
       settings: this.#settings,
       recorder: this.#recorder,
       operations: this.#operations,
       actions: this.#actions,
       generations: this.#generations,
       tokenizers,
+      ...(demoWorkload !== undefined && { demoWorkload }),
       state: () => this.state(),
       changed,
     };
@@ -165,18 +191,21 @@ export class Session {
   }
 
   state(): SessionState {
-    const { device, consumers, engine, models, samplingHertz } = this.#backend.observe();
-    const { demoCheckpoint } = this.#options;
+    const { backend, run } = this.#device;
+    const { device, consumers, engine, models, samplingHertz } = backend.observe();
+    const { demoCheckpoint, demoWorkload } = this.#options;
     return {
       version: this.#version,
-      backend: this.#backend.name,
+      backend: backend.name,
       device,
       devices: this.#devices,
       consumers: [...consumers],
       engine: engine ? engineState(engine, consumers) : { status: "empty" },
       models: [...models],
+      ...(run !== undefined && { run: run.state() }),
       recents: this.#recents(),
-      ...(demoCheckpoint === undefined ? {} : { demoCheckpoint }),
+      ...(demoCheckpoint !== undefined && { demoCheckpoint }),
+      ...(demoWorkload !== undefined && { demoWorkload }),
       operations: this.#operations.states(),
       samplingHertz,
       droppedSamples: this.#recorder.droppedSamples,
@@ -187,9 +216,9 @@ export class Session {
   async close(): Promise<void> {
     this.#listeners.clear();
     this.#statePush.stop();
-    await this.#operations.stop();
+    await Promise.all([this.#device.stop(), this.#operations.stop()]);
     this.#generations.stop();
-    await this.#backend.close();
+    await this.#device.close();
     this.#statePush.stop();
   }
 
@@ -203,7 +232,7 @@ export class Session {
     return this.#knownRecents.recents;
   }
 
-  #openBackend(addon: TidelineAddon, backupsFolder: string): Backend {
+  #openWorkbench(addon: TidelineAddon, backupsFolder: string): NativeBackend {
     const wanted = this.#settings.backend;
     try {
       return new NativeBackend(addon, wanted, backupsFolder);
@@ -212,6 +241,13 @@ export class Session {
       this.#actions.recordFailure({ kind: "configure", label: `open device ${wanted.device}` }, error);
       return new NativeBackend(addon, { ...wanted, device: DEFAULT_DEVICE }, backupsFolder);
     }
+  }
+
+  /** What is done by hand is a command, which is recorded as such. */
+  #recordScheduled({ origin, kind, consumer, label, startSeconds, endSeconds, receipt, error }: ExecutedAction): void {
+    if (origin === "by_hand") return;
+    const milliseconds = 1000 * (endSeconds - startSeconds);
+    this.#actions.record({ kind, consumer, label }, { milliseconds, receipt, ...(error !== undefined && { error }) });
   }
 
   #takeSamples(raw: SampleBatch): void {
@@ -236,7 +272,7 @@ export class Session {
 
 /** What a window sees of the engine: stop tokens are the session's own business. */
 function engineState({ stopTokenIds: _, ...engine }: BackendEngine, consumers: readonly ConsumerState[]): EngineState {
-  const obstacle = obstacleOf(engine, consumers);
+  const obstacle = engine.obstacle ?? obstacleOf(engine, consumers);
   const kv = { ...engine.kv, capacityTokens: engine.kv.blocks * engine.kv.blockTokens };
   return { ...engine, kv, ...(obstacle ? { obstacle } : {}) };
 }
@@ -259,6 +295,10 @@ function checkAnswer(command: CommandName, value: unknown): void {
     code: "internal",
     message: `the answer to ${command} breaks the contract at ${issue?.path.join(".")}: ${issue?.message}`,
   });
+}
+
+function existing(file: string): string | undefined {
+  return existsSync(file) ? file : undefined;
 }
 
 function isCheckpointFolder(path: string): boolean {

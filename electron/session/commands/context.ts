@@ -1,7 +1,7 @@
 /** What the handlers of the commands work with: the parts of a session, and nothing of its doors. */
 import type { CommandAnswer, CommandName, CommandRequest, SessionState } from "../../../core/contract.ts";
 import type { Actions } from "../actions.ts";
-import type { Backend } from "../backend.ts";
+import type { DeviceOwner } from "../device-owner.ts";
 import type { Generations } from "../generations.ts";
 import type { Operations } from "../operations.ts";
 import type { Recorder } from "../recorder.ts";
@@ -9,13 +9,16 @@ import type { Settings } from "../settings.ts";
 import type { Tokenizers } from "../tokenizers.ts";
 
 export interface CommandContext {
-  readonly backend: Backend;
+  /** Asked for its backend in turn, not before: who has the device may change while a command waits. */
+  readonly device: DeviceOwner;
   readonly settings: Settings;
   readonly recorder: Recorder;
   readonly operations: Operations;
   readonly actions: Actions;
   readonly generations: Generations;
   readonly tokenizers: Tokenizers;
+  /** The workload that ships with Tideline. */
+  readonly demoWorkload?: string;
   readonly state: () => SessionState;
   /** Says that the state is another one now. */
   readonly changed: () => void;

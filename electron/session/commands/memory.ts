@@ -4,39 +4,41 @@ import type { Handlers } from "./context.ts";
 import { openFolder } from "./models.ts";
 
 export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "pause" | "continue"> = {
-  release: (request, { actions, backend }) => {
+  release: (request, { actions, device }) => {
     const { consumer, mode, destination } = request;
     const kept = destination === "hold" ? `${mode}, hold` : mode;
     return actions.run({ kind: "release", consumer, label: `release ${consumer} (${kept})` }, (work) =>
-      backend.release(request, work),
+      device.backend.release(request, work),
     );
   },
 
-  resume: ({ consumer }, { actions, backend }) =>
-    actions.run({ kind: "resume", consumer, label: `resume ${consumer}` }, (work) => backend.resume(consumer, work)),
+  resume: ({ consumer }, { actions, device }) =>
+    actions.run({ kind: "resume", consumer, label: `resume ${consumer}` }, (work) =>
+      device.backend.resume(consumer, work),
+    ),
 
-  swap: ({ source, method, running }, context) => {
-    const { actions, backend } = context;
+  swap: ({ source, ...how }, context) => {
+    const { actions, device } = context;
     const consumer = "engine.weights";
     if (source.kind === "model") {
       const label = `swap engine.weights to ${source.role}`;
-      return actions.run({ kind: "swap", consumer, label }, (work) => backend.swap({ source, method, running }, work));
+      return actions.run({ kind: "swap", consumer, label }, (work) => device.backend.swap({ source, ...how }, work));
     }
     const label = `swap engine.weights to ${basename(source.path)}`;
     return actions.run({ kind: "swap", consumer, label }, async (work) => {
       const checkpoint = await openFolder(source.path, context);
-      const receipt = await backend.swap({ source: { kind: "checkpoint", checkpoint }, method, running }, work);
+      const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
       context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
       return receipt;
     });
   },
 
-  trim: async (_, { actions, backend }) => {
+  trim: async (_, { actions, device }) => {
     const { bytesFreed } = await actions.run(
       { kind: "release", consumer: "pool", label: "trim the pool", cancellable: false },
       async () => {
         const startedMs = performance.now();
-        const freed = await backend.trim();
+        const freed = await device.backend.trim();
         return {
           action: "release",
           consumer: "pool",
@@ -52,17 +54,19 @@ export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "
     return { bytesFreed };
   },
 
-  pause: async ({ mode }, { actions, backend }) => {
-    await actions.runWithoutReceipt({ kind: "pause", label: `pause (${mode})`, cancellable: false }, () =>
-      backend.pause(mode),
-    );
+  pause: async ({ mode }, { actions, device }) => {
+    await actions.run({ kind: "pause", label: `pause (${mode})`, cancellable: false }, async () => {
+      await device.backend.pause(mode);
+      return undefined;
+    });
     return {};
   },
 
-  continue: async (_, { actions, backend }) => {
-    await actions.runWithoutReceipt({ kind: "continue", label: "continue", cancellable: false }, () =>
-      backend.continue(),
-    );
+  continue: async (_, { actions, device }) => {
+    await actions.run({ kind: "continue", label: "continue", cancellable: false }, async () => {
+      await device.backend.continue();
+      return undefined;
+    });
     return {};
   },
 };

@@ -15,38 +15,39 @@ export const modelCommands: Handlers<
   "open_checkpoint" | "load_model" | "unload_model" | "save_checkpoint" | "configure"
 > = {
   open_checkpoint: ({ path }, context) => {
-    const { actions, backend, settings } = context;
+    const { actions, device, settings } = context;
     return actions.run({ kind: "load", consumer: "engine.weights", label: `open ${basename(path)}` }, async (work) => {
       const checkpoint = await openFolder(path, context);
-      const receipt = await backend.open(checkpoint, work);
+      const receipt = await device.backend.open(checkpoint, work);
       settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
       return receipt;
     });
   },
 
   load_model: ({ path, role }, context) => {
-    const { actions, backend } = context;
+    const { actions, device } = context;
     return actions.run(
       { kind: "load", consumer: `${role}.weights`, label: `load ${basename(path)} as ${role}` },
-      async (work) => backend.loadModel(role, await openFolder(path, context), work),
+      async (work) => device.backend.loadModel(role, await openFolder(path, context), work),
     );
   },
 
-  unload_model: async ({ role }, { actions, backend }) => {
+  unload_model: async ({ role }, { actions, device }) => {
     const consumer = `${role}.weights`;
     const label = `unload ${role}`;
-    await actions.run({ kind: "unload", consumer, label, cancellable: false }, () => backend.unloadModel(role));
+    await actions.run({ kind: "unload", consumer, label, cancellable: false }, () => device.backend.unloadModel(role));
     return {};
   },
 
-  save_checkpoint: async ({ path }, { operations, backend }) =>
-    operations.run(`save to ${path}`, (work) => backend.save(resolve(path), work)),
+  save_checkpoint: async ({ path }, { operations, device }) =>
+    operations.run(`save to ${path}`, (work) => device.backend.save(resolve(path), work)),
 
-  configure: async (changes, { actions, backend, settings, state }) => {
+  configure: async (changes, { actions, device, settings, state }) => {
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
-    await actions.runWithoutReceipt({ kind: "configure", label: describe(changes) }, async (work) => {
-      await backend.configure(given, work);
+    await actions.run({ kind: "configure", label: describe(changes) }, async (work) => {
+      await device.backend.configure(given, work);
       settings.saveBackend(given);
+      return undefined;
     });
     return state();
   },

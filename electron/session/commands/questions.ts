@@ -12,9 +12,9 @@ const MAX_FOLDERS = 2000;
 export const questionCommands: Handlers<"observe" | "history" | "list_folder" | "forget_recent"> = {
   observe: async (_, { state }) => state(),
 
-  history: async ({ sinceSeconds, maxRows }, { recorder }) => ({
+  history: async ({ sinceSeconds, maxRows }, { recorder, device }) => ({
     ...recorder.history(sinceSeconds, maxRows),
-    steps: [],
+    steps: device.run?.steps ?? [],
   }),
 
   list_folder: async ({ path }) => listFolder(path),

@@ -1,6 +1,9 @@
-/** Commands of a PPO run: opening it, stepping it, and acting between its items. */
+/** Commands of a PPO run: opening and ending it, stepping it, and acting between its items. Stopping it never waits. */
+import type { ActionRecord } from "../../../core/contract.ts";
 import { TidelineError } from "../../../core/errors.ts";
-import type { Handlers } from "./context.ts";
+import { type Action, describeAction, targetOf } from "../../../core/schedule/schedule.ts";
+import { planRun, summariseWorkload } from "../run/plan.ts";
+import type { CommandContext, Handlers } from "./context.ts";
 
 type RunCommand =
   | "read_workload"
@@ -16,21 +19,85 @@ type RunCommand =
   | "undo"
   | "measure_baseline";
 
-const notYet = async (): Promise<never> => {
-  throw new TidelineError({ code: "unsupported", message: "this version cannot run PPO in a window yet" });
+export const runCommands: Handlers<RunCommand> = {
+  read_workload: ({ path }, context) => summariseWorkload(fileOf(path, context)),
+
+  open_run: async (request, context) => {
+    const { device, operations } = context;
+    const file = fileOf(request.workload, context);
+    return operations.run("open a PPO run", async (work) => {
+      const run = await device.openRun(await planRun(file, request), work);
+      return run.state();
+    });
+  },
+
+  close_run: async (_, { device, operations }) => {
+    void device.requireRun().stop();
+    await operations.run("end the PPO run", (work) => device.closeRun(work));
+    return {};
+  },
+
+  go: async ({ goal }, { device, operations }) => {
+    await operations.inTurn(async () => device.requireRun().go(goal));
+    return {};
+  },
+
+  retry: async (_, { device, operations }) => {
+    await operations.inTurn(async () => device.requireRun().retry());
+    return {};
+  },
+
+  pause_run: async (_, { device }) => {
+    device.requireRun().pause();
+    return {};
+  },
+
+  cancel_run: async (_, { device }) => {
+    device.requireRun().cancel();
+    return {};
+  },
+
+  set_breakpoints: async ({ breakpoints }, { device }) => {
+    device.requireRun().setBreakpoints(breakpoints);
+    return {};
+  },
+
+  set_pace: async ({ itemSeconds }, { device, changed }) => {
+    device.requireRun().setPace(itemSeconds);
+    changed();
+    return {};
+  },
+
+  act: async ({ action }, { actions, device }) => {
+    await actions.run(shown(action), (work) => device.requireRun().act(action, work));
+    return {};
+  },
+
+  undo: async (_, { actions, device }) => {
+    const { undoable } = device.requireRun();
+    if (undoable === undefined) {
+      throw new TidelineError({ code: "bad_argument", message: "there is nothing that can be undone" });
+    }
+    await actions.run(shown(undoable.inverse), (work) => device.requireRun().undo(work));
+    return {};
+  },
+
+  measure_baseline: async ({ maxSteps }, { device, operations }) => {
+    const run = device.requireRun();
+    await operations.runBeside("measure the baseline", (work) => run.measureBaseline(maxSteps, work));
+    return {};
+  },
 };
 
-export const runCommands: Handlers<RunCommand> = {
-  read_workload: notYet,
-  open_run: notYet,
-  close_run: notYet,
-  go: notYet,
-  retry: notYet,
-  pause_run: notYet,
-  cancel_run: notYet,
-  set_breakpoints: notYet,
-  set_pace: notYet,
-  act: notYet,
-  undo: notYet,
-  measure_baseline: notYet,
-};
+/** @throws TidelineError `not_found` where this copy of Tideline comes without a workload. */
+function fileOf(path: string | undefined, { demoWorkload }: CommandContext): string {
+  const file = path ?? demoWorkload;
+  if (file !== undefined) return file;
+  throw new TidelineError({ code: "not_found", message: "there is no workload here", hint: "Choose a workload file." });
+}
+
+/** A schedule's action as the timeline has it. */
+function shown(action: Action): { kind: ActionRecord["kind"]; consumer: string; label: string } {
+  const { kind } = action;
+  return { kind: kind === "offload" ? "release" : kind, consumer: targetOf(action), label: describeAction(action) };
+}

@@ -1,0 +1,76 @@
+/** What a run would be, before anything is opened: a workload's file, what it says, and the schedule it is run under. */
+import { basename, dirname, resolve } from "node:path";
+import type { CommandRequest } from "../../../core/contract.ts";
+import type { WorkloadSummary } from "../../../core/run/state.ts";
+import { buildSchedule } from "../../../core/schedule/build.ts";
+import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
+import { scheduleFrom } from "../../../core/schedule/file.ts";
+import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+
+export interface RunPlan {
+  readonly summary: WorkloadSummary;
+  readonly workload: Workload;
+  readonly schedule: Schedule;
+}
+
+/**
+ * What would be run; headers and tokenizer are read, and the schedule is checked.
+ * @throws TidelineError of readWorkload, openWorkload, scheduleFrom, buildSchedule and checkSchedule.
+ */
+export async function planRun(file: string, request: CommandRequest<"open_run">): Promise<RunPlan> {
+  const settings = changeWorkload(await readWorkload(file), {
+    ...request,
+    checkpoints: absolute(request.checkpoints),
+  });
+  const workload = await openWorkload(settings);
+  const { schedule: wanted } = request;
+  const schedule =
+    wanted.kind === "schedule"
+      ? scheduleFrom(wanted.schedule, "the schedule")
+      : buildSchedule(wanted.strategies, rolesOf(workload));
+  const check = checkSchedule(schedule);
+  if (!check.ok) throw problemError(check.problem);
+  return { summary: summaryOf(file, workload), workload, schedule };
+}
+
+/** @throws TidelineError of readWorkload and openWorkload. */
+export async function summariseWorkload(file: string): Promise<WorkloadSummary> {
+  return summaryOf(file, await openWorkload(await readWorkload(file)));
+}
+
+export function summaryOf(file: string, workload: Workload): WorkloadSummary {
+  const { settings, checkpoints } = workload;
+  const { rollouts, maxNewTokens, sequenceTokens, microBatch, seed, device } = settings;
+  const { policy, critic, reference, reward } = checkpoints;
+  return {
+    path: resolve(file),
+    name: nameOf(file),
+    task: settings.task,
+    rollouts,
+    maxNewTokens,
+    sequenceTokens,
+    microBatch,
+    seed,
+    capacityBytes: device.capacityBytes,
+    kvCacheBytes: device.kvCacheBytes,
+    roles: rolesOf(workload),
+    checkpoints: {
+      policy: policy.path,
+      critic: critic.path,
+      reference: reference.path,
+      ...(reward !== undefined && { reward: reward.path }),
+    },
+  };
+}
+
+/** A file with the usual name is known by its folder. */
+function nameOf(file: string): string {
+  const name = basename(file, ".json");
+  return name === "workload" ? basename(dirname(resolve(file))) : name;
+}
+
+function absolute(folders: CommandRequest<"open_run">["checkpoints"] = {}) {
+  const given = Object.entries(folders).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(given.map(([role, folder]) => [role, resolve(folder)]));
+}
