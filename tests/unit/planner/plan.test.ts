@@ -180,6 +180,19 @@ describe("a plan as one line of text", () => {
     expect(errorOf(() => planFromLine(line.slice(0, 300))).code).toBe("plan_damaged");
   });
 
+  it.each(["a", "ab", "abc"])(
+    "is refused with another last character too, which may have bits to spare (%s)",
+    (name) => {
+      const line = planToLine(planWith({ name }));
+      const last = line.lastIndexOf(".") - 1;
+      for (const other of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+        if (other === line[last]) continue;
+        const changed = line.slice(0, last) + other + line.slice(last + 1);
+        expect(errorOf(() => planFromLine(changed)).code).toBe("plan_damaged");
+      }
+    },
+  );
+
   it.each([
     ["", /no plan/],
     ["https://example.com", /no plan/],
