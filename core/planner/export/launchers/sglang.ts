@@ -11,7 +11,6 @@ export const writeSglang: Writer = (plan, figures) => {
   const { engines } = layoutOf(placement);
   const budget = sglangBudget(figures, placement.kind === "colocated" ? "after_trainers" : "first");
   const tags = releasedTags(plan);
-  const list = tags.map((tag) => `"${tag}"`).join(",");
   return {
     commands: [
       {
@@ -49,10 +48,10 @@ export const writeSglang: Writer = (plan, figures) => {
     ),
     notes: present(
       budget.note,
-      tags.length > 0 &&
-        `After the rollout, when the server is idle: POST /release_memory_occupation {"tags":[${list}]}.`,
-      tags.length > 0 && `Before the next: POST /resume_memory_occupation {"tags":[${list}]}.`,
-      tags.includes("weights") && "After a resume the weights are undefined until they are updated.",
+      tags.length > 0 && `After the rollout, when the server is idle: POST /release_memory_occupation ${body(tags)}.`,
+      tags.includes("weights") &&
+        `Before the update: POST /resume_memory_occupation ${body(["weights"])}; the weights are undefined until it is done.`,
+      tags.includes("kv_cache") && `Before the next rollout: POST /resume_memory_occupation ${body(["kv_cache"])}.`,
       tags.length > 0 && "PYTORCH_CUDA_ALLOC_CONF must not hold expandable_segments:True.",
     ),
   };
@@ -61,4 +60,8 @@ export const writeSglang: Writer = (plan, figures) => {
 function releasedTags(plan: Plan): readonly string[] {
   const { kvCache, weights } = releasedOf(plan);
   return present(weights && "weights", kvCache && "kv_cache");
+}
+
+function body(tags: readonly string[]): string {
+  return JSON.stringify({ tags });
 }
