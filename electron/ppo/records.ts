@@ -15,6 +15,8 @@ import type { DeviceObservation, Receipt, SampleBatch } from "../../native/addon
 /** native/addon.d.ts: places among the columns before the consumers', and among a consumer's own. */
 const HELD_COLUMN = 5;
 const COMMITTED_COLUMN = 1;
+/** Of Date.now(): a sample this close behind the beginning of a phase may be of the phase before. */
+const CLOCK_SECONDS = 0.001;
 
 /** Steps that are kept, and those of them whose rollouts and actions are. */
 const KEPT_STEPS = 2000;
@@ -193,7 +195,10 @@ export class RunRecords {
       const began = ({ startSeconds }: PhaseRecord) => startSeconds <= timeSeconds;
       const open = this.#phases.findLast(began);
       const closed = open === undefined ? this.#lastPhases.findLast(began) : undefined;
-      raise(open ?? closed, { bytes, holders });
+      const phase = open ?? closed;
+      // Nothing is lost: what there was between two items is read there.
+      if (phase === undefined || timeSeconds - phase.startSeconds < CLOCK_SECONDS) continue;
+      raise(phase, { bytes, holders });
       const step = closed === undefined ? undefined : this.#steps.at(-1);
       if (step !== undefined) step.peakBytes = Math.max(step.peakBytes, bytes);
     }
