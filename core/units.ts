@@ -61,3 +61,11 @@ export function formatSeconds(seconds: number): string {
   const minutes = Math.trunc(seconds / 60);
   return `${minutes} min ${String(Math.floor(magnitude % 60)).padStart(2, "0")} s`;
 }
+
+/** `12.3 GB/s`, `850 MB/s`: link and memory speeds, in powers of ten as their makers state them. */
+export function formatBandwidth(bytesPerSecond: number): string {
+  const [unitBytes, unit] =
+    bytesPerSecond >= 1e9 ? [1e9, "GB/s"] : bytesPerSecond >= 1e6 ? [1e6, "MB/s"] : [1e3, "kB/s"];
+  const value = bytesPerSecond / unitBytes;
+  return `${value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)} ${unit}`;
+}

@@ -58,7 +58,7 @@ export function buildSchedule(strategies: StrategySet, roles: Roles): Schedule {
   if (single) after.update_weights.push(release("policy.weights"));
 
   const phases: Phase[] = WORKS.map((work) => ({ work, before: before[work], after: after[work] }));
-  return { version: 1, name: nameOf(strategies), roles: quantised(strategies, roles), strategies, phases };
+  return { version: 1, name: describeStrategies(strategies), roles: quantised(strategies, roles), strategies, phases };
 }
 
 /** Everything that saves memory and changes no bit of what is learned, for roles as they are before any quantisation. */
@@ -154,7 +154,7 @@ function refuseContradictions(strategies: StrategySet, roles: Roles): void {
 }
 
 /** "release KV cache, swap by copy, reference on host": what is on, for lists and titles. */
-function nameOf(strategies: StrategySet): string {
+export function describeStrategies(strategies: StrategySet): string {
   const { swap: how, reference, reward, singlePolicyCopy, int8 } = strategies;
   const parts = [
     strategies.releaseKvCache && "release KV cache",

@@ -43,6 +43,16 @@ function decimalStep(atLeast: number): number {
   return factor * decade;
 }
 
+/** Readable numbers that enclose `min` to `max` in at most about `count` steps; ascending, two at least. */
+export function numberTicks(min: number, max: number, count: number): readonly number[] {
+  const span = max - min || Math.abs(max) || 1;
+  const step = decimalStep(span / Math.max(1, count));
+  const first = Math.floor(min / step + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(max / step - 1e-9));
+  // Multiples of a fraction are off by their last bit; what an axis says is not.
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
 /** `1:02:03`, `2:03`, `12 s`, `0.25 s`: time since the origin with the digits that a step of the axis needs. */
 export function formatRelative(seconds: number, stepSeconds: number): string {
   const digits = fractionDigits(stepSeconds);

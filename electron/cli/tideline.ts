@@ -11,7 +11,7 @@ import { addGolden } from "./golden.ts";
 import { addMakeDemo } from "./make-demo.ts";
 import { addMemoryCycle } from "./memory-cycle.ts";
 import { UsageError } from "./options.ts";
-import { addRun } from "./run.ts";
+import { addRun } from "./run/command.ts";
 import { addServe } from "./serve.ts";
 
 const FAILED = 1;

@@ -1,7 +1,7 @@
 /** The words of --strategies. */
 import { expect, test } from "vitest";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
-import { STRATEGY_HELP, strategiesOption } from "../../../electron/cli/strategies-option.ts";
+import { STRATEGY_HELP, strategiesOption } from "../../../electron/cli/run/strategies-option.ts";
 
 test("words make a set, and none the plain loop", () => {
   expect(strategiesOption("")).toEqual(NO_STRATEGIES);

@@ -1,7 +1,7 @@
 /** The strategy set of a list of words: `--strategies release-kv-cache,reference=host`. */
 import { InvalidArgumentError } from "commander";
-import { type StrategySet, strategySetSchema } from "../../core/schedule/strategies.ts";
-import { parseBytes, SizeSyntaxError } from "../../core/units.ts";
+import { type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
+import { parseBytes, SizeSyntaxError } from "../../../core/units.ts";
 
 type Given = Record<string, unknown>;
 

@@ -1,0 +1,80 @@
+/**
+ * What a report of a PPO run says: settings, what was measured of the run and of the baseline beside it, and the step
+ * that its pictures show. Everything else that a reader sees is derived from this.
+ */
+import type { ActionRecord } from "../contract.ts";
+import type { TidelineErrorData } from "../errors.ts";
+import type { PhaseRecord, StepRecord } from "../run/records.ts";
+import type { LargestFit, Measurement, WorkloadSummary } from "../run/state.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+import type { Work } from "../schedule/works.ts";
+import type { Timeline } from "../timeline/timeline.ts";
+
+export interface RunReport {
+  readonly settings: ReportSettings;
+  readonly own: ReportedRun;
+  /** The same workload with everything resident. */
+  readonly baseline?: ReportedRun;
+  readonly ending: Ending;
+  readonly shownStep?: ShownStep;
+  /** One per role whose weights lie on the device as int8. */
+  readonly quantisation: readonly QuantisationChange[];
+  /** Where the policy was written. */
+  readonly savedTo?: string;
+}
+
+export interface ReportSettings {
+  /** Of Tideline. */
+  readonly version: string;
+  /** When the run was over: Unix. */
+  readonly finishedSeconds: number;
+  /** As it was typed. */
+  readonly command: string;
+  readonly workload: WorkloadSummary;
+  readonly askedSteps: number;
+  readonly deviceName: string;
+  readonly deviceDescription: string;
+  /** Names and values of the numbers that PPO learns with, in the order in which they are read. */
+  readonly learning: readonly (readonly [name: string, value: string])[];
+}
+
+export type Ending =
+  | { readonly kind: "completed" }
+  | { readonly kind: "interrupted" }
+  /** `place`: "step 1, score_policy". */
+  | { readonly kind: "failed"; readonly place: string; readonly error: TidelineErrorData };
+
+export interface ReportedRun {
+  readonly schedule: Schedule;
+  readonly measurement: Measurement;
+  /** Completed ones. */
+  readonly steps: readonly StepRecord[];
+  /** Of the step that was not completed. */
+  readonly openPhases: readonly PhaseRecord[];
+  readonly largest?: LargestFit;
+}
+
+/** The step that the large picture shows: the last one that was completed, or the one that failed. */
+export interface ShownStep {
+  /** Counted from 0. */
+  readonly step: number;
+  readonly timeline: Timeline;
+  readonly actions: readonly ReportAction[];
+}
+
+export interface ReportAction extends ActionRecord {
+  readonly work: Work;
+  readonly origin: "schedule" | "set_up" | "by_hand";
+}
+
+/** How far int8 weights are from those they were made of, over the same sequences. */
+export interface QuantisationChange {
+  readonly role: "reference" | "reward";
+  /** What was compared: log-probs of tokens, or rewards of sequences. */
+  readonly quantity: "logprobs" | "rewards";
+  readonly compared: number;
+  readonly meanAbsolute: number;
+  readonly maxAbsolute: number;
+  readonly floatBytes: number;
+  readonly int8Bytes: number;
+}

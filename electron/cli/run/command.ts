@@ -1,0 +1,167 @@
+/** `tideline run`: the PPO loop without a window. */
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { TidelineError, toErrorData } from "../../../core/errors.ts";
+import { buildSchedule } from "../../../core/schedule/build.ts";
+import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
+import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { NO_STRATEGIES, type StrategySet } from "../../../core/schedule/strategies.ts";
+import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import { requireWritable, writeReport } from "../../report/report-file.ts";
+import { loadAddon } from "../../session/addon.ts";
+import { demoWorkloadPath, surroundings } from "../../session/paths.ts";
+import { interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
+import { type Execution, execute } from "./execute.ts";
+import { JSON_LINES, TEXT } from "./print.ts";
+import { type Executed, reportOf } from "./report.ts";
+import { STRATEGY_HELP, strategiesOption } from "./strategies-option.ts";
+
+interface RunCommandOptions {
+  readonly workload: string;
+  readonly schedule?: string;
+  readonly strategies?: StrategySet;
+  readonly steps: number;
+  readonly capacity?: number;
+  readonly seed?: number;
+  readonly policy?: string;
+  readonly critic?: string;
+  readonly reference?: string;
+  readonly reward?: string;
+  readonly device: string;
+  readonly save?: string;
+  readonly printSchedule?: true;
+  readonly baseline?: true;
+  readonly json?: true;
+  readonly report?: string;
+}
+
+const SIGINT_EXIT = 130;
+
+export function addRun(program: Command): void {
+  program
+    .command("run")
+    .description("run PPO steps under a memory schedule; prints a line per step and what it took")
+    .option("--workload <file>", "which models learn what (default: the demo)", demoWorkloadPath(surroundings()))
+    .option("--schedule <file>", "the schedule, as JSON")
+    .option("--strategies <list>", "build the schedule from these instead", strategiesOption)
+    .option("--steps <n>", "PPO steps", wholeOption(1), 10)
+    .option("--capacity <size>", "what the device may hold: 64MiB", sizeOption)
+    .option("--seed <s>", "same seed: same run", wholeOption(0))
+    .option("--policy <dir>", "another policy than the workload's; critic and reference follow it unless given")
+    .option("--critic <dir>", "another critic")
+    .option("--reference <dir>", "another reference")
+    .option("--reward <dir>", "a reward model instead of the task's rule")
+    .option("--device <name>", "host or cuda:0", "host")
+    .option("--save <dir>", "write the policy as a Hugging Face folder when done")
+    .option("--print-schedule", "print the schedule's file, to edit and give with --schedule, and run nothing")
+    .option("--baseline", "run with everything resident too, with no limit of memory, and say what was saved and paid")
+    .option("--report <file>", "write one HTML file with the pictures, numbers and settings; also of a run that failed")
+    .option("--json", "one JSON object per line: steps, then the summary")
+    .addHelpText(
+      "after",
+      `
+Strategies, separated by commas:
+${STRATEGY_HELP}
+
+Ctrl-C stops at the next boundary; the weights are those of the last completed update, and --save still writes them.
+
+Examples:
+  tideline run --steps 30
+  tideline run --strategies release-kv-cache,swap=copy,reference=host,training-memory --baseline
+  tideline run --steps 30 --strategies all --baseline --report run.html
+  tideline run --schedule my-schedule.json --capacity 24MiB --json`,
+    )
+    .action(run);
+}
+
+async function run(options: RunCommandOptions): Promise<void> {
+  if (options.schedule !== undefined && options.strategies !== undefined) {
+    throw new UsageError("give either --schedule or --strategies");
+  }
+  if (options.printSchedule && options.report !== undefined) {
+    throw new UsageError("--print-schedule runs nothing that --report could tell of");
+  }
+  const workload = await workloadOf(options);
+  const schedule =
+    options.schedule === undefined
+      ? buildSchedule(options.strategies ?? NO_STRATEGIES, rolesOf(workload))
+      : parseSchedule(await readFile(options.schedule, "utf8"), options.schedule);
+  if (options.printSchedule) {
+    process.stdout.write(formatSchedule(schedule));
+    return;
+  }
+  if (options.report !== undefined) await requireWritable(options.report);
+  const stopped = interruption();
+  try {
+    await runAndTell(options, workload, schedule, stopped);
+  } catch (error) {
+    // Ctrl-C while the models were being loaded: there is nothing to keep.
+    if (!stopped.aborted || toErrorData(error).code !== "cancelled") throw error;
+  }
+  if (stopped.aborted) process.exitCode = SIGINT_EXIT;
+}
+
+async function workloadOf(options: RunCommandOptions): Promise<Workload> {
+  const { policy, critic, reference, reward, capacity, seed } = options;
+  const checkpoints = { policy, critic, reference, reward };
+  const settings = await readWorkload(options.workload);
+  return openWorkload(changeWorkload(settings, { checkpoints, capacityBytes: capacity, seed }));
+}
+
+async function runAndTell(
+  options: RunCommandOptions,
+  workload: Workload,
+  schedule: Schedule,
+  stopped: AbortSignal,
+): Promise<void> {
+  const { device: deviceName, steps, save, report } = options;
+  const printer = options.json ? JSON_LINES : TEXT;
+  printer.begin(schedule);
+  const execution: Execution = {
+    workload,
+    schedule,
+    deviceName,
+    steps,
+    stopped,
+    fitBytes: workload.settings.device.capacityBytes,
+    recording: report !== undefined,
+  };
+  const outcome = await execute({ ...execution, onStep: printer.step, ...(save !== undefined && { save }) });
+  const baseline =
+    options.baseline && !stopped.aborted
+      ? await execute({ ...execution, ...baselineOf(workload, deviceName) })
+      : undefined;
+  printer.summary(outcome, baseline);
+  if (report !== undefined) {
+    const executed: Executed = {
+      workloadFile: options.workload,
+      workload,
+      deviceName,
+      askedSteps: steps,
+      outcome,
+      quantisation: [],
+      ...(baseline && { baseline }),
+    };
+    // Only who wants a report waits for what writes it.
+    const { renderReport } = await import("../../report/render.tsx");
+    await writeReport(report, renderReport(reportOf(executed)));
+    printer.report(report);
+  }
+  if (outcome.measurement.failure !== undefined) throw new TidelineError(outcome.measurement.failure);
+}
+
+/** The same workload with everything resident, and all the memory that the machine has. */
+function baselineOf(workload: Workload, deviceName: string): Pick<Execution, "workload" | "schedule" | "recording"> {
+  const { capacityBytes } = workload.settings.device;
+  const probe = loadAddon()
+    .probeDevices()
+    .find(({ name }) => name === deviceName);
+  const settings = changeWorkload(workload.settings, {
+    capacityBytes: Math.max(capacityBytes, probe?.freeBytes ?? capacityBytes),
+  });
+  return {
+    workload: { ...workload, settings },
+    schedule: buildSchedule(NO_STRATEGIES, rolesOf(workload)),
+    recording: false,
+  };
+}

@@ -1,0 +1,132 @@
+/** Runs a schedule to its end, whatever that is, and says what was measured on the way. */
+import { join } from "node:path";
+import { type TidelineErrorData, toErrorData } from "../../../core/errors.ts";
+import type { Ending, ReportedRun, ShownStep } from "../../../core/report/report.ts";
+import { largestFit } from "../../../core/run/largest-fit.ts";
+import type { StepRecord } from "../../../core/run/records.ts";
+import type { Measurement } from "../../../core/run/state.ts";
+import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
+import { describePlace, type Schedule } from "../../../core/schedule/schedule.ts";
+import { type StartedRun, startRun } from "../../ppo/start-run.ts";
+import type { Workload } from "../../ppo/workload.ts";
+import { RunRecorder } from "../../report/recorder.ts";
+import { loadAddon } from "../../session/addon.ts";
+import { ownBackupsFolder } from "../../session/backups.ts";
+import { backupsPath, surroundings } from "../../session/paths.ts";
+
+export interface Execution {
+  readonly workload: Workload;
+  readonly schedule: Schedule;
+  readonly deviceName: string;
+  readonly steps: number;
+  /** Ctrl-C. */
+  readonly stopped: AbortSignal;
+  /** Where the policy is written when done. */
+  readonly save?: string;
+  /** What the largest sizes that fit are to fit in: the baseline itself has more. */
+  readonly fitBytes: number;
+  /** Keeps memory over time, for a report. */
+  readonly recording: boolean;
+  readonly onStep?: (step: StepRecord) => void;
+}
+
+export interface Outcome extends ReportedRun {
+  readonly ending: Ending;
+  readonly deviceDescription: string;
+  readonly saved?: string;
+  /** With `recording`, of a run that came to its first phase. */
+  readonly shownStep?: ShownStep;
+}
+
+/** @throws TidelineError what starting a run throws, but for a device that is too small: that is an outcome. */
+export async function execute(execution: Execution): Promise<Outcome> {
+  const { workload, schedule, deviceName, stopped, onStep, recording } = execution;
+  const recorder = recording ? new RunRecorder() : undefined;
+  let started: StartedRun;
+  try {
+    started = await startRun({
+      addon: loadAddon(),
+      workload,
+      schedule,
+      deviceName,
+      directory: join(ownBackupsFolder(backupsPath(surroundings())), "ppo"),
+      signal: stopped,
+      ...recorder?.listener,
+      onStep: (step) => {
+        recorder?.listener.onStep?.(step);
+        onStep?.(step);
+      },
+    });
+  } catch (error) {
+    const data = toErrorData(error);
+    if (data.code !== "out_of_memory") throw error;
+    return tooSmall(execution, data);
+  }
+  const { run, backend } = started;
+  recorder?.watch(() => backend.observe());
+  const pause = () => run.pause();
+  stopped.addEventListener("abort", pause, { once: true });
+  try {
+    const cursor = stopped.aborted ? run.cursor : await run.go({ kind: "steps", steps: execution.steps });
+    return await outcomeOf(execution, started, recorder, endingOf(schedule, cursor, stopped));
+  } finally {
+    stopped.removeEventListener("abort", pause);
+    await backend.close();
+  }
+}
+
+async function outcomeOf(
+  { schedule, save, fitBytes: capacityBytes }: Execution,
+  { run, backend }: StartedRun,
+  recorder: RunRecorder | undefined,
+  ending: Ending,
+): Promise<Outcome> {
+  const saved = save === undefined ? undefined : await backend.savePolicy(save, new AbortController().signal);
+  const { records } = run;
+  const phases = records.steps.flatMap((step) => step.phases);
+  const largest = largestFit({ ...backend.sizing(), schedule, capacityBytes, phases });
+  const last = records.steps.at(-1);
+  const shownStep =
+    last === undefined || ending.kind === "failed"
+      ? recorder?.shownStep(records.phases, records.actions)
+      : recorder?.shownStep(last.phases, last.actions);
+  return {
+    schedule,
+    steps: recorder?.withFirst(records.steps) ?? records.steps,
+    openPhases: records.phases,
+    measurement: withFailure(records.measurement(), ending),
+    ending,
+    deviceDescription: backend.observe().description,
+    ...(largest && { largest }),
+    ...(shownStep && { shownStep }),
+    ...(saved && { saved: saved.path }),
+  };
+}
+
+/** The models of a run do not even fit before its first step. */
+function tooSmall({ schedule }: Execution, error: TidelineErrorData): Outcome {
+  const ending: Ending = { kind: "failed", place: "loading the models", error };
+  const nothing = { steps: 0, peakBytes: 0, stepSeconds: 0, memorySeconds: 0 };
+  return {
+    schedule,
+    steps: [],
+    openPhases: [],
+    measurement: withFailure(nothing, ending),
+    ending,
+    deviceDescription: "",
+  };
+}
+
+function endingOf(schedule: Schedule, cursor: Cursor, stopped: AbortSignal): Ending {
+  if (cursor.run.status === "failed") {
+    const place = `step ${cursor.step + 1}, ${describePlace(itemAt(schedule, cursor))}`;
+    return { kind: "failed", place, error: cursor.run.error };
+  }
+  return { kind: stopped.aborted ? "interrupted" : "completed" };
+}
+
+function withFailure(measurement: Measurement, ending: Ending): Measurement {
+  if (ending.kind !== "failed") return measurement;
+  const { place, error } = ending;
+  return { ...measurement, failure: { ...error, message: `${place}: ${error.message}` } };
+}

@@ -1,0 +1,88 @@
+/** What `tideline run` prints while it runs and in the end: for people, or one JSON object per line. */
+import type { QuantisationChange } from "../../../core/report/report.ts";
+import { bargainOf } from "../../../core/report/verdict.ts";
+import type { StepRecord } from "../../../core/run/records.ts";
+import type { Measurement } from "../../../core/run/state.ts";
+import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { formatBytes } from "../../../core/units.ts";
+import type { Outcome } from "./execute.ts";
+
+export interface Printer {
+  begin(schedule: Schedule): void;
+  quantisation(changes: readonly QuantisationChange[]): void;
+  step(step: StepRecord): void;
+  summary(outcome: Outcome, baseline: Outcome | undefined): void;
+  report(file: string): void;
+}
+
+export const TEXT: Printer = {
+  begin: ({ name }) => {
+    process.stdout.write(`schedule  ${name}\n`);
+  },
+  quantisation: (changes) => {
+    for (const { role, quantity, compared, meanAbsolute, maxAbsolute } of changes) {
+      const what = quantity === "logprobs" ? "log-probs" : "rewards";
+      const by = `by ${meanAbsolute.toPrecision(3)} on average, at most ${maxAbsolute.toPrecision(3)}`;
+      process.stdout.write(`int8 ${role}  changes ${compared} ${what} ${by}\n`);
+    }
+  },
+  step: ({ step, statistics: seen, peakBytes, workSeconds, memorySeconds }) => {
+    const learned = seen && [
+      `reward ${seen.reward.toFixed(3)}`,
+      `kl ${seen.kl.toFixed(4)}`,
+      `policy ${seen.policyLoss.toFixed(4)}`,
+      `value ${seen.valueLoss.toFixed(4)}`,
+      `entropy ${seen.entropy.toFixed(3)}`,
+    ];
+    const took = [
+      `peak ${formatBytes(peakBytes)}`,
+      `work ${workSeconds.toFixed(2)} s`,
+      `memory ${memorySeconds.toFixed(3)} s`,
+    ];
+    process.stdout.write(`${[`step ${String(step + 1).padStart(3)}`, ...(learned ?? []), ...took].join("  ")}\n`);
+  },
+  summary: (outcome, baseline) => {
+    const { measurement, ending, saved } = outcome;
+    const lines = [measurementText(measurement)];
+    if (baseline !== undefined) lines.push(`baseline: ${measurementText(baseline.measurement)}`);
+    const bargain = bargainOf(measurement, baseline?.measurement);
+    if (bargain !== undefined) {
+      const { savedBytes, paidSecondsPerStep } = bargain;
+      lines.push(`saved ${formatBytes(savedBytes)} of its peak for ${paidSecondsPerStep.toFixed(3)} s per step`);
+    }
+    const failure = baseline?.measurement.failure;
+    if (failure !== undefined) lines.push(`baseline stopped: ${failure.message}`);
+    if (saved !== undefined) lines.push(`policy saved to ${saved}`);
+    process.stdout.write(`${lines.join("\n")}\n`);
+    for (const { consumer, bytes } of (ending.kind === "failed" && ending.error.holders) || []) {
+      process.stderr.write(`  ${consumer.padEnd(20)}${formatBytes(bytes)}\n`);
+    }
+  },
+  report: (file) => {
+    process.stdout.write(`report written to ${file}\n`);
+  },
+};
+
+export const JSON_LINES: Printer = {
+  begin: () => {},
+  quantisation: (changes) => {
+    for (const change of changes) writeLine({ type: "int8", ...change });
+  },
+  step: (step) => writeLine({ type: "step", ...step }),
+  summary: (outcome, baseline) => {
+    writeLine({ type: "summary", ...summaryOf(outcome), ...(baseline && { baseline: summaryOf(baseline) }) });
+  },
+  report: () => {},
+};
+
+function summaryOf({ schedule, measurement, saved }: Outcome) {
+  return { schedule: schedule.name, ...measurement, saved };
+}
+
+function writeLine(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+function measurementText({ steps, peakBytes, stepSeconds }: Measurement): string {
+  return `${steps} steps, peak ${formatBytes(peakBytes)}, ${stepSeconds.toFixed(3)} s per step`;
+}

@@ -1,0 +1,55 @@
+/**
+ * Where a report goes. Whether it can go there is found out before a run begins, not after hours of it; and the file
+ * appears only when it is complete.
+ */
+import { rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { TidelineError } from "../../core/errors.ts";
+
+/**
+ * Finds out whether a file can be written there.
+ * @throws TidelineError `bad_argument` naming it.
+ */
+export async function requireWritable(file: string): Promise<void> {
+  const path = resolve(file);
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) {
+    throw unwritable(path, "is a folder", "Give the name of a file in it.");
+  }
+  const draft = draftOf(path);
+  try {
+    await writeFile(draft, "", { flag: "wx" });
+    await rm(draft);
+  } catch (error) {
+    throw refusal(path, error);
+  }
+}
+
+/** @throws TidelineError `bad_argument` for what cannot be written; what was there before is still there then. */
+export async function writeReport(file: string, html: string): Promise<void> {
+  const path = resolve(file);
+  const draft = draftOf(path);
+  try {
+    await writeFile(draft, html);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw refusal(path, error);
+  }
+}
+
+/** Beside it: only within one file system does a rename replace at once. */
+function draftOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+}
+
+function refusal(path: string, error: unknown): TidelineError {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const why = error instanceof Error ? error.message : String(error);
+  return code === "ENOENT"
+    ? unwritable(path, `cannot be written: there is no folder ${dirname(path)}`, "Make the folder first.")
+    : unwritable(path, `cannot be written: ${why}`, "Choose another place for the report.");
+}
+
+function unwritable(file: string, problem: string, hint: string): TidelineError {
+  return new TidelineError({ code: "bad_argument", message: `${file} ${problem}`, file, hint });
+}

@@ -1,0 +1,106 @@
+/** Everything that is needed to run the same again. */
+import type { ReactNode } from "react";
+import type { QuantisationChange, RunReport } from "../../../core/report/report.ts";
+import type { WorkloadSummary } from "../../../core/run/state.ts";
+import { describeStrategies } from "../../../core/schedule/build.ts";
+import type { Roles } from "../../../core/schedule/schedule.ts";
+import { formatBytes } from "../../../core/units.ts";
+import { Section, Table } from "./section.tsx";
+
+export function Settings({ report }: { readonly report: RunReport }): ReactNode {
+  const { settings, own, savedTo } = report;
+  const { workload } = settings;
+  const { strategies } = own.schedule;
+  const facts: readonly Fact[] = [
+    ["Command", <code key="command">{settings.command}</code>],
+    ["Workload", workload.name],
+    ["Task", workload.task],
+    ["Schedule", own.schedule.name],
+    ...(strategies === undefined ? [] : [["Built from", describeStrategies(strategies)] as const]),
+    ["Seed", String(workload.seed)],
+    ["Device", `${settings.deviceName}: ${settings.deviceDescription}`],
+    ["Capacity", formatBytes(workload.capacityBytes)],
+    ["KV cache", formatBytes(workload.kvCacheBytes)],
+    ["Rollouts", `${workload.rollouts} per step, at most ${workload.maxNewTokens} new tokens each`],
+    ["Sequences", `at most ${workload.sequenceTokens} tokens, ${workload.microBatch} at once`],
+    ...(savedTo === undefined ? [] : [["Policy saved to", savedTo] as const]),
+  ];
+  return (
+    <Section id="settings" title="Settings">
+      <div className="halves">
+        <Facts facts={facts} />
+        <div>
+          <Table
+            caption="Roles, in which precision they lie on the device, and what they were loaded from"
+            columns={[{ name: "Role" }, { name: "Precision" }, { name: "Checkpoint" }]}
+            rows={roleRows(workload, own.schedule.roles)}
+          />
+          <Facts facts={settings.learning} />
+        </div>
+      </div>
+    </Section>
+  );
+}
+
+type Fact = readonly [name: string, value: ReactNode];
+
+function Facts({ facts }: { readonly facts: readonly Fact[] }): ReactNode {
+  return (
+    <dl className="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** Precisions are those of the schedule: a strategy may have quantised a role. */
+function roleRows({ checkpoints }: WorkloadSummary, roles: Roles): readonly (readonly string[])[] {
+  const { policy, critic, reference, reward } = checkpoints;
+  return [
+    ["engine", roles.engine, folderName(policy)],
+    ["policy", roles.policy, folderName(policy)],
+    ["critic", roles.critic, folderName(critic)],
+    ["reference", roles.reference, folderName(reference)],
+    ["reward", roles.reward, reward === undefined ? "–" : folderName(reward)],
+  ];
+}
+
+/** Not the whole path: a report is given to others. */
+function folderName(path: string): string {
+  return path.split("/").findLast((part) => part !== "") ?? path;
+}
+
+export function Quantisation({ changes }: { readonly changes: readonly QuantisationChange[] }): ReactNode {
+  if (changes.length === 0) return undefined;
+  return (
+    <Section
+      id="int8"
+      title="What int8 weights change"
+      about="The same sequences through the weights as they are stored and through their int8 form, before the first step."
+    >
+      <Table
+        caption="Change by int8 weights"
+        columns={[
+          { name: "Role" },
+          { name: "Compared" },
+          { name: "Mean absolute change", isNumber: true },
+          { name: "Largest", isNumber: true },
+          { name: "Bytes before", isNumber: true },
+          { name: "Bytes as int8", isNumber: true },
+        ]}
+        rows={changes.map((change) => [
+          change.role,
+          `${change.compared.toLocaleString("en")} ${change.quantity === "logprobs" ? "log-probs" : "rewards"}`,
+          change.meanAbsolute.toPrecision(3),
+          change.maxAbsolute.toPrecision(3),
+          formatBytes(change.floatBytes),
+          formatBytes(change.int8Bytes),
+        ])}
+      />
+    </Section>
+  );
+}
