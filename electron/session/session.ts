@@ -219,7 +219,6 @@ export class Session {
     await Promise.all([this.#device.stop(), this.#operations.stop()]);
     this.#generations.stop();
     await this.#device.close();
-    this.#statePush.stop();
   }
 
   /** Looks at the disk only when the list is another one, and when a window asks for the state: not at every push. */

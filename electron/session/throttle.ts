@@ -8,12 +8,14 @@ export interface Throttled {
   request(): void;
   /** Runs now if a run is waiting. */
   flush(): void;
+  /** For good: what is requested later does not run. */
   stop(): void;
 }
 
 export function throttle(intervalMs: number, run: () => void): Throttled {
   let lastMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
   const runNow = () => {
     clearTimeout(timer);
     timer = undefined;
@@ -22,7 +24,7 @@ export function throttle(intervalMs: number, run: () => void): Throttled {
   };
   return {
     request() {
-      if (timer !== undefined) return;
+      if (stopped || timer !== undefined) return;
       const waitMs = lastMs + intervalMs - performance.now();
       // Never in the caller's own turn: a burst of changes in one turn is one run.
       timer = setTimeout(runNow, Math.max(0, waitMs));
@@ -31,6 +33,7 @@ export function throttle(intervalMs: number, run: () => void): Throttled {
       if (timer !== undefined) runNow();
     },
     stop() {
+      stopped = true;
       clearTimeout(timer);
       timer = undefined;
     },

@@ -5,13 +5,12 @@
 import { TidelineError } from "../../../core/errors.ts";
 import { largestFit } from "../../../core/run/largest-fit.ts";
 import type { LargestFit, Measurement } from "../../../core/run/state.ts";
-import { buildSchedule } from "../../../core/schedule/build.ts";
-import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import type { TidelineAddon } from "../../../native/addon.d.ts";
+import { baselineOf } from "../../ppo/baseline.ts";
 import type { PpoRun } from "../../ppo/executor.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { startRun } from "../../ppo/start-run.ts";
-import { changeWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import type { Workload } from "../../ppo/workload.ts";
 
 export interface BaselineOptions {
   readonly addon: TidelineAddon;
@@ -36,12 +35,9 @@ export interface Baseline {
 export async function measureBaseline(options: BaselineOptions): Promise<Baseline> {
   const { addon, workload, deviceName, directory, steps, signal, onStep } = options;
   const { capacityBytes } = workload.settings.device;
-  const freeBytes = addon.probeDevices().find(({ name }) => name === deviceName)?.freeBytes ?? capacityBytes;
-  const settings = changeWorkload(workload.settings, { capacityBytes: Math.max(capacityBytes, freeBytes) });
   const { run, backend } = await startRun({
     addon,
-    workload: { ...workload, settings },
-    schedule: buildSchedule(NO_STRATEGIES, rolesOf(workload)),
+    ...baselineOf(addon, workload, deviceName),
     deviceName,
     directory,
     signal,
