@@ -4,7 +4,7 @@
  */
 import { emptyExtremes } from "./column.ts";
 import { type Reading, readingAt } from "./readout.ts";
-import { heightSeries, type StackHeight } from "./stack.ts";
+import { bandsOf, heightSeries, type StackHeight } from "./stack.ts";
 import type { TimeWindow } from "./time-scale.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -27,9 +27,10 @@ export function peakIn(timeline: Timeline, window: TimeWindow, height: StackHeig
   const timeSeconds = Math.max(window.startSeconds, samples.timeAt(found.maxRow));
   const reading = readingAt(timeline, timeSeconds);
   if (reading === undefined) return undefined;
+  const drawn = new Set(bandsOf(samples, height).map(({ consumer }) => consumer));
   const holders = reading.consumers
     .map(({ consumer, committedBytes }) => ({ consumer, bytes: committedBytes }))
-    .filter(({ consumer, bytes }) => bytes > 0 && consumer !== "context")
+    .filter(({ consumer, bytes }) => bytes > 0 && consumer !== "context" && drawn.has(consumer))
     .sort((a, b) => b.bytes - a.bytes);
   return { timeSeconds, bytes: found.max, holders, reading };
 }

@@ -8,7 +8,7 @@ import type { Phase } from "./timeline.ts";
 /** Narrower phases become their step. */
 const PHASE_PX = 14;
 /** Narrower steps become several. */
-const STEPS_PX = 40;
+const STEPS_PX = 72;
 
 /** Phases as bands for a window that is `widthPx` wide: all of them, in order of time, so that a band keeps its number. */
 export function phaseBands(phases: readonly Phase[], window: TimeWindow, widthPx: number): readonly Phase[] {

@@ -2,7 +2,7 @@
  * What a timeline says at one moment, and between two: the figures beside the pointer and between the cursors.
  */
 import type { ActionRecord } from "../contract.ts";
-import { bandsOf } from "./stack.ts";
+import { bandsOf, capacityAt } from "./stack.ts";
 import { SERIES } from "./store.ts";
 import { actionsAround, type Phase, phaseAt, type Timeline } from "./timeline.ts";
 
@@ -20,6 +20,9 @@ export interface Reading {
   /** What the device says is used. */
   readonly usedBytes: number;
   readonly freeBytes: number;
+  /** What regions and the pool hold, and what they may: without the context, which was there before them. */
+  readonly regionBytes: number;
+  readonly regionCapacityBytes: number;
   /** Host memory that backups take. */
   readonly hostBackupBytes: number;
   /** From the bottom of the stack to its top, those with nothing included. */
@@ -52,6 +55,8 @@ function readingOfRow(timeline: Timeline, row: number, timeSeconds: number): Rea
     totalBytes,
     usedBytes,
     freeBytes: Math.max(0, totalBytes - usedBytes),
+    regionBytes: samples.valueAt(SERIES.regions, row),
+    regionCapacityBytes: capacityAt(samples, row, "regions"),
     hostBackupBytes: samples.valueAt(SERIES.hostBackup, row),
     consumers: bandsOf(samples).map((band) => ({
       consumer: band.consumer,

@@ -2,11 +2,13 @@
  * Memory actions by hand during a PPO run: what the session would take, with what it leads to said beforehand. Harmless ones
  * are done at once; for the others a dialog asks.
  */
+
 import type { RunState } from "../../core/run/state.ts";
 import { actionsByHand, aftermathOf, aftermathWords } from "../../core/schedule/by-hand.ts";
 import { type Action, describeAction } from "../../core/schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../core/schedule/works.ts";
 import { formatBytes } from "../../core/units.ts";
+import { capitalised } from "../components/capitalised.ts";
 import { askBeforeActing } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
@@ -87,8 +89,4 @@ function effectOf(context: CommandContext, run: RunState, consumer: ScheduledCon
     case "swap":
       return `writes ${consumer} from ${action.from}`;
   }
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -16,6 +16,9 @@ export const PACES: readonly { readonly itemSeconds: number; readonly label: str
   { itemSeconds: 2, label: "2 s an item" },
 ];
 
+/** The number goes on from the steps; the space bar is what players use. */
+const PLAY_KEYS: readonly Chord[] = [{ key: "4" }, { key: " " }];
+
 /** Opening a run, while the engine has the device. */
 export function openRunCommands(context: CommandContext): readonly Command[] {
   const running = context.session?.engine.status === "running" && "a generation is running: stop it first";
@@ -39,53 +42,54 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
   const offline = refusedOffline(context);
   const { status } = run.cursor.run;
   const isGoing = status === "running" || status === "cancelling";
-  const going = isGoing && "it is running: pause it first";
+  const isMeasuring = context.session?.operations.some(({ steps }) => steps !== undefined) ?? false;
+  const going = isGoing ? "it is running: pause it first" : isMeasuring && "the baseline is being measured";
   const still = !isGoing && "nothing is running";
 
   const command = (
     id: string,
     words: Pick<Command, "title" | "label" | "consequence">,
-    key: Chord | undefined,
+    keys: readonly Chord[],
     refused: readonly (string | false | undefined)[],
     act: () => Promise<unknown>,
   ): Command => ({
     id: `run.${id}`,
     group: "PPO run",
     ...words,
-    ...(key !== undefined && { keys: [key] }),
+    ...(keys.length > 0 && { keys }),
     ...refusedBecause(offline, ...refused),
     run: async () => {
       await act();
     },
   });
-  const go = (id: string, title: string, label: string, key: string, goal: Goal): Command =>
-    command(id, { title, label }, { key }, [going], () => request("go", { goal }));
+  const go = (id: string, title: string, label: string, keys: readonly Chord[], goal: Goal): Command =>
+    command(id, { title, label }, keys, [going], () => request("go", { goal }));
 
   const isPausing = status === "running" && run.cursor.run.pausing !== undefined;
   return [
+    go("next_action", "Do the next action or work", "Action", [{ key: "1" }], { kind: "action" }),
+    go("next_phase", "Go to the next phase", "Phase", [{ key: "2" }], { kind: "phase" }),
+    go("next_step", "Go to the next PPO step", "Step", [{ key: "3" }], { kind: "steps", steps: 1 }),
     isGoing
       ? command(
           "play",
           { title: "Pause before the next action or work", label: isPausing ? "Pausing…" : "Pause" },
-          { key: " " },
+          PLAY_KEYS,
           [status === "cancelling" && "it is being cancelled"],
           () => request("pause_run", {}),
         )
-      : go("play", "Play until something stops it", "Play", " ", { kind: "play" }),
-    go("next_action", "Do the next action or work", "Action", "1", { kind: "action" }),
-    go("next_phase", "Go to the next phase", "Phase", "2", { kind: "phase" }),
-    go("next_step", "Go to the next PPO step", "Step", "3", { kind: "steps", steps: 1 }),
+      : go("play", "Play until something stops it", "Play", PLAY_KEYS, { kind: "play" }),
     command(
       "cancel",
       { title: "Cancel what is under way", label: "Cancel", consequence: "it is undone, and the run stands before it" },
-      { code: "KeyC" },
+      [{ code: "KeyC" }],
       [still, status === "cancelling" && "it is being cancelled already"],
       () => request("cancel_run", {}),
     ),
     command(
       "retry",
       { title: `Try ${placeName(run)} again`, label: "Retry" },
-      { code: "KeyR" },
+      [{ code: "KeyR" }],
       [status !== "failed" && "nothing has failed"],
       () => request("retry", {}),
     ),
@@ -95,7 +99,7 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
         title: run.undo === undefined ? "Undo the last action by hand" : `Undo: ${run.undo.label}`,
         label: "Undo",
       },
-      { code: "KeyU" },
+      [{ code: "KeyU" }],
       [going, run.undo === undefined && "nothing was done by hand since the last action of the schedule"],
       () => request("undo", {}),
     ),
@@ -103,7 +107,7 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
       command(
         `pace.${itemSeconds}`,
         { title: `Play at ${label}`, label },
-        undefined,
+        [],
         [itemSeconds === run.itemSeconds && "it is this pace already"],
         () => request("set_pace", { itemSeconds }),
       ),
@@ -117,8 +121,8 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
         consequence:
           "runs beside this one, without a limit of memory, for as many steps as this one has completed, at most 3",
       },
-      { code: "KeyM" },
-      [going, run.savings.own.steps === 0 && "complete a step first: that is what it is compared with"],
+      [{ code: "KeyM" }],
+      [going],
       () => request("measure_baseline", {}),
     ),
     {
@@ -129,7 +133,7 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
           label: "End run",
           consequence: "the device goes back to the engine; what the policy learned is dropped",
         },
-        undefined,
+        [],
         [],
         () => request("close_run", {}),
       ),
@@ -144,7 +148,7 @@ function paceKeys(
   command: (
     id: string,
     words: Pick<Command, "title" | "label">,
-    key: Chord,
+    keys: readonly Chord[],
     refused: readonly (string | false)[],
     act: () => Promise<unknown>,
   ) => Command,
@@ -158,14 +162,14 @@ function paceKeys(
     command(
       "slower",
       { title: "Play slower" },
-      { key: "[" },
+      [{ key: "[" }],
       [slower === undefined && "it is the slowest"],
       set(slower),
     ),
     command(
       "faster",
       { title: "Play faster" },
-      { key: "]" },
+      [{ key: "]" }],
       [faster === undefined && "it is the fastest"],
       set(faster),
     ),

@@ -7,6 +7,7 @@ import { useCommand } from "../commands/use-commands.tsx";
 import { useView } from "../state/view.ts";
 import { Kbd } from "./kbd.tsx";
 import { Tooltip } from "./tooltip.tsx";
+import { Words } from "./words.tsx";
 import "./button.css";
 
 export type ButtonKind = "primary" | "plain" | "quiet" | "danger";
@@ -85,8 +86,16 @@ export function CommandWords({ command }: { readonly command: Command }): ReactN
         <span>{command.title}</span>
         {chord && <Kbd chord={chord} />}
       </div>
-      {command.consequence && <div className="tooltip-more">{command.consequence}</div>}
-      {command.refused && <div className="tooltip-refused">{command.refused}</div>}
+      {command.consequence && (
+        <div className="tooltip-more">
+          <Words text={command.consequence} />
+        </div>
+      )}
+      {command.refused && (
+        <div className="tooltip-refused">
+          <Words text={command.refused} />
+        </div>
+      )}
     </>
   );
 }

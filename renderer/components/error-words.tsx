@@ -4,14 +4,22 @@ import type { TidelineErrorData } from "../../core/errors.ts";
 import { consumerColour } from "../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../core/units.ts";
 import { useColourScheme } from "../theme/apply-theme.ts";
+import { capitalised } from "./capitalised.ts";
 import { Meter } from "./meter.tsx";
+import { Words } from "./words.tsx";
 import "./error-words.css";
 
 export function ErrorWords({ error }: { readonly error: TidelineErrorData }): ReactNode {
   return (
     <div className="error-words">
-      <p className="error-message">{error.message}</p>
-      {error.hint && <p className="error-hint">{sentence(error.hint)}</p>}
+      <p className="error-message">
+        <Words text={error.message} />
+      </p>
+      {error.hint && (
+        <p className="error-hint">
+          <Words text={sentence(error.hint)} />
+        </p>
+      )}
       <ErrorDetails error={error} />
     </div>
   );
@@ -84,7 +92,7 @@ function Holders({ error }: { readonly error: TidelineErrorData }): ReactNode {
 
 /** Hints come from several layers; on screen each is a sentence. */
 function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  return capitalised(text) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 function inBytes(bytes: number | undefined): string | undefined {

@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import type { Command } from "../commands/command.ts";
 import { execute } from "../commands/registry.ts";
 import { Button, type ButtonKind } from "./button.tsx";
+import { Words } from "./words.tsx";
 import "./popup.css";
 
 interface CommandMenuProps {
@@ -54,8 +55,16 @@ function CommandMenuItem({ command }: { readonly command: Command }): ReactNode 
       onClick={() => void execute(command)}
     >
       <span className="menu-item-title">{command.label ?? command.title}</span>
-      {command.consequence && <span className="menu-item-more">{command.consequence}</span>}
-      {command.refused && <span className="menu-item-refused">{command.refused}</span>}
+      {command.consequence && (
+        <span className="menu-item-more">
+          <Words text={command.consequence} />
+        </span>
+      )}
+      {command.refused && (
+        <span className="menu-item-refused">
+          <Words text={command.refused} />
+        </span>
+      )}
     </Base.Item>
   );
 }

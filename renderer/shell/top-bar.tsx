@@ -57,8 +57,13 @@ export function TopBar(): ReactNode {
 
 function DeviceSummary(): ReactNode {
   const device = useSession((store) => store.session?.device);
+  const hasRun = useSession((store) => store.session?.run !== undefined);
   if (device === undefined) return undefined;
-  const text = `${formatBytes(device.usedBytes)} of ${formatBytes(device.totalBytes)}`;
+  // A run is about what its capacity holds; the process around it is not its business.
+  const [usedBytes, ofBytes] = hasRun
+    ? [device.committedBytes + device.heldBytes, device.capacityBytes]
+    : [device.usedBytes, device.totalBytes];
+  const text = `${formatBytes(usedBytes)} of ${formatBytes(ofBytes)}`;
   return (
     <Tooltip
       content={
@@ -86,9 +91,9 @@ function DeviceSummary(): ReactNode {
         <span className="device-name">{device.name}</span>
         <Meter
           label="Used on the device"
-          totalBytes={device.totalBytes}
+          totalBytes={ofBytes}
           text={text}
-          parts={[{ bytes: device.usedBytes, colour: "var(--accent)" }]}
+          parts={[{ bytes: usedBytes, colour: "var(--accent)" }]}
         />
         <span className="figures device-figures">{text}</span>
       </section>

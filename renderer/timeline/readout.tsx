@@ -12,6 +12,7 @@ import {
   type Reading,
   readingAt,
 } from "../../core/timeline/readout.ts";
+import { bandsOf } from "../../core/timeline/stack.ts";
 import { formatClock, formatRelative } from "../../core/timeline/ticks.ts";
 import type { Timeline } from "../../core/timeline/timeline.ts";
 import { formatBytes, formatSeconds } from "../../core/units.ts";
@@ -35,15 +36,41 @@ export function Readout({ timeline, view }: { readonly timeline: Timeline; reado
       <Heading reading={reading} timeline={timeline} state={state} />
       {difference && <DifferenceSummary difference={difference} />}
       <ConsumerRows
-        readings={reading?.consumers ?? []}
+        readings={reading === undefined ? [] : shownConsumers(reading, timeline, state)}
         difference={difference}
-        totalBytes={reading?.totalBytes ?? 0}
+        totalBytes={reading === undefined ? 0 : shownFigures(reading, state).ofBytes}
         highlighted={state.highlighted}
         view={view}
       />
       {reading?.before && <Nearest action={reading.before} timeSeconds={reading.timeSeconds} />}
     </aside>
   );
+}
+
+/** The figures of what is drawn: the whole device, or its regions alone. */
+function shownFigures(
+  reading: Reading,
+  { height }: TimelineViewState,
+): {
+  readonly bytes: number;
+  readonly words: string;
+  readonly freeBytes: number;
+  readonly ofBytes: number;
+} {
+  const { usedBytes, freeBytes, totalBytes, regionBytes, regionCapacityBytes } = reading;
+  return height === "regions"
+    ? {
+        bytes: regionBytes,
+        words: "held",
+        freeBytes: Math.max(0, regionCapacityBytes - regionBytes),
+        ofBytes: regionCapacityBytes,
+      }
+    : { bytes: usedBytes, words: "used", freeBytes, ofBytes: totalBytes };
+}
+
+function shownConsumers(reading: Reading, timeline: Timeline, { height }: TimelineViewState): Reading["consumers"] {
+  const shown = new Set(bandsOf(timeline.samples, height).map(({ consumer }) => consumer));
+  return reading.consumers.filter(({ consumer }) => shown.has(consumer));
 }
 
 function differenceOf(timeline: Timeline, { cursorA, cursorB }: TimelineViewState): Difference | undefined {
@@ -82,6 +109,7 @@ function Heading(props: {
       </header>
     );
   }
+  const figures = shownFigures(reading, state);
   return (
     <header className="timeline-readout-head">
       <span className="timeline-readout-time">
@@ -89,10 +117,10 @@ function Heading(props: {
         {reading.phase && <em>{reading.phase.name.replaceAll("_", " ")}</em>}
       </span>
       <strong>
-        {formatBytes(reading.usedBytes)} <small>used</small>
+        {formatBytes(figures.bytes)} <small>{figures.words}</small>
       </strong>
       <span className="timeline-soft">
-        {formatBytes(reading.freeBytes)} free of {formatBytes(reading.totalBytes)}
+        {formatBytes(figures.freeBytes)} free of {formatBytes(figures.ofBytes)}
         {reading.hostBackupBytes > 0 && ` · ${formatBytes(reading.hostBackupBytes)} in host backups`}
       </span>
     </header>

@@ -62,6 +62,7 @@ export function isSameButWindow(before: TimelineViewState, after: TimelineViewSt
     before.cursorB === after.cursorB &&
     before.highlighted === after.highlighted &&
     before.timeLabels === after.timeLabels &&
+    before.height === after.height &&
     before.isFollowing === after.isFollowing
   );
 }

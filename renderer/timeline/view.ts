@@ -58,6 +58,7 @@ export class TimelineView {
   private lastFrameSeconds = 0;
   private hasMoved = false;
   private hoverShare: number | undefined;
+  private sinceSeconds: number | undefined;
 
   constructor(options: TimelineViewOptions) {
     this.isLive = options.isLive;
@@ -178,6 +179,12 @@ export class TimelineView {
     this.moveTo(this.windowAt(endSeconds, { startSeconds: endSeconds - DEFAULT_SPAN_SECONDS, endSeconds }), glides);
   }
 
+  /** Following begins no earlier than this: what was before is another story, though it can be scrolled to. */
+  followSince(timeSeconds: number | undefined): void {
+    this.sinceSeconds = timeSeconds;
+    if (this.current.isFollowing) this.reset(false);
+  }
+
   follow(): void {
     if (!this.isLive) return;
     this.destination = undefined;
@@ -232,7 +239,7 @@ export class TimelineView {
   /** What is followed: up to the live edge; from the first sample while there is less than the span shows. */
   private windowAt(edgeSeconds: number, window: TimeWindow): TimeWindow {
     const span = spanSeconds(window);
-    const { firstSeconds } = this.timeline.samples;
+    const firstSeconds = this.sinceSeconds ?? this.timeline.samples.firstSeconds;
     const endSeconds = firstSeconds === undefined ? edgeSeconds : Math.max(edgeSeconds, firstSeconds + span);
     return endingAt(window, endSeconds);
   }

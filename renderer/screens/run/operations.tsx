@@ -1,5 +1,6 @@
 /** Long work under way: how far it is, and a way to stop it. */
 import type { ReactNode } from "react";
+import type { OperationState } from "../../../core/contract.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { CommandButton } from "../../components/button.tsx";
 import { Meter } from "../../components/meter.tsx";
@@ -12,10 +13,7 @@ export function Operations(): ReactNode {
   return (
     <section className="panel operations" aria-label="Operations under way" aria-live="polite">
       {operations.map((operation) => {
-        const text =
-          operation.totalBytes === 0
-            ? "starting"
-            : `${formatBytes(operation.doneBytes)} of ${formatBytes(operation.totalBytes)}`;
+        const { text, done, total } = progressOf(operation);
         return (
           <div key={operation.id} className="operation">
             <div className="operation-words">
@@ -24,9 +22,9 @@ export function Operations(): ReactNode {
             </div>
             <Meter
               label={operation.label}
-              totalBytes={operation.totalBytes}
+              totalBytes={total}
               text={text}
-              parts={[{ bytes: operation.doneBytes, colour: "var(--accent)" }]}
+              parts={[{ bytes: done, colour: "var(--accent)" }]}
             />
             <CommandButton id={`operation.cancel.${operation.id}`} kind="quiet" />
           </div>
@@ -34,4 +32,15 @@ export function Operations(): ReactNode {
       })}
     </section>
   );
+}
+
+/** In PPO steps, or in bytes. */
+function progressOf({ steps, doneBytes, totalBytes }: OperationState): {
+  readonly text: string;
+  readonly done: number;
+  readonly total: number;
+} {
+  if (steps !== undefined) return { ...steps, text: `${steps.done} of ${steps.total} steps` };
+  if (totalBytes === 0) return { text: "starting", done: 0, total: 0 };
+  return { text: `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`, done: doneBytes, total: totalBytes };
 }

@@ -11,12 +11,13 @@ import {
   ZoomIn,
   ZoomOut,
 } from "lucide-react";
-import { type ReactNode, useMemo } from "react";
+import { type ReactNode, useEffect, useMemo } from "react";
 import type { StackHeight } from "../../../core/timeline/stack.ts";
 import type { Timeline as TimelineData } from "../../../core/timeline/timeline.ts";
 import { CommandButton } from "../../components/button.tsx";
 import { useActivity } from "../../state/activity.ts";
 import { usePreferences } from "../../state/preferences.ts";
+import { useRun } from "../../state/run.ts";
 import { useSession } from "../../state/session.ts";
 import { useTimeline } from "../../state/timeline.ts";
 import { Timeline } from "../../timeline/timeline.tsx";
@@ -32,6 +33,7 @@ export function TimelinePanel(): ReactNode {
   const actions = useActivity((store) => store.actions);
   const shownAs = usePreferences((preferences) => preferences.timelineView);
   const phases = useRunPhases();
+  useRunView();
   const timeline = useMemo((): TimelineData => ({ samples, actions, phases }), [samples, actions, phases]);
   return (
     <section className="panel timeline-panel" aria-labelledby="timeline-title">
@@ -54,6 +56,32 @@ export function TimelinePanel(): ReactNode {
       )}
     </section>
   );
+}
+
+/** Samples of the engine that closed for a run may still arrive when the run is there. */
+const HANDOVER_SECONDS = 0.2;
+
+/**
+ * While there is a run its regions alone are shown, from its beginning: beside what the process itself takes, and what the
+ * engine had before, a small run would hardly be seen.
+ */
+function useRunView(): void {
+  const run = useSession((store) => store.session?.run?.id);
+  // After a reload the samples come with the steps that say when the run began.
+  const hasSamples = useTimeline((store) => store.store.rows > 0);
+  useEffect(() => {
+    if (run === undefined || !hasSamples) return;
+    const { lastSeconds } = useTimeline.getState().store;
+    const began = useRun.getState().steps[0]?.phases[0] ?? useSession.getState().session?.run?.phases[0];
+    liveView.setHeight("regions");
+    liveView.followSince(
+      began?.startSeconds ?? (lastSeconds === undefined ? undefined : lastSeconds + HANDOVER_SECONDS),
+    );
+    return () => {
+      liveView.setHeight("capacity");
+      liveView.followSince(undefined);
+    };
+  }, [run, hasSamples]);
 }
 
 /** Missed samples are said where they are many enough to hide something; a busy machine misses a few. */

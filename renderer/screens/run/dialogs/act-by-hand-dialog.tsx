@@ -1,10 +1,13 @@
 /** Asks before an action by hand that the run will miss something for: what it leads to, and what would bring it back. */
+
 import type { ReactNode } from "react";
 import { aftermathOf, aftermathWords } from "../../../../core/schedule/by-hand.ts";
 import { describeAction } from "../../../../core/schedule/schedule.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
+import { capitalised } from "../../../components/capitalised.ts";
 import { Dialog } from "../../../components/dialog.tsx";
+import { Words } from "../../../components/words.tsx";
 import { lastSecondsOf } from "../../../state/activity.ts";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
@@ -22,7 +25,7 @@ export function ActByHandDialog(): ReactNode {
   const words = aftermathWords(aftermath, lastSecondsOf);
   return (
     <Dialog
-      title={`${describeAction(action)}?`}
+      title={`${capitalised(describeAction(action))}?`}
       error={error}
       onSubmit={() => void submit(() => client.request("act", { action }))}
       actions={
@@ -32,7 +35,7 @@ export function ActByHandDialog(): ReactNode {
       }
     >
       <p className="aftermath" data-kind={aftermath.kind}>
-        {words.charAt(0).toUpperCase() + words.slice(1)}.
+        <Words text={`${capitalised(words)}.`} />
       </p>
     </Dialog>
   );

@@ -1,81 +1,105 @@
 /**
- * What stopped the run: the error with who held what, the actions that are missing as one click each, or, when memory ran
- * out, what could be moved away by hand, the largest first.
+ * What stopped the run, and the clicks that get it going again: the actions that are missing, or, when memory ran out, what
+ * moves each holder away.
  */
 import { RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
-import type { TidelineErrorData } from "../../../../core/errors.ts";
+import type { Holder, TidelineErrorData } from "../../../../core/errors.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand, aftermathOf } from "../../../../core/schedule/by-hand.ts";
 import { foresee } from "../../../../core/schedule/check.ts";
 import { itemAt } from "../../../../core/schedule/cursor.ts";
 import { needsOf } from "../../../../core/schedule/residency.ts";
-import { type Action, describeAction } from "../../../../core/schedule/schedule.ts";
-import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../../core/schedule/works.ts";
+import { describeAction, type Item } from "../../../../core/schedule/schedule.ts";
+import { SCHEDULED_CONSUMERS } from "../../../../core/schedule/works.ts";
+import { consumerColour } from "../../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../../core/units.ts";
 import { byHandId } from "../../../commands/by-hand-commands.ts";
 import { CommandButton } from "../../../components/button.tsx";
-import { ErrorBox } from "../../../components/error-words.tsx";
+import { capitalised } from "../../../components/capitalised.ts";
+import { Meter } from "../../../components/meter.tsx";
+import { Words } from "../../../components/words.tsx";
+import { useColourScheme } from "../../../theme/apply-theme.ts";
 import "./failure.css";
-
-/** What could be freed that is worth a button. */
-const MOST_OFFERS = 3;
 
 export function Failure({ run, error }: { readonly run: RunState; readonly error: TidelineErrorData }): ReactNode {
   const { schedule, memory, cursor } = run;
-  const missing = foresee(schedule, memory, cursor.index);
-  const isMissingHere = missing !== undefined && !missing.inNextStep && missing.item.index === cursor.index;
-  const remedies = isMissingHere ? missing.missing : [];
-  const offers = error.code === "out_of_memory" ? offersOf(run, error) : [];
+  const item = itemAt(schedule, cursor);
+  const foreseen = foresee(schedule, memory, cursor.index);
+  const isMissingHere = foreseen !== undefined && !foreseen.inNextStep && foreseen.item.index === cursor.index;
+  const missing = isMissingHere ? foreseen.missing : [];
+  const { holders } = error;
   return (
-    <section className="failure" aria-label="What stopped the run">
-      <ErrorBox error={error} />
-      {remedies.length > 0 && (
-        <div className="failure-remedies">
-          <p>Missing here, in this order:</p>
-          {remedies.map((action) => (
-            <CommandButton key={byHandId(action)} id={byHandId(action)} label={describeAction(action)} />
-          ))}
-        </div>
+    <section className="failure" role="alert" aria-label="What stopped the run">
+      <p className="failure-message">
+        <Words text={error.message} />
+      </p>
+      {/* The hint of an out of memory lists the holders, which follow with a button each. */}
+      {holders === undefined ? (
+        error.hint && (
+          <p className="failure-hint">
+            <Words text={capitalised(error.hint)} />
+          </p>
+        )
+      ) : (
+        <Holders run={run} item={item} holders={holders} capacityBytes={error.capacityBytes} />
       )}
-      {offers.length > 0 && (
-        <div className="failure-remedies">
-          <p>Could be moved away now:</p>
-          {offers.map(({ action, bytes }) => (
-            <CommandButton
-              key={byHandId(action)}
-              id={byHandId(action)}
-              label={`${describeAction(action)} · ${formatBytes(bytes)}`}
-            />
-          ))}
-        </div>
-      )}
-      <CommandButton id="run.retry" kind="primary" icon={RotateCw} />
+      <div className="failure-remedies">
+        {missing.map((action) => (
+          <CommandButton key={byHandId(action)} id={byHandId(action)} label={describeAction(action)} />
+        ))}
+        <CommandButton id="run.retry" kind="primary" icon={RotateCw} label={`Retry ${item.work}`} />
+      </div>
     </section>
   );
 }
 
-interface Offer {
-  readonly action: Action;
-  readonly bytes: number;
+/** Who held what when memory ran out, the largest first, and what moves it away. */
+function Holders(props: {
+  readonly run: RunState;
+  readonly item: Item;
+  readonly holders: readonly Holder[];
+  readonly capacityBytes: number | undefined;
+}): ReactNode {
+  const { run, item, holders, capacityBytes } = props;
+  const scheme = useColourScheme();
+  const totalBytes = capacityBytes ?? holders.reduce((sum, { bytes }) => sum + bytes, 0);
+  return (
+    <>
+      <p className="failure-hint">Who holds what</p>
+      <ul className="failure-holders figures">
+        {holders
+          .toSorted((one, other) => other.bytes - one.bytes)
+          .map(({ consumer, bytes }) => (
+            <li key={consumer}>
+              <span>{consumer}</span>
+              <Meter
+                label={consumer}
+                totalBytes={totalBytes}
+                text={formatBytes(bytes)}
+                parts={[{ bytes, colour: consumerColour(consumer, scheme) }]}
+              />
+              <span>{formatBytes(bytes)}</span>
+              <WayOut run={run} item={item} consumer={consumer} />
+            </li>
+          ))}
+      </ul>
+    </>
+  );
 }
 
-/** What holds memory and is not needed by the item that failed; nothing is offered that would lose contents. */
-function offersOf({ schedule, memory, cursor }: RunState, error: TidelineErrorData): readonly Offer[] {
-  const item = itemAt(schedule, cursor);
-  const { reads, scratch } = needsOf(item.work, schedule.roles);
-  const isNeeded = (consumer: ScheduledConsumer) => [...reads, ...scratch].includes(consumer);
-  return (error.holders ?? [])
-    .flatMap(({ consumer: name, bytes }): readonly Offer[] => {
-      const consumer = SCHEDULED_CONSUMERS.find((candidate) => candidate === name);
-      if (consumer === undefined || isNeeded(consumer)) return [];
-      const action = actionsByHand(memory, consumer, schedule.roles).find((candidate) => {
-        const frees = candidate.kind === "offload" || candidate.kind === "release";
-        const { kind } = aftermathOf(schedule, memory, cursor.index, candidate);
-        return frees && (kind === "harmless" || kind === "needed");
-      });
-      return action === undefined ? [] : [{ action, bytes }];
-    })
-    .sort((one, other) => other.bytes - one.bytes)
-    .slice(0, MOST_OFFERS);
+/** The gentlest action that frees a holder's memory now without losing anything. */
+function WayOut(props: { readonly run: RunState; readonly item: Item; readonly consumer: string }): ReactNode {
+  const { schedule, memory, cursor } = props.run;
+  const consumer = SCHEDULED_CONSUMERS.find((candidate) => candidate === props.consumer);
+  if (consumer === undefined) return undefined;
+  const { reads, scratch } = needsOf(props.item.work, schedule.roles);
+  if ([...reads, ...scratch].includes(consumer)) return <span className="failure-needed">needed</span>;
+  if (memory[consumer].residency !== "resident") return <span className="failure-needed">moved away</span>;
+  const action = actionsByHand(memory, consumer, schedule.roles).find((candidate) => {
+    const frees = candidate.kind === "offload" || candidate.kind === "release";
+    const { kind } = aftermathOf(schedule, memory, cursor.index, candidate);
+    return frees && (kind === "harmless" || kind === "needed");
+  });
+  return action && <CommandButton id={byHandId(action)} label={action.kind === "offload" ? "Offload" : "Release"} />;
 }

@@ -2,6 +2,7 @@
 import { ChartLine, Table2 } from "lucide-react";
 import { memo, type ReactNode, useMemo, useState } from "react";
 import { CartesianGrid, Line, LineChart, Tooltip, XAxis, YAxis } from "recharts";
+import { numberTicks } from "../../../../core/timeline/ticks.ts";
 import { Button } from "../../../components/button.tsx";
 import { setPreferences, usePreferences } from "../../../state/preferences.ts";
 import { useRun } from "../../../state/run.ts";
@@ -89,6 +90,8 @@ const CurveChart = memo(function CurveChart(props: {
   readonly onHover: (index: number | undefined) => void;
 }): ReactNode {
   const { curve, points, width, height, hovered, onHover } = props;
+  const values = points.map((point) => point.values[curve.name]);
+  const ticks = numberTicks(Math.min(...values), Math.max(...values), 3);
   const shown = (hovered === undefined ? undefined : points[hovered]) ?? points.at(-1);
   return (
     <figure className="curve" aria-label={`${curve.title} per step`}>
@@ -97,7 +100,7 @@ const CurveChart = memo(function CurveChart(props: {
         {shown && (
           <span className="figures">
             {hovered !== undefined && <span className="curve-step">step {shown.step} </span>}
-            <b>{shown.values[curve.name].toFixed(curve.digits)}</b>
+            <b>{figure(shown, curve)}</b>
           </span>
         )}
       </figcaption>
@@ -128,9 +131,10 @@ const CurveChart = memo(function CurveChart(props: {
           axisLine={{ stroke: "var(--line)" }}
         />
         <YAxis
-          domain={["auto", "auto"]}
-          width={44}
-          tickCount={4}
+          domain={[ticks[0] ?? 0, ticks.at(-1) ?? 1]}
+          ticks={[...ticks]}
+          interval={0}
+          width={48}
           tick={TICK}
           tickLine={false}
           axisLine={false}
@@ -156,8 +160,12 @@ const CurveChart = memo(function CurveChart(props: {
   );
 });
 
+function figure(point: CurvePoint, { name, digits }: Curve): string {
+  return point.values[name].toFixed(digits).replace("-", "−");
+}
+
 function tickWords(value: number): string {
-  return String(Number(value.toPrecision(3)));
+  return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
 function Table({ points }: { readonly points: readonly CurvePoint[] }): ReactNode {
@@ -178,8 +186,8 @@ function Table({ points }: { readonly points: readonly CurvePoint[] }): ReactNod
           {points.toReversed().map((point) => (
             <tr key={point.step}>
               <th scope="row">{point.steps === 1 ? point.step : `${point.step - point.steps + 1}–${point.step}`}</th>
-              {CURVES.map(({ name, digits }) => (
-                <td key={name}>{point.values[name].toFixed(digits)}</td>
+              {CURVES.map((curve) => (
+                <td key={curve.name}>{figure(point, curve)}</td>
               ))}
             </tr>
           ))}

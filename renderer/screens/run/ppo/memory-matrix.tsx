@@ -173,7 +173,7 @@ function cellWords({ residency, use }: ResidencyCell): { readonly text: string; 
 const IN_USE: Readonly<Record<ResidencyCell["use"], { readonly text: string; readonly title: string }>> = {
   none: { text: "idle", title: "resident, and not used in this phase" },
   read: { text: "read", title: "resident, and read" },
-  written: { text: "written", title: "resident, and written" },
+  written: { text: "write", title: "resident, and written" },
   scratch: { text: "scratch", title: "resident, as scratch memory" },
 };
 
@@ -193,7 +193,7 @@ function Peaks(props: {
     <tfoot>
       <tr>
         <th scope="row" colSpan={3}>
-          Peak, the last time
+          Peak, last time
         </th>
         {phases.map(({ phase }, index) => {
           const bytes = peaks[index];

@@ -32,7 +32,9 @@ export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
         </p>
         <Stepper run={run} />
         <div className="run-place" role="status" aria-live="polite" aria-label="Where the run stands">
-          <p className="run-place-words figures">{placeWords(run)}</p>
+          <p className="run-place-words figures" title={placeWords(run)}>
+            {placeWords(run)}
+          </p>
           <p className="run-why">{whyWords(run)}</p>
         </div>
         {cursor.run.status === "failed" && <Failure run={run} error={cursor.run.error} />}

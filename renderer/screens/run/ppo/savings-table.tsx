@@ -1,8 +1,10 @@
 /** This run against its measured baseline: bytes, seconds, and what would fit into the room that is left. */
+
 import type { ReactNode } from "react";
 import type { LargestFit, Measurement, RunState } from "../../../../core/run/state.ts";
 import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { CommandButton } from "../../../components/button.tsx";
+import { capitalised } from "../../../components/capitalised.ts";
 import { ErrorBox } from "../../../components/error-words.tsx";
 import { fitWords, ownWords, savedWords } from "./savings-words.ts";
 import "./savings-table.css";
@@ -116,19 +118,20 @@ function secondsOf(measurement: Measurement, name: "stepSeconds" | "memorySecond
   return measurement.steps === 0 ? "—" : formatSeconds(measurement[name]);
 }
 
+/** The first step takes much of its memory only at its first use: its peaks say too little. */
+const NOT_YET = "known after 2 steps";
+
 function kvWords(largest: LargestFit | undefined): string {
-  if (largest === undefined) return "—";
+  if (largest === undefined) return NOT_YET;
+  if (largest.kvCacheTokens === 0) return "none";
   return `${formatBytes(largest.kvCacheBytes)} · ${largest.kvCacheTokens.toLocaleString("en")} tokens`;
 }
 
 function batchWords(largest: LargestFit | undefined): string {
-  return largest === undefined ? "—" : largest.microBatch.toLocaleString("en");
+  if (largest === undefined) return NOT_YET;
+  return largest.microBatch === 0 ? "none" : largest.microBatch.toLocaleString("en");
 }
 
 function stepsWords({ steps }: Measurement): string {
   return steps === 1 ? "1 step" : `${steps} steps`;
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

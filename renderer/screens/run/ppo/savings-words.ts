@@ -9,11 +9,12 @@ export function ownWords({ own }: Savings): string {
   return `peak ${formatBytes(own.peakBytes)} · ${formatSeconds(own.stepSeconds)} a step, ${formatSeconds(own.memorySeconds)} of it memory actions`;
 }
 
-/** "saves 12.8 MiB (58 %) of peak for 121 ms more a step"; undefined: there is nothing to compare. */
+/** "saves 12.8 MiB (58 %) of the peak; 121 ms a step slower"; undefined: there is nothing to compare. */
 export function savedWords({ own, baseline }: Savings): string | undefined {
-  if (baseline === undefined || own.steps === 0) return undefined;
-  if (baseline.steps === 0) return "the baseline completed no step: there is nothing to compare with";
-  return `${bytesWords(own, baseline)}, ${secondsWords(own, baseline)}`;
+  if (baseline === undefined) return undefined;
+  if (own.steps === 0) return "no step of this run is complete: there is nothing to compare yet";
+  if (baseline.steps === 0) return "the baseline completed no step: there is nothing to compare";
+  return `${bytesWords(own, baseline)}; ${secondsWords(own, baseline)}`;
 }
 
 function bytesWords(own: Measurement, baseline: Measurement): string {
@@ -27,9 +28,7 @@ function bytesWords(own: Measurement, baseline: Measurement): string {
 
 function secondsWords(own: Measurement, baseline: Measurement): string {
   const paidSeconds = own.stepSeconds - baseline.stepSeconds;
-  return paidSeconds >= 0
-    ? `pays ${formatSeconds(paidSeconds)} a step`
-    : `is ${formatSeconds(-paidSeconds)} a step faster, which is noise or less work`;
+  return `${formatSeconds(Math.abs(paidSeconds))} a step ${paidSeconds >= 0 ? "slower" : "faster"}`;
 }
 
 /** Whether the baseline would have run on the capacity; undefined: not known, or nothing to say. */

@@ -33,7 +33,7 @@ export function SchedulePanel({ run }: { readonly run: RunState }): ReactNode {
       <div className="schedule-legend" aria-hidden>
         <span className="schedule-legend-work">work</span>
         <span className="schedule-legend-memory">memory actions</span>
-        <span>{lastPhases === undefined ? "of this step" : "of the last time"}</span>
+        <span>{lastPhases === undefined ? "of this step" : "last time"}</span>
       </div>
       <ol className="schedule-list" ref={list} aria-label="Phases of a step">
         {schedule.phases.map(({ work }, phase) => {

@@ -47,10 +47,11 @@ export function ScheduleRow(props: {
         {isHead ? (
           item.work
         ) : item.kind === "work" ? (
-          WORK_WORDS[item.work]
+          <span className="schedule-work">{WORK_WORDS[item.work]}</span>
         ) : (
           <>
-            <Swatch consumer={targetOf(item.action)} /> {describeAction(item.action)}
+            <Swatch consumer={targetOf(item.action)} />
+            {describeAction(item.action)}
           </>
         )}
       </span>

@@ -18,14 +18,14 @@ export function Stepper({ run }: { readonly run: RunState }): ReactNode {
   return (
     <div className="stepper" role="toolbar" aria-label="Stepper">
       <div className="stepper-goals">
-        <WithKey id="run.play">
-          <CommandButton id="run.play" kind={status === "failed" ? "plain" : "primary"} icon={isGoing ? Pause : Play} />
-        </WithKey>
         {["run.next_action", "run.next_phase", "run.next_step"].map((id) => (
           <WithKey key={id} id={id}>
             <CommandButton id={id} />
           </WithKey>
         ))}
+        <WithKey id="run.play">
+          <CommandButton id="run.play" kind={status === "failed" ? "plain" : "primary"} icon={isGoing ? Pause : Play} />
+        </WithKey>
       </div>
       <div className="stepper-more">
         <CommandMenu

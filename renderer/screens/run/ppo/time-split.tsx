@@ -20,7 +20,7 @@ export function TimeSplit(props: {
         <span data-part="memory" style={{ width: share(memorySeconds) }} />
       </span>
       <span className="time-split-figure" aria-hidden>
-        {formatSeconds(workSeconds)}
+        {workSeconds === 0 ? "—" : formatSeconds(workSeconds)}
       </span>
       <span className="time-split-figure" aria-hidden>
         {memorySeconds === 0 ? "—" : formatSeconds(memorySeconds)}

@@ -37,11 +37,8 @@ export function StrategyForm({ strategies, roles, onStrategies }: StrategyFormPr
     <section className="strategies" aria-labelledby="strategies-title">
       <header className="strategies-head">
         <h3 id="strategies-title">Strategies</h3>
-        <Button kind="quiet" onClick={() => onStrategies(NO_STRATEGIES)}>
-          None
-        </Button>
+        <Button onClick={() => onStrategies(NO_STRATEGIES)}>None</Button>
         <Button
-          kind="quiet"
           title="Everything that saves memory and changes no bit of what is learned"
           onClick={() => onStrategies(allStrategies(roles))}
         >
