@@ -9,6 +9,7 @@ import type { Ending, ReportedRun, RunReport } from "./report.ts";
 /** What strategies saved, and what they cost. */
 export interface Bargain {
   readonly savedBytes: number;
+  /** More of memory actions. What whole steps differ by is this and the noise of two runs, one after the other. */
   readonly paidSecondsPerStep: number;
 }
 
@@ -19,7 +20,7 @@ export function bargainOf(own: Measurement, baseline: Measurement | undefined): 
   }
   return {
     savedBytes: baseline.peakBytes - own.peakBytes,
-    paidSecondsPerStep: own.stepSeconds - baseline.stepSeconds,
+    paidSecondsPerStep: own.memorySeconds - baseline.memorySeconds,
   };
 }
 
@@ -69,19 +70,22 @@ function tookOf({ steps, peakBytes, stepSeconds, memorySeconds }: Measurement, c
 }
 
 function comparisonOf(own: ReportedRun, baseline: ReportedRun): string | undefined {
-  const { failure, peakBytes, stepSeconds } = baseline.measurement;
+  const { failure, steps, peakBytes, stepSeconds } = baseline.measurement;
   if (failure !== undefined) return `With everything resident the same workload stopped: ${failure.message}.`;
+  if (steps === 0) return undefined;
   const bargain = bargainOf(own.measurement, baseline.measurement);
-  if (bargain === undefined) return undefined;
+  if (bargain === undefined)
+    return `With everything resident and no limit of memory it takes ${formatBytes(peakBytes)}.`;
   const { savedBytes, paidSecondsPerStep } = bargain;
   const saved =
     savedBytes >= 0
       ? `${formatBytes(savedBytes)} (${percent(savedBytes / peakBytes)}) were saved`
       : `${formatBytes(-savedBytes)} (${percent(-savedBytes / peakBytes)}) more were taken`;
-  const isSlower = paidSecondsPerStep >= 0;
-  const paid = `${formatSeconds(Math.abs(paidSecondsPerStep))} ${isSlower ? "more" : "less"} per step`;
-  const share = `${isSlower ? "+" : "−"}${percent(Math.abs(paidSecondsPerStep) / stepSeconds)}`;
-  return `With everything resident it was ${formatBytes(peakBytes)}: ${saved}, for ${paid} (${share}).`;
+  const paid = `${formatSeconds(Math.abs(paidSecondsPerStep))} ${paidSecondsPerStep < 0 ? "less" : "more"}`;
+  return (
+    `With everything resident it was ${formatBytes(peakBytes)}, in ${formatSeconds(stepSeconds)} per step: ` +
+    `${saved}, for ${paid} of memory actions per step.`
+  );
 }
 
 function learningOf(own: ReportedRun, baseline: ReportedRun | undefined): string | undefined {

@@ -6,6 +6,7 @@ import { buildSchedule } from "../../../core/schedule/build.ts";
 import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES, type StrategySet } from "../../../core/schedule/strategies.ts";
+import { baselineOf } from "../../ppo/baseline.ts";
 import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
@@ -129,7 +130,7 @@ async function runAndTell(
   const outcome = await execute({ ...execution, onStep: printer.step, ...(save !== undefined && { save }) });
   const baseline =
     options.baseline && !stopped.aborted
-      ? await execute({ ...execution, ...baselineOf(workload, deviceName) })
+      ? await execute({ ...execution, ...baselineOf(loadAddon(), workload, deviceName), recording: false })
       : undefined;
   printer.summary(outcome, baseline);
   if (report !== undefined) {
@@ -148,20 +149,4 @@ async function runAndTell(
     printer.report(report);
   }
   if (outcome.measurement.failure !== undefined) throw new TidelineError(outcome.measurement.failure);
-}
-
-/** The same workload with everything resident, and all the memory that the machine has. */
-function baselineOf(workload: Workload, deviceName: string): Pick<Execution, "workload" | "schedule" | "recording"> {
-  const { capacityBytes } = workload.settings.device;
-  const probe = loadAddon()
-    .probeDevices()
-    .find(({ name }) => name === deviceName);
-  const settings = changeWorkload(workload.settings, {
-    capacityBytes: Math.max(capacityBytes, probe?.freeBytes ?? capacityBytes),
-  });
-  return {
-    workload: { ...workload, settings },
-    schedule: buildSchedule(NO_STRATEGIES, rolesOf(workload)),
-    recording: false,
-  };
 }

@@ -48,7 +48,8 @@ export const TEXT: Printer = {
     const bargain = bargainOf(measurement, baseline?.measurement);
     if (bargain !== undefined) {
       const { savedBytes, paidSecondsPerStep } = bargain;
-      lines.push(`saved ${formatBytes(savedBytes)} of its peak for ${paidSecondsPerStep.toFixed(3)} s per step`);
+      const paid = `${paidSecondsPerStep.toFixed(3)} s of memory actions per step`;
+      lines.push(`saved ${formatBytes(savedBytes)} of its peak for ${paid}`);
     }
     const failure = baseline?.measurement.failure;
     if (failure !== undefined) lines.push(`baseline stopped: ${failure.message}`);

@@ -69,8 +69,9 @@ export function bandFill(consumer: string): { readonly fill?: string; readonly c
 
 /** A capacity further than this above all that is held would leave a picture empty: then it is only named. */
 const FAR = 1.75;
-/** Room for the labels of the highest. */
+/** Room for the labels of the highest, and for the name of a capacity that is further up. */
 const HEADROOM = 1.12;
+const NAMED_HEADROOM = 1.22;
 
 export interface ByteScale {
   readonly topBytes: number;
@@ -80,7 +81,12 @@ export interface ByteScale {
 /** How far a picture of bytes goes. */
 export function byteScale(mostBytes: number, capacityBytes: number): ByteScale {
   const showsCapacity = capacityBytes <= FAR * mostBytes;
-  return { topBytes: HEADROOM * Math.max(1, mostBytes, showsCapacity ? capacityBytes : 0), showsCapacity };
+  return {
+    topBytes: showsCapacity
+      ? HEADROOM * Math.max(1, mostBytes, capacityBytes)
+      : NAMED_HEADROOM * Math.max(1, mostBytes),
+    showsCapacity,
+  };
 }
 
 export interface HorizontalLineProps {

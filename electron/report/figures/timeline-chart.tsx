@@ -10,7 +10,7 @@ import { peakIn } from "../../../core/timeline/peak.ts";
 import { bandsOf, capacityAt, heightSeries } from "../../../core/timeline/stack.ts";
 import { bandEdges, Columns, traceArea, traceEdge } from "../../../core/timeline/step-area.ts";
 import { byteTicks, formatByteTick, formatRelative, timeTicks } from "../../../core/timeline/ticks.ts";
-import { type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
+import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
 import type { Phase, Timeline } from "../../../core/timeline/timeline.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { type Box, bandFill, byteScale, Chart, consumerClass, HorizontalLine, textWidth } from "./chart.tsx";
@@ -104,7 +104,8 @@ function Bands({
   const grid = gridOver(window, plot.width * SHARPNESS);
   const bins = binRows(samples, grid, window.endSeconds);
   const firstPx = plot.x + timeToPx(window, plot.width, grid.startSeconds);
-  const columnPx = timeToPx(window, plot.width, window.startSeconds + grid.binSeconds);
+  // Not by timeToPx: a Unix time leaves too few digits for a bin of microseconds.
+  const columnPx = (plot.width * grid.binSeconds) / spanSeconds(window);
   const columns = new Columns(highestRows(samples, bins, heightSeries(HEIGHT)), firstPx, columnPx);
   const lower = new Float64Array(grid.count).fill(plot.y + plot.height);
   const clip = `${id}-clip`;

@@ -64,16 +64,19 @@ function savedTile({ own, baseline }: RunReport): Tile | undefined {
 }
 
 function timeTile({ own, baseline }: RunReport): Tile | undefined {
-  const { steps, stepSeconds, memorySeconds } = own.measurement;
-  if (steps === 0) return undefined;
+  const { stepSeconds, memorySeconds } = own.measurement;
+  if (own.measurement.steps === 0) return undefined;
   const bargain = bargainOf(own.measurement, baseline?.measurement);
-  const memory = `memory actions ${formatSeconds(memorySeconds)}`;
-  if (bargain === undefined) return { name: "Time per step", value: formatSeconds(stepSeconds), detail: memory };
+  if (bargain === undefined || baseline === undefined) {
+    const detail = `of it memory actions ${formatSeconds(memorySeconds)}`;
+    return { name: "Time per step", value: formatSeconds(stepSeconds), detail };
+  }
   const { paidSecondsPerStep: paid } = bargain;
+  const steps = `a step took ${formatSeconds(stepSeconds)}, with everything resident ${formatSeconds(baseline.measurement.stepSeconds)}`;
   return {
     name: "Paid per step",
     value: `${paid < 0 ? "−" : "+"}${formatSeconds(Math.abs(paid))}`,
-    detail: `${formatSeconds(stepSeconds)} per step, ${memory}`,
+    detail: `of memory actions; ${steps}`,
   };
 }
 
