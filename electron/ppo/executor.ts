@@ -3,7 +3,7 @@
  * cursor (where the run is), the memory (run-memory.ts) and the records (what happened), and asks the pure rules of
  * core/schedule before every item: what they refuse is never begun.
  */
-import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
+import { TidelineError, toErrorData } from "../../core/errors.ts";
 import { checkSchedule, foresee, problemError } from "../../core/schedule/check.ts";
 import { advance, type Breakpoint, type Cursor, type Goal, itemAt, START } from "../../core/schedule/cursor.ts";
 import { applyAction, applyWork, describeMissing, type MemoryState, needsOf } from "../../core/schedule/residency.ts";
@@ -214,22 +214,17 @@ export class PpoRun {
   async #drive(): Promise<Cursor> {
     this.#abort = new AbortController();
     while (this.#cursor.run.status === "running") {
-      const item = itemAt(this.schedule, this.#cursor);
       const startedMs = performance.now();
       this.#itemStartedSeconds = Date.now() / 1000;
       this.#undoables = [];
-      if (item.index === 0) this.#works.begin(this.#cursor.step);
-      this.records.enter(this.#cursor.step, item);
-      const error = await this.#attempt(item);
-      const usedBytes = this.records.leave();
-      this.#move(advance(this.schedule, this.#cursor, { kind: "memory", usedBytes }));
-      if (error === undefined) await this.#pace.keep(startedMs, () => this.#goesOnByItself());
-      this.#itemStartedSeconds = undefined;
       try {
-        this.#settle(error);
-      } catch (defect) {
-        // A step that cannot be told of stops the run, which would else seem to go on for ever.
-        this.#move(advance(this.schedule, this.#cursor, { kind: "failed", error: toErrorData(defect) }));
+        await this.#do(itemAt(this.schedule, this.#cursor));
+        await this.#pace.keep(startedMs, () => this.#goesOnByItself());
+        this.#itemStartedSeconds = undefined;
+        this.#complete();
+      } catch (error) {
+        this.#itemStartedSeconds = undefined;
+        this.#move(advance(this.schedule, this.#cursor, { kind: "failed", error: toErrorData(error) }));
       }
     }
     return this.#cursor;
@@ -241,22 +236,22 @@ export class PpoRun {
     return run.status === "running" && run.pausing === undefined && run.goal.kind !== "action";
   }
 
-  /** The error of an item that failed, and changed nothing. */
-  async #attempt(item: Item): Promise<TidelineErrorData | undefined> {
+  /** @throws the error of an item that failed, and changed nothing. */
+  async #do(item: Item): Promise<void> {
     const { signal } = this.#abort;
+    if (item.index === 0) this.#works.begin(this.#cursor.step);
+    this.records.enter(this.#cursor.step, item);
     try {
       if (item.kind === "action") await this.#actAsScheduled(item, item.action, signal);
       else await this.#work(item, signal);
-      return undefined;
-    } catch (error) {
-      return toErrorData(error);
+    } finally {
+      this.#move(advance(this.schedule, this.#cursor, { kind: "memory", usedBytes: this.records.leave() }));
     }
   }
 
-  #settle(error: TidelineErrorData | undefined): void {
+  #complete(): void {
     const { step } = this.#cursor;
-    const event = error === undefined ? ({ kind: "completed" } as const) : ({ kind: "failed", error } as const);
-    const next = advance(this.schedule, this.#cursor, event);
+    const next = advance(this.schedule, this.#cursor, { kind: "completed" });
     if (next.step > step) {
       const record = this.records.completeStep(step, this.#works.statistics(), this.#works.samples(SAMPLES));
       this.#listener.onStep?.(record);

@@ -45,7 +45,7 @@ export class Operations {
   runBeside<T>(label: string, work: (work: OperationWork) => Promise<T>): Promise<T> {
     return this.#show(label, true, (begin) => {
       const running = begin(work);
-      this.#beside = Promise.allSettled([this.#beside, running]);
+      this.#beside = Promise.allSettled([this.#beside, running]).then(() => undefined);
       return running;
     });
   }

@@ -1,8 +1,8 @@
 /** What a person does between two items of a schedule: through the memory panel's commands, under the schedule's rules. */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
-import { DEMO, GREEDY, openSession } from "./support.ts";
+import { expect, test } from "vitest";
+import { DEMO, eventually, GREEDY, openSession } from "./support.ts";
 
 const ALL = {
   releaseKvCache: true,
@@ -14,7 +14,7 @@ const ALL = {
 } as const;
 
 test("the panel's release and resume are the schedule's actions, and its rules hold", async () => {
-  const { openRun, ask, go, run, actions } = await openSession();
+  const { openRun, ask, go, run, rest, actions } = await openSession();
   await openRun({ swap: { method: "copy" } });
   await go({ kind: "steps", steps: 1 });
 
@@ -40,7 +40,7 @@ test("the panel's release and resume are the schedule's actions, and its rules h
   expect(await ask("release", { consumer: "critic.weights", mode: "clean" })).toMatchObject({ bytesCopied: 0 });
   await ask("act", { action: { kind: "load", consumer: "critic.weights" } });
   await ask("retry");
-  await vi.waitFor(async () => expect((await run()).cursor).toMatchObject({ step: 2, run: { status: "paused" } }));
+  expect((await rest()).cursor).toMatchObject({ step: 2, run: { status: "paused" } });
 
   await expect(ask("release", { consumer: "critic.weights", mode: "clean" })).rejects.toMatchObject({
     code: "not_clean",
@@ -145,7 +145,7 @@ test("the policy can be tried between two items, and that changes nothing it lea
   expect(engine).toMatchObject({ obstacle: { code: "not_resident", hint: "Resume engine.kv_cache." } });
   await ask("resume", { consumer: "engine.kv_cache" });
   const { generation } = await ask("generate", prompt);
-  const said = await vi.waitFor(() => {
+  const said = await eventually(() => {
     const states = events.flatMap((event) => (event.event === "generation" ? event.generation : []));
     const last = states.findLast(({ id }) => id === generation);
     if (last?.finishedSeconds === undefined) throw new Error("not finished");

@@ -2,8 +2,9 @@
 import { expect, test } from "vitest";
 import { itemsOf } from "../../../core/schedule/schedule.ts";
 import { WORKS } from "../../../core/schedule/works.ts";
-import { openSession } from "./support.ts";
+import { eventually, openSession } from "./support.ts";
 
+const NO_SAMPLES = { sinceSeconds: 0, maxRows: 0 };
 const REACHED = { status: "paused", reason: { kind: "reached" } };
 const STRATEGIES = { swap: { method: "copy" }, reference: "host", releaseKvCache: true } as const;
 
@@ -48,7 +49,7 @@ test("every action of the schedule is on the timeline, with what it moved", asyn
   const swap = actions().at(-1);
   expect(swap).toMatchObject({ kind: "swap", consumer: "engine.weights", receipt: { method: "copy" } });
   expect(swap?.receipt?.bytesCopied).toBeGreaterThan(400_000);
-  expect((await ask("history", { sinceSeconds: 0, maxRows: 0 })).actions.map(({ label }) => label)).toEqual(labels);
+  expect((await ask("history", NO_SAMPLES)).actions.map(({ label }) => label)).toEqual(labels);
 });
 
 test("stops at breakpoints on a phase, an action and a threshold of memory", async () => {
@@ -108,9 +109,7 @@ test("a window that reloads while it plays misses no step", async () => {
   const { openRun, ask, rest, session } = await openSession();
   const { id } = await openRun(STRATEGIES);
   await ask("go", { goal: { kind: "play" } });
-  await expect
-    .poll(async () => (await ask("history", { sinceSeconds: 0, maxRows: 0 })).steps.length)
-    .toBeGreaterThan(1);
+  await expect.poll(async () => (await ask("history", NO_SAMPLES)).steps.length).toBeGreaterThan(1);
 
   // As the window does it: listen, ask for all there is, and put both together.
   const told: number[] = [];
@@ -118,9 +117,9 @@ test("a window that reloads while it plays misses no step", async () => {
     if (event.event === "step") told.push(event.step.step);
   });
   const { run } = await ask("observe");
-  const { steps } = await ask("history", { sinceSeconds: 0, maxRows: 0 });
+  const { steps } = await ask("history", NO_SAMPLES);
   expect(run).toMatchObject({ id, cursor: { run: { status: "running" } } });
-  await expect.poll(() => told.length).toBeGreaterThan(1);
+  await eventually(() => expect(told.length).toBeGreaterThan(1));
   await ask("pause_run");
   const { cursor } = await rest();
   expect([...new Set([...steps.map(({ step }) => step), ...told])]).toEqual(

@@ -26,6 +26,11 @@ export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 /** The demo's workload with fewer rollouts: a step takes a few hundredths of a second. */
 const SMALL = { rollouts: 32, epochs: 1, miniBatches: 2 };
 
+/** What `look` gives once it does not throw; machines are slow, so it is patient. */
+export function eventually<T>(look: () => T | Promise<T>): Promise<T> {
+  return vi.waitFor(look, { timeout: 60_000, interval: 5 });
+}
+
 export interface TestSession {
   readonly session: Session;
   readonly folder: string;
@@ -73,15 +78,12 @@ export async function openSession(changes: object = {}): Promise<TestSession> {
     return state;
   };
   const rest = () =>
-    vi.waitFor(
-      async () => {
-        const state = await run();
-        const { status } = state.cursor.run;
-        if (status === "running" || status === "cancelling") throw new Error(`the run is ${status}`);
-        return state;
-      },
-      { timeout: 60_000, interval: 5 },
-    );
+    eventually(async () => {
+      const state = await run();
+      const { status } = state.cursor.run;
+      if (status === "running" || status === "cancelling") throw new Error(`the run is ${status}`);
+      return state;
+    });
   let saved = 0;
   return {
     session,

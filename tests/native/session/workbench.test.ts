@@ -1,8 +1,8 @@
 /** A run takes the device from the workbench and gives it back, whatever becomes of the run. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
-import { DEMO, GREEDY, openSession, type TestSession } from "./support.ts";
+import { expect, test } from "vitest";
+import { DEMO, eventually, GREEDY, openSession, type TestSession } from "./support.ts";
 
 /** What the engine says to a fixed prompt, and what lies on the device. */
 async function seen({ ask, events }: TestSession) {
@@ -11,7 +11,7 @@ async function seen({ ask, events }: TestSession) {
     maxNewTokens: 12,
     sampling: GREEDY,
   });
-  const text = await vi.waitFor(() => {
+  const text = await eventually(() => {
     const states = events.flatMap((event) => (event.event === "generation" ? event.generation : []));
     const last = states.findLast(({ id }) => id === generation);
     if (last?.finishedSeconds === undefined) throw new Error("not finished");
@@ -52,6 +52,27 @@ test("the workbench's models leave the device to the run, and come back after it
   await go({ kind: "steps", steps: 1 });
   await ask("close_run");
   expect(await seen(session)).toEqual(before);
+});
+
+test("the timeline goes on through both handovers, at the rate that was chosen meanwhile", async () => {
+  const { ask, openRun, go, events } = await withModels();
+  const sampled = (consumer: string) =>
+    eventually(() => {
+      const batches = events.flatMap((event) => (event.event === "samples" ? event.batch : []));
+      expect(batches.at(-1)?.consumers).toContain(consumer);
+      return batches.at(-1)?.consumers;
+    });
+  expect(await sampled("engine.kv_cache")).not.toContain("critic.weights");
+  await openRun();
+  await go({ kind: "phase" });
+  await sampled("critic.weights");
+  await ask("configure", { samplingHertz: 200 });
+  await ask("close_run");
+  await eventually(() => {
+    const last = events.findLast((event) => event.event === "samples");
+    expect(last?.batch.consumers).toEqual(["engine.weights", "engine.kv_cache", "workspace", "policy.weights"]);
+  });
+  expect((await ask("observe")).samplingHertz).toBe(200);
 });
 
 test("a run that cannot be opened leaves the workbench as it was, and says why", async () => {
