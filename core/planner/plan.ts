@@ -8,7 +8,7 @@ import { precisionSchema } from "../schedule/schedule.ts";
 import { strategySetSchema } from "../schedule/strategies.ts";
 
 /** Largest counts taken: well past every cluster and batch, small enough that no product of them overflows 2^53. */
-const MOST = { gpus: 2 ** 16, sequences: 2 ** 20, loraRank: 2 ** 12 } as const;
+const MOST = { gpus: 2 ** 16, sequences: 2 ** 20, loraRank: 2 ** 12, threads: 2 ** 10 } as const;
 
 const text = z.string().min(1).max(200);
 const bytes = wholeSchema(1, Number.MAX_SAFE_INTEGER);
@@ -111,6 +111,9 @@ const gpuSchema = z.strictObject({
   memoryBytesPerSecond: bytesPerSecond.exactOptional(),
   hostToDeviceBytesPerSecond: bytesPerSecond.exactOptional(),
   deviceToHostBytesPerSecond: bytesPerSecond.exactOptional(),
+  /** Of the device `host`, the embedded engine's: memory is mapped in pieces of this size, and so many threads compute. */
+  chunkBytes: bytes.exactOptional(),
+  threads: wholeSchema(1, MOST.threads).exactOptional(),
 });
 export type PlannedGpu = z.infer<typeof gpuSchema>;
 

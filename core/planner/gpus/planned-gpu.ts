@@ -1,0 +1,95 @@
+/** The GPU of a plan: the catalogue's figures, with those in their place that the plan gives. */
+import { TidelineError } from "../../errors.ts";
+import type { PlannedGpu } from "../plan.ts";
+import type { Figure } from "../provenance.ts";
+import { GPUS, type Gpu, HOST } from "./catalogue.ts";
+
+const CHOSEN = "set in the plan";
+const chosen = (value: number): Figure => ({ value, provenance: "chosen", source: CHOSEN });
+
+/** @throws TidelineError `plan_invalid` with the field, for a name that is not in the catalogue. */
+export function plannedGpu(planned: PlannedGpu): Gpu {
+  const { totalBytes, memoryBytesPerSecond, hostToDeviceBytesPerSecond, deviceToHostBytesPerSecond } = planned;
+  const known = planned.name === HOST ? hostDevice(planned) : gpuNamed(planned.name);
+  return {
+    ...known,
+    ...(totalBytes !== undefined && { totalBytes: chosen(totalBytes) }),
+    ...(memoryBytesPerSecond !== undefined && { memoryBytesPerSecond: chosen(memoryBytesPerSecond) }),
+    ...(hostToDeviceBytesPerSecond !== undefined && { hostToDeviceBytesPerSecond: chosen(hostToDeviceBytesPerSecond) }),
+    ...(deviceToHostBytesPerSecond !== undefined && { deviceToHostBytesPerSecond: chosen(deviceToHostBytesPerSecond) }),
+  };
+}
+
+/** @throws TidelineError `plan_invalid` that lists the catalogue. */
+export function gpuNamed(name: string): Gpu {
+  const found = GPUS.find((gpu) => key(gpu.name) === key(name));
+  if (found !== undefined) return found;
+  throw new TidelineError({
+    code: "plan_invalid",
+    field: "gpu.name",
+    message: `gpu.name: there is no "${name}" in the catalogue`,
+    hint: `allowed: ${[...GPUS.map((gpu) => gpu.name), HOST].join(", ")}`,
+  });
+}
+
+/**
+ * The catalogue's card that a driver describes ("NVIDIA H100 80GB HBM3"), with the driver's own total; undefined for one
+ * that is not in it.
+ */
+export function gpuOfDevice(device: {
+  readonly description: string;
+  readonly totalBytes: number;
+}): PlannedGpu | undefined {
+  const words = key(device.description);
+  const found = DRIVER_NAMES.find(([pattern]) => pattern.test(words));
+  return found && { name: found[1], totalBytes: device.totalBytes };
+}
+
+/** Of `key`, the special before the general. */
+const DRIVER_NAMES: readonly (readonly [RegExp, string])[] = [
+  [/h100.*pcie/, "H100 PCIe"],
+  [/h100.*hbm3/, "H100 SXM"],
+  [/h200/, "H200"],
+  [/b200/, "B200"],
+  [/a100.*pcie.*80gb/, "A100 80GB PCIe"],
+  [/a100.*80gb/, "A100 80GB SXM"],
+  [/a100.*40gb/, "A100 40GB"],
+  [/l40s/, "L40S"],
+  [/rtx4090/, "RTX 4090"],
+  [/rtx3090/, "RTX 3090"],
+  [/rtx5090/, "RTX 5090"],
+  [/rtxpro6000blackwell/, "RTX PRO 6000 Blackwell"],
+  [/rtx6000ada/, "RTX 6000 Ada"],
+];
+
+/** "h100sxm": how people write a name differs. */
+function key(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+/** This machine's memory has no size of its own here: the capacity is the person's. */
+function hostDevice({ totalBytes }: PlannedGpu): Gpu {
+  if (totalBytes === undefined) {
+    throw new TidelineError({
+      code: "plan_invalid",
+      field: "gpu.totalBytes",
+      message: "gpu.totalBytes: is missing, and the host device has no size of its own",
+      hint: "give the capacity that it may take",
+    });
+  }
+  const assumed = (value: number, source: string): Figure => ({ value, provenance: "assumption", source });
+  const copies = assumed(10e9, "one copy through a core's caches");
+  return {
+    name: HOST,
+    totalBytes: chosen(totalBytes),
+    smiBytes: chosen(totalBytes),
+    memoryBytesPerSecond: assumed(30e9, "two channels of memory"),
+    hostToDeviceBytesPerSecond: copies,
+    deviceToHostBytesPerSecond: copies,
+    peerBytesPerSecond: copies,
+    flopsPerSecond: assumed(100e9, "a few cores with vector instructions"),
+    float32FlopsPerSecond: assumed(100e9, "a few cores with vector instructions"),
+    multiprocessors: 1,
+    cublasBytes: 0,
+  };
+}

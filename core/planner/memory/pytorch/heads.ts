@@ -1,0 +1,60 @@
+/** What comes after the output projection: log-probabilities of the next tokens from logits over the vocabulary. */
+import type { Tensor } from "./autograd.ts";
+import { alias, drop, mapped, mappedKeepingResult, SINGLE } from "./operators.ts";
+import type { Pass } from "./pass.ts";
+
+/** Gemma's cap on logits: `cap * tanh(logits / cap)`. */
+export function capped({ graph }: Pass, logits: Tensor): Tensor {
+  const scaled = mapped(graph, logits);
+  drop(graph, logits);
+  const bent = mappedKeepingResult(graph, scaled);
+  drop(graph, scaled);
+  const result = mapped(graph, bent);
+  drop(graph, bent);
+  return result;
+}
+
+/** `gather(log_softmax(logits[:, :-1].float()), ids[:, 1:])`: a copy in float32, and another for the result. */
+export function logProbabilities(pass: Pass, logits: Tensor): Tensor {
+  const { graph, batch } = pass;
+  const { tape } = graph;
+  const rows = batch.sequences * (batch.length - 1);
+  const vocabulary = logits.elements / pass.tokens;
+  // `[:, :-1]` is a view; its gradient goes into a tensor that has the last position too.
+  const gradients = { cause: "gradients of logits" } as const;
+  const sliced = graph.record(
+    { ...alias(graph, logits), elements: rows * vocabulary },
+    [logits],
+    [],
+    () => [{ block: tape.allocate(logits.elements * logits.itemBytes), view: false }],
+    gradients,
+  );
+  const wide = tape.because("logits", () => graph.tensor(rows * vocabulary, SINGLE));
+  const float = graph.record(
+    wide,
+    [sliced],
+    [],
+    () => [{ block: tape.allocate(rows * vocabulary * logits.itemBytes), view: false }],
+    gradients,
+  );
+  drop(graph, sliced);
+  const result = tape.because("log-probabilities", () => graph.tensor(rows * vocabulary, SINGLE));
+  const logs = graph.record(
+    result,
+    [float],
+    graph.save(result),
+    () => [{ block: tape.allocate(rows * vocabulary * SINGLE), view: false }],
+    gradients,
+  );
+  drop(graph, float);
+  const picked = tape.because("log-probabilities", () => graph.tensor(rows, SINGLE));
+  const gathered = graph.record(
+    picked,
+    [logs],
+    [],
+    () => [{ block: tape.allocate(rows * vocabulary * SINGLE), view: false }],
+    gradients,
+  );
+  drop(graph, logs);
+  return gathered;
+}

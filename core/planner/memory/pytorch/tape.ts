@@ -1,0 +1,230 @@
+/**
+ * A tape of allocations: what a training or scoring step asks of PyTorch's allocator, in order, every block with the
+ * reason it is there. Two readers: `peaks` (how much is live at each stage, and for what) and the caching allocator in
+ * allocator.ts (how much of the device that takes).
+ *
+ * Layers that are alike are recorded once with a count. A repeated section has to leave the same behind each time it is
+ * played, so what n of them take is arithmetic and a prediction does not grow with the depth of the model.
+ */
+import { MIB } from "../../../units.ts";
+
+/** Why bytes are there; the reader of an answer sees these words. */
+export const CAUSES = [
+  "weights",
+  "adapter weights",
+  "gradients",
+  "optimizer state",
+  "optimizer temporaries",
+  "token ids and positions",
+  "hidden states between layers",
+  "normalisation",
+  "attention",
+  "attention scores",
+  "attention mask",
+  "MLP",
+  "experts",
+  "LoRA activations",
+  "key-value cache",
+  "low-precision copies of weights",
+  "dequantised weights",
+  "logits",
+  "log-probabilities",
+  "value head",
+  "gradients of activations",
+  "gradients of logits",
+  "reduction workspace",
+  "cuBLAS workspace",
+] as const;
+export type Cause = (typeof CAUSES)[number];
+
+/** PyTorch's allocator counts in blocks of so many bytes. */
+const BLOCK_BYTES = 512;
+/** From this size on a request gets a segment of its own, in steps of `SEGMENT_STEP`; a rest of up to `REST` is not cut off. */
+const OWN_SEGMENT = 10 * MIB;
+const SEGMENT_STEP = 2 * MIB;
+const REST = MIB;
+
+/** What a request counts for: whole blocks, and the rest of its segment where that is too small to be cut off. */
+function countedBytes(bytes: number): number {
+  const blocks = Math.max(1, Math.ceil(bytes / BLOCK_BYTES)) * BLOCK_BYTES;
+  const segment = Math.ceil(blocks / SEGMENT_STEP) * SEGMENT_STEP;
+  return blocks >= OWN_SEGMENT && segment - blocks <= REST ? segment : blocks;
+}
+
+export interface Block {
+  /** Place in `Tape.blocks`. */
+  readonly index: number;
+  readonly requestedBytes: number;
+  /** What it counts for. */
+  readonly bytes: number;
+  readonly cause: Cause;
+  references: number;
+  /** Never on the device: asked for while the tape was muted. */
+  readonly silent: boolean;
+}
+
+/** A run of events played `count` times. */
+interface Section {
+  readonly begin: number;
+  end: number;
+  readonly count: number;
+}
+
+/** Between two marks. */
+export interface Stage {
+  readonly name: string;
+  /** Highest live bytes since the mark before. */
+  readonly peakBytes: number;
+  readonly endBytes: number;
+  /** What the peak is made of. */
+  readonly peak: ReadonlyMap<Cause, number>;
+  readonly end: ReadonlyMap<Cause, number>;
+}
+
+export type CauseScale = Readonly<Partial<Record<Cause, number>>>;
+
+export class Tape {
+  readonly blocks: Block[] = [];
+  /** A block's index: allocated. Its complement (~index): freed. */
+  readonly events: number[] = [];
+  private readonly sections: Section[] = [];
+  /** Names of stages, each with the number of sections before its end. */
+  private readonly marks: { readonly name: string; readonly sections: number }[] = [];
+  private causes: Cause[] = [];
+  private muted = false;
+  private scale: CauseScale = {};
+
+  /** Everything asked for inside `work` is for this reason, unless `work` says more. */
+  because<T>(cause: Cause, work: () => T): T {
+    this.causes.push(cause);
+    try {
+      return work();
+    } finally {
+      this.causes.pop();
+    }
+  }
+
+  get cause(): Cause {
+    return this.causes.at(-1) ?? "hidden states between layers";
+  }
+
+  allocate(bytes: number, cause: Cause = this.cause): Block {
+    const index = this.blocks.length;
+    const block = {
+      index,
+      requestedBytes: bytes,
+      bytes: countedBytes(bytes),
+      cause,
+      references: 1,
+      silent: this.muted,
+    };
+    this.blocks.push(block);
+    if (!this.muted) this.events.push(block.index);
+    return block;
+  }
+
+  retain(block: Block): Block {
+    block.references++;
+    return block;
+  }
+
+  release(block: Block): void {
+    block.references--;
+    if (block.references === 0 && !block.silent) this.events.push(~block.index);
+  }
+
+  /** Nothing more reaches the device until `unmute`: PyTorch stops recomputing a layer once it has what it needs. */
+  mute(): void {
+    this.muted = true;
+  }
+
+  unmute(): void {
+    this.muted = false;
+  }
+
+  /** Records `work` as something played `count` times. Sections do not nest. */
+  section<T>(count: number, work: () => T): T {
+    this.close();
+    const section = { begin: this.events.length, end: this.events.length, count };
+    const result = work();
+    section.end = this.events.length;
+    this.sections.push(section);
+    return result;
+  }
+
+  /** Ends a stage. */
+  mark(name: string): void {
+    this.close();
+    this.marks.push({ name, sections: this.sections.length });
+  }
+
+  /** Events outside of any section are played once. */
+  private close(): void {
+    const begin = this.sections.at(-1)?.end ?? 0;
+    if (this.events.length > begin) this.sections.push({ begin, end: this.events.length, count: 1 });
+  }
+
+  /** The number of events before each mark. */
+  markedEvents(): readonly { readonly name: string; readonly end: number }[] {
+    return this.marks.map(({ name, sections }) => ({ name, end: this.sections[sections - 1]?.end ?? 0 }));
+  }
+
+  /**
+   * What is live at each stage. `scale`: devices that share the work hold only a part of what is there for some reasons
+   * (1/8 of the optimizer's state, say); bytes of a reason count times its scale.
+   */
+  stages(scale: CauseScale = {}): readonly Stage[] {
+    this.scale = scale;
+    const live = new Map<Cause, number>();
+    let liveBytes = 0;
+    let from = 0;
+    return this.marks.map(({ name, sections }) => {
+      let peakBytes = liveBytes;
+      let peak: ReadonlyMap<Cause, number> = new Map(live);
+      for (const section of this.sections.slice(from, sections)) {
+        const { count } = section;
+        const { highest, highestAt, net } = this.play(section);
+        const before = net > 0 ? count - 1 : 0;
+        if (liveBytes + before * net + highest > peakBytes) {
+          peakBytes = liveBytes + before * net + highest;
+          const at = new Map(live);
+          if (before > 0) this.add(at, section.begin, section.end, before);
+          this.add(at, section.begin, highestAt, 1);
+          peak = at;
+        }
+        this.add(live, section.begin, section.end, count);
+        liveBytes += count * net;
+      }
+      from = sections;
+      return { name, peakBytes, endBytes: liveBytes, peak, end: new Map(live) };
+    });
+  }
+
+  /** Of one time: the highest point above where it began, the event after which it is reached, what stays at the end. */
+  private play({ begin, end }: Section): { highest: number; highestAt: number; net: number } {
+    let net = 0;
+    let highest = 0;
+    let highestAt = begin;
+    for (let at = begin; at < end; at++) {
+      net += this.change(at);
+      if (net > highest) [highest, highestAt] = [net, at + 1];
+    }
+    return { highest, highestAt, net };
+  }
+
+  private change(at: number): number {
+    const event = this.events[at] ?? 0;
+    const block = this.blocks[event >= 0 ? event : ~event];
+    if (block === undefined) return 0;
+    const bytes = block.bytes * (this.scale[block.cause] ?? 1);
+    return event >= 0 ? bytes : -bytes;
+  }
+
+  private add(to: Map<Cause, number>, begin: number, end: number, times: number): void {
+    for (let at = begin; at < end; at++) {
+      const event = this.events[at] ?? 0;
+      const cause = this.blocks[event >= 0 ? event : ~event]?.cause;
+      if (cause !== undefined) to.set(cause, (to.get(cause) ?? 0) + times * this.change(at));
+    }
+  }
+}
