@@ -6,12 +6,11 @@
 /** Longer texts are cut: nobody reads them in a report. */
 const MOST_CHARACTERS = 2000;
 
-/** C0 controls but tab and line feed, DEL and C1 controls. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-/** What has no shape, or changes the direction of what follows; line and paragraph separators; noncharacters. */
-const INVISIBLE = /[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]/g;
-const LONE_SURROGATES = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+/** Control characters, but tab and line feed. */
+const CONTROLS = /[^\P{Cc}\t\n]/gu;
+/** What has no shape or changes the direction of what follows; line and paragraph separators; noncharacters. */
+const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\ufffe\uffff]/gu;
+const LONE_SURROGATES = /\p{Cs}/gu;
 
 export function visibleText(text: string): string {
   const shown = text.length > MOST_CHARACTERS ? text.slice(0, MOST_CHARACTERS) : text;
@@ -31,5 +30,5 @@ function pictureOf(control: string): string {
 }
 
 function codeOf(character: string): string {
-  return `⟨U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  return `⟨U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }

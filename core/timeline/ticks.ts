@@ -43,9 +43,14 @@ function decimalStep(atLeast: number): number {
   return factor * decade;
 }
 
+/** What is closer together, or closer to zero, is drawn as one number. */
+const SMALLEST = 1e-12;
+
 /** Readable numbers that enclose `min` to `max` in at most about `count` steps; ascending, two at least. */
 export function numberTicks(min: number, max: number, count: number): readonly number[] {
-  const span = max - min || Math.abs(max) || 1;
+  const magnitude = Math.max(Math.abs(min), Math.abs(max));
+  const hasSpan = max - min > Math.max(SMALLEST, 1e-9 * magnitude);
+  const span = hasSpan ? max - min : magnitude > SMALLEST ? magnitude : 1;
   const step = decimalStep(span / Math.max(1, count));
   const first = Math.floor(min / step + 1e-9);
   const last = Math.max(first + 1, Math.ceil(max / step - 1e-9));

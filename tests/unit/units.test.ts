@@ -1,7 +1,16 @@
 /** Sizes and times as people write and read them; binary and decimal units are never mixed. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatSeconds, GIB, KIB, MIB, parseBytes, SizeSyntaxError } from "../../core/units.ts";
+import {
+  formatBandwidth,
+  formatBytes,
+  formatSeconds,
+  GIB,
+  KIB,
+  MIB,
+  parseBytes,
+  SizeSyntaxError,
+} from "../../core/units.ts";
 
 describe("parseBytes", () => {
   it.each([
@@ -83,5 +92,17 @@ describe("formatSeconds", () => {
     [3600, "60 min 00 s"],
   ])("writes %d as %s", (seconds, text) => {
     expect(formatSeconds(seconds)).toBe(text);
+  });
+});
+
+describe("formatBandwidth", () => {
+  it.each([
+    [2_610_000_000, "2.61 GB/s"],
+    [50e9, "50.0 GB/s"],
+    [3.35e12, "3350 GB/s"],
+    [685_400_000, "685 MB/s"],
+    [1000, "1.00 kB/s"],
+  ])("writes %d as %s: powers of ten, as makers of links do", (bytesPerSecond, text) => {
+    expect(formatBandwidth(bytesPerSecond)).toBe(text);
   });
 });

@@ -1,8 +1,9 @@
 /** `tideline run` as people run it: the built command in a process of its own. */
 import { spawn, spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { formatBytes } from "../../../core/units.ts";
 import { openCheckpoint } from "../../../electron/session/checkpoint.ts";
 import { withFolder } from "../support.ts";
 
@@ -26,6 +27,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["--strategies", "swap=copy,swap=share"], "contradicts"],
     [["--strategies", "swap=copy", "--schedule", "a.json"], "--schedule or --strategies"],
     [["--steps", "0"], "at least 1"],
+    [["--print-schedule", "--report", "report.html"], "--print-schedule"],
   ])("%j", (args, named) => {
     const { code, error } = tideline(...args);
     expect(error).toContain(named);
@@ -103,5 +105,58 @@ it("stops at the next boundary on Ctrl-C and still saves the policy", async () =
     expect(out).toContain(`policy saved to ${saved}`);
     expect(code).toBe(130);
     expect((await openCheckpoint(saved)).config.vocabSize).toBe(259);
+  });
+});
+
+describe("--report", () => {
+  /** The figures at the head of a report, by their names. */
+  function tiles(html: string): ReadonlyMap<string, string> {
+    const found = html.matchAll(/<dt>([^<]*)<\/dt><dd><strong>([^<]*)<\/strong>/g);
+    return new Map([...found].map(([, name = "", value = ""]) => [name, value]));
+  }
+
+  it("has the figures of the summary, beside the baseline", async () => {
+    await withFolder(async (folder) => {
+      const file = join(folder, "report.html");
+      const { code, out } = tideline(
+        ...["--strategies", "all", "--steps", "2", "--baseline", "--json", "--report", file],
+      );
+      expect(code).toBe(0);
+      const [first, second, summary] = lines(out);
+      const figures = tiles(readFileSync(file, "utf8"));
+      expect(figures.get("Peak")).toBe(formatBytes(summary.peakBytes));
+      expect(figures.get("Saved")).toBe(formatBytes(summary.baseline.peakBytes - summary.peakBytes));
+      const rewards = [first, second].map(({ statistics }) => statistics.reward.toFixed(3));
+      expect(figures.get("Reward")).toBe(rewards.join(" → "));
+      expect(readdirSync(folder)).toEqual(["report.html"]);
+    });
+  });
+
+  it("names who held what when memory ran out", async () => {
+    await withFolder(async (folder) => {
+      const file = join(folder, "report.html");
+      const { code, out } = tideline("--capacity", "12MiB", "--steps", "1", "--report", file);
+      expect(code).toBe(1);
+      expect(out).toContain(`report written to ${file}`);
+      const text = readFileSync(file, "utf8").replaceAll(/<[^>]*>/g, " ");
+      expect(text).toMatch(/Stopped after 0 of 1 step, in step 1, score_policy: out of memory/);
+      expect(text).toMatch(/engine\.kv_cache\s+4\.00 MiB\s+33 %/);
+    });
+  });
+
+  it("is written of a run that does not even fit when its models are loaded", async () => {
+    await withFolder(async (folder) => {
+      const file = join(folder, "report.html");
+      const { code, error } = tideline("--capacity", "1MiB", "--steps", "1", "--report", file);
+      expect(code).toBe(1);
+      expect(error).toContain("loading the models: out of memory");
+      expect(readFileSync(file, "utf8")).toContain("loading the models");
+    });
+  });
+
+  it("that cannot be written is refused before anything runs", () => {
+    const { code, out, error } = tideline("--steps", "1", "--report", "/nonexistent/report.html");
+    expect(error).toContain("there is no folder /nonexistent");
+    expect({ code, out }).toEqual({ code: 1, out: "" });
   });
 });

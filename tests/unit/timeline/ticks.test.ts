@@ -1,7 +1,14 @@
 /** Axis lines are where people expect them, and their labels say what is there. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { byteTicks, formatByteTick, formatClock, formatRelative, timeTicks } from "../../../core/timeline/ticks.ts";
+import {
+  byteTicks,
+  formatByteTick,
+  formatClock,
+  formatRelative,
+  numberTicks,
+  timeTicks,
+} from "../../../core/timeline/ticks.ts";
 import { GIB, MIB } from "../../../core/units.ts";
 
 describe("time ticks", () => {
@@ -62,6 +69,27 @@ describe("byte ticks", () => {
         expect(ticks[0]).toBe(0);
         expect(ticks.at(-1)).toBeLessThanOrEqual(maxBytes);
         expect(Number.isInteger(Math.log2(ticks[1] ?? 1))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe("number ticks", () => {
+  it("enclose what is drawn, in steps of 1, 2 or 5", () => {
+    expect(numberTicks(0.371, 0.934, 4)).toEqual([0.2, 0.4, 0.6, 0.8, 1]);
+    expect(numberTicks(-0.0235, -0.0038, 4)).toEqual([-0.025, -0.02, -0.015, -0.01, -0.005, 0]);
+    expect(numberTicks(1, 30, 6)).toEqual([0, 5, 10, 15, 20, 25, 30]);
+  });
+
+  it("have room for a number that never changes", () => {
+    fc.assert(
+      fc.property(fc.double({ min: -1e6, max: 1e6, noNaN: true }), (value) => {
+        const ticks = numberTicks(value, value, 4);
+        expect(ticks.length).toBeGreaterThanOrEqual(2);
+        expect(new Set(ticks).size).toBe(ticks.length);
+        const slack = 1e-12 + 1e-9 * Math.abs(value);
+        expect(ticks[0]).toBeLessThanOrEqual(value + slack);
+        expect(ticks.at(-1)).toBeGreaterThanOrEqual(value - slack);
       }),
     );
   });
