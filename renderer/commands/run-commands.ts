@@ -88,7 +88,7 @@ export function runCommands(context: CommandContext, run: RunState): readonly Co
     ),
     command(
       "retry",
-      { title: `Try ${placeName(run)} again`, label: "Retry" },
+      { title: status === "failed" ? `Try ${placeName(run)} again` : "Try what failed again", label: "Retry" },
       [{ code: "KeyR" }],
       [status !== "failed" && "nothing has failed"],
       () => request("retry", {}),

@@ -34,7 +34,10 @@ export function windowCommands(context: CommandContext): readonly Command[] {
       label: "Device…",
       group: "Window",
       keys: [{ key: ",", mod: true }],
-      ...refusedBecause(refusedOffline(context)),
+      ...refusedBecause(
+        refusedOffline(context),
+        context.session?.run !== undefined && "a PPO run has the device: end it first",
+      ),
       run: () => openDialog("device_settings"),
     },
     {

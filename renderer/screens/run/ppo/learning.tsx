@@ -49,7 +49,7 @@ function Charts({ points }: { readonly points: readonly CurvePoint[] }): ReactNo
   const [place, setPlace] = useState<HTMLElement | null>(null);
   const size = useSize(place);
   const [hovered, setHovered] = useState<number>();
-  const columns = size === undefined ? 3 : size.width >= 6 * CHART_PX ? 6 : size.width >= 3 * CHART_PX ? 3 : 2;
+  const columns = size === undefined || size.width >= 3 * CHART_PX ? 3 : 2;
   const rows = CURVES.length / columns;
   const width = size && Math.floor((size.width - GAP_PX * (columns - 1)) / columns);
   const height = size && Math.max(LEAST_HEIGHT_PX, Math.floor((size.height - GAP_PX * (rows - 1)) / rows));

@@ -51,9 +51,10 @@ export function whyWords({ cursor: { run } }: RunState): string {
     case "cancelling":
       return "undoes what is under way";
     case "failed":
-      return run.breakpoint === undefined
-        ? "nothing was changed: free something and retry, or go on"
-        : "the out of memory that a breakpoint waited for; nothing was changed";
+      if (run.breakpoint !== undefined) return "the out of memory that a breakpoint waited for; nothing was changed";
+      return run.error.code === "out_of_memory"
+        ? "nothing was changed: free something, and retry"
+        : "nothing was changed: put it right, and retry";
     default:
       return assertNever(run);
   }
@@ -91,7 +92,7 @@ function goalWords(goal: Goal): string {
   }
 }
 
-/** "before train_policy", "before load policy.optimizer", "memory above 10.0 MiB" */
+/** "before train_policy", "before load policy.optimizer", "memory rises to 10.0 MiB" */
 export function breakpointWords(breakpoint: Breakpoint): string {
   switch (breakpoint.kind) {
     case "phase":
@@ -101,7 +102,7 @@ export function breakpointWords(breakpoint: Breakpoint): string {
       return `before ${action ?? "every action"}${consumer === undefined ? "" : `${action === undefined ? " on" : ""} ${consumer}`}`;
     }
     case "memory":
-      return `memory rose to ${formatBytes(breakpoint.usedBytes)}`;
+      return `memory rises to ${formatBytes(breakpoint.usedBytes)}`;
     case "out_of_memory":
       return "out of memory";
     default:
