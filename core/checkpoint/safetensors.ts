@@ -200,9 +200,13 @@ function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, fileB
 
 function parseMetadata(metadata: unknown, file: string): Readonly<Record<string, string>> {
   if (metadata === undefined) return {};
-  const parsed = z.record(z.string(), z.string()).safeParse(metadata);
-  if (parsed.success && isJsonObject(metadata)) return parsed.data;
+  // As it was read, not zod's copy of it, which has no key "__proto__".
+  if (isTextRecord(metadata)) return metadata;
   throw invalid(file, "__metadata__", "must map text to text");
+}
+
+function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
+  return isJsonObject(value) && Object.values(value).every((text) => typeof text === "string");
 }
 
 function invalid(file: string, field: string, problem: string, tensor?: string): TidelineError {

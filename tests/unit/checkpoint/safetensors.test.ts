@@ -65,6 +65,15 @@ describe("the header", () => {
     );
   });
 
+  test("keeps every key of the metadata", () => {
+    const metadata = JSON.parse('{"__proto__":"a","format":"pt"}');
+    const header = makeHeader([], metadata);
+    expect(Object.keys(parseHeader(header.subarray(8), header.byteLength, "w").metadata)).toEqual([
+      "__proto__",
+      "format",
+    ]);
+  });
+
   test("accepts an empty tensor and a scalar", () => {
     const header = parse(JSON.stringify({ a: tensor(0, 0, { shape: [0, 7] }), b: tensor(0, 4, { shape: [] }) }), 4);
     expect(header.tensors.map(({ name, bytes }) => [name, bytes])).toEqual([
