@@ -1,6 +1,7 @@
 /** What the figures beside the timeline say: totals, differences, the peak and its owner, markers, the live edge. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { byteAxis } from "../../../core/timeline/byte-axis.ts";
 import { FollowClock } from "../../../core/timeline/follow-clock.ts";
 import { layOutMarkers } from "../../../core/timeline/markers.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
@@ -52,6 +53,19 @@ describe("peak", () => {
       reading: { before: { label: "resume engine.kv_cache" } },
     });
     expect(peak?.holders[0]).toEqual({ consumer: "engine.kv_cache", bytes: 300 });
+  });
+
+  it("of the regions alone counts neither the context nor what nobody accounts for", () => {
+    const window = { startSeconds: 0, endSeconds: 10 };
+    expect(peakIn(timeline, window, "regions")).toMatchObject({ timeSeconds: 1.5, bytes: 400 });
+    expect(peakIn(timeline, window, "regions")?.holders.map(({ consumer }) => consumer)).toEqual([
+      "engine.kv_cache",
+      "engine.weights",
+    ]);
+    expect(readingAt(timeline, 1.6)).toMatchObject({ regionBytes: 400, regionCapacityBytes: 990 });
+    // The axis reaches what regions may hold: the total without the context.
+    expect(byteAxis(samples, window, "regions").topBytes).toBeCloseTo(990 * 1.08);
+    expect(byteAxis(samples, window, "capacity").topBytes).toBeCloseTo(1000 * 1.08);
   });
 
   it("belongs to the window, including the value it begins with", () => {
