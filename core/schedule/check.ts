@@ -127,8 +127,7 @@ function explain(item: Item, refusal: Refusal, items: readonly Item[], inNextSte
       `what it held is lost since \`release ${consumer}\` (${describePlace(lost)}): offload it there instead`,
     );
   }
-  const again = consumer.endsWith(".optimizer") ? "reset the optimizer" : "read its checkpoint again";
-  return problem(`what ${consumer} held is lost: ${again}`);
+  return problem(`what ${consumer} held is lost, and only a new run has it again: offload it instead of releasing it`);
 }
 
 function isReleaseOf(action: Action, consumer: ScheduledConsumer): boolean {

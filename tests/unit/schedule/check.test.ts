@@ -239,7 +239,7 @@ describe("acting by hand between two items", () => {
       problem: {
         item: { work: "score_reward" },
         missing: [],
-        hint: "what reward.weights held is lost: read its checkpoint again",
+        hint: "what reward.weights held is lost, and only a new run has it again: offload it instead of releasing it",
       },
     });
   });
