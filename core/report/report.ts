@@ -4,6 +4,7 @@
  */
 import type { ActionRecord } from "../contract.ts";
 import type { TidelineErrorData } from "../errors.ts";
+import type { QuantisedRole } from "../run/quantisation.ts";
 import type { PhaseRecord, StepRecord } from "../run/records.ts";
 import type { LargestFit, Measurement, WorkloadSummary } from "../run/state.ts";
 import type { Schedule } from "../schedule/schedule.ts";
@@ -18,7 +19,7 @@ export interface RunReport {
   readonly ending: Ending;
   readonly shownStep?: ShownStep;
   /** One per role whose weights lie on the device as int8. */
-  readonly quantisation: readonly QuantisationChange[];
+  readonly quantisation: readonly QuantisedRole[];
   /** Where the policy was written. */
   readonly savedTo?: string;
 }
@@ -65,16 +66,4 @@ export interface ShownStep {
 export interface ReportAction extends ActionRecord {
   readonly work: Work;
   readonly origin: "schedule" | "set_up" | "by_hand";
-}
-
-/** How far int8 weights are from those they were made of, over the same sequences. */
-export interface QuantisationChange {
-  readonly role: "reference" | "reward";
-  /** What was compared: log-probs of tokens, or rewards of sequences. */
-  readonly quantity: "logprobs" | "rewards";
-  readonly compared: number;
-  readonly meanAbsolute: number;
-  readonly maxAbsolute: number;
-  readonly floatBytes: number;
-  readonly int8Bytes: number;
 }

@@ -9,6 +9,7 @@ import type { Work } from "../../core/schedule/works.ts";
 import type { Numbers, PpoAdvantages } from "../../native/addon.d.ts";
 import type { PpoBackend, Rollout } from "./backend.ts";
 import { randomOf, shuffled } from "./random.ts";
+import { idsOf, responseRows, rewardRow, rolloutRequests, valueRows } from "./rollouts.ts";
 import type { Workload } from "./workload.ts";
 
 interface Results {
@@ -28,7 +29,6 @@ interface Results {
 }
 
 const SHUFFLE = 1;
-const PROMPTS = 2;
 
 export class PpoWorks {
   readonly #backend: PpoBackend;
@@ -106,24 +106,12 @@ export class PpoWorks {
   }
 
   async #rollOut(signal: AbortSignal): Promise<void> {
-    const { settings, task, tokenizer } = this.#workload;
-    const random = randomOf(settings.seed, PROMPTS, this.#step);
-    const requests = Array.from({ length: settings.rollouts }, (_, index) => ({
-      promptIds: tokenizer.encode(task.prompt(random)),
-      maxNewTokens: settings.maxNewTokens,
-      sampling: {
-        temperature: settings.temperature,
-        topK: 0,
-        topP: 1,
-        seed: (settings.seed * settings.rollouts + this.#step) * settings.rollouts + index,
-      },
-    }));
+    const requests = rolloutRequests(this.#workload, this.#step);
     this.#results.rollouts = await this.#backend.generate(requests, signal);
   }
 
   async #logprobs(role: "policy" | "reference", signal: AbortSignal): Promise<readonly Numbers[]> {
-    const sequences = this.#rollouts().map((rollout) => ({ ids: idsOf(rollout), from: rollout.promptIds.length }));
-    const scores = await this.#backend.scoreTokens(role, sequences, signal);
+    const scores = await this.#backend.scoreTokens(role, this.#rollouts().map(responseRows), signal);
     return scores.map(({ logprobs }) => finite(logprobs, `log-probs of the ${role}`));
   }
 
@@ -138,9 +126,7 @@ export class PpoWorks {
       this.#results.scores = finite(scores, "rewards");
       return;
     }
-    // A reward model's score is its value of the last token.
-    const rows = rollouts.map((rollout) => ({ ids: idsOf(rollout), from: idsOf(rollout).length - 1 }));
-    const values = await this.#backend.values("reward", rows, signal);
+    const values = await this.#backend.values("reward", rollouts.map(rewardRow), signal);
     this.#results.scores = finite(
       values.map(([value]) => value ?? Number.NaN),
       "rewards",
@@ -225,15 +211,6 @@ export class PpoWorks {
     const textIds = ended === "stop" ? responseIds.slice(0, -1) : responseIds;
     return { prompt: tokenizer.decode(promptIds), response: tokenizer.decode(textIds) };
   }
-}
-
-function idsOf({ promptIds, responseIds }: Rollout): readonly number[] {
-  return [...promptIds, ...responseIds];
-}
-
-/** A token's value is read where it is chosen: one row before its own. */
-function valueRows(rollout: Rollout) {
-  return { ids: idsOf(rollout), from: rollout.promptIds.length - 1 };
 }
 
 function required<T>(result: T | undefined, work: Work): T {

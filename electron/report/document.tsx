@@ -7,9 +7,10 @@ import { Failure } from "./sections/failure.tsx";
 import { Learning } from "./sections/learning.tsx";
 import { Memory } from "./sections/memory.tsx";
 import { Phases } from "./sections/phases.tsx";
+import { Quantisation } from "./sections/quantisation.tsx";
 import { Rollouts } from "./sections/rollouts.tsx";
 import { ScheduleList } from "./sections/schedule.tsx";
-import { Quantisation, Settings } from "./sections/settings.tsx";
+import { Settings } from "./sections/settings.tsx";
 import { Summary } from "./sections/summary.tsx";
 
 export interface DocumentProps {
@@ -41,7 +42,7 @@ export function Document({ report, styles, contentSecurityPolicy }: DocumentProp
           {shownStep && <Actions shown={shownStep} />}
           <ScheduleList schedule={own.schedule} />
           <Rollouts own={own} />
-          <Quantisation changes={quantisation} />
+          <Quantisation roles={quantisation} />
           <Settings report={report} />
           <footer>
             <p>

@@ -7,6 +7,7 @@ import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES, type StrategySet } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
+import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
@@ -118,6 +119,9 @@ async function runAndTell(
   const { device: deviceName, steps, save, report } = options;
   const printer = options.json ? JSON_LINES : TEXT;
   printer.begin(schedule);
+  const { roles } = schedule;
+  const quantisation = await measureQuantisation({ addon: loadAddon(), workload, roles, signal: stopped });
+  printer.quantisation(quantisation);
   const execution: Execution = {
     workload,
     schedule,
@@ -140,7 +144,7 @@ async function runAndTell(
       deviceName,
       askedSteps: steps,
       outcome,
-      quantisation: [],
+      quantisation,
       ...(baseline && { baseline }),
     };
     // Only who wants a report waits for what writes it.

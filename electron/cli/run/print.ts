@@ -1,6 +1,6 @@
 /** What `tideline run` prints while it runs and in the end: for people, or one JSON object per line. */
-import type { QuantisationChange } from "../../../core/report/report.ts";
 import { bargainOf } from "../../../core/report/verdict.ts";
+import { type QuantisedRole, quantityName } from "../../../core/run/quantisation.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
 import type { Measurement } from "../../../core/run/state.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
@@ -9,7 +9,7 @@ import type { Outcome } from "./execute.ts";
 
 export interface Printer {
   begin(schedule: Schedule): void;
-  quantisation(changes: readonly QuantisationChange[]): void;
+  quantisation(roles: readonly QuantisedRole[]): void;
   step(step: StepRecord): void;
   summary(outcome: Outcome, baseline: Outcome | undefined): void;
   report(file: string): void;
@@ -19,11 +19,14 @@ export const TEXT: Printer = {
   begin: ({ name }) => {
     process.stdout.write(`schedule  ${name}\n`);
   },
-  quantisation: (changes) => {
-    for (const { role, quantity, compared, meanAbsolute, maxAbsolute } of changes) {
-      const what = quantity === "logprobs" ? "log-probs" : "rewards";
-      const by = `by ${meanAbsolute.toPrecision(3)} on average, at most ${maxAbsolute.toPrecision(3)}`;
-      process.stdout.write(`int8 ${role}  changes ${compared} ${what} ${by}\n`);
+  quantisation: (roles) => {
+    for (const { role, floatBytes, int8Bytes, changes } of roles) {
+      const bytes = `${formatBytes(floatBytes)} to ${formatBytes(int8Bytes)}`;
+      const words = changes.map(
+        ({ quantity, meanAbsolute, maxAbsolute }) =>
+          `${quantityName(quantity)} change by ${meanAbsolute.toPrecision(3)}, at most ${maxAbsolute.toPrecision(3)}`,
+      );
+      process.stdout.write(`int8 ${role}  ${[bytes, ...words].join("; ")}\n`);
     }
   },
   step: ({ step, statistics: seen, peakBytes, workSeconds, memorySeconds }) => {
@@ -66,8 +69,8 @@ export const TEXT: Printer = {
 
 export const JSON_LINES: Printer = {
   begin: () => {},
-  quantisation: (changes) => {
-    for (const change of changes) writeLine({ type: "int8", ...change });
+  quantisation: (roles) => {
+    for (const role of roles) writeLine({ type: "int8", ...role });
   },
   step: (step) => writeLine({ type: "step", ...step }),
   summary: (outcome, baseline) => {

@@ -1,5 +1,6 @@
 /** The report of `tideline run`, from what was executed. */
-import type { QuantisationChange, RunReport } from "../../../core/report/report.ts";
+import type { RunReport } from "../../../core/report/report.ts";
+import type { QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { Workload } from "../../ppo/workload.ts";
 import { productVersion, surroundings } from "../../session/paths.ts";
 import { summaryOf } from "../../session/run/plan.ts";
@@ -12,7 +13,7 @@ export interface Executed {
   readonly askedSteps: number;
   readonly outcome: Outcome;
   readonly baseline?: Outcome;
-  readonly quantisation: readonly QuantisationChange[];
+  readonly quantisation: readonly QuantisedRole[];
 }
 
 export function reportOf(executed: Executed): RunReport {

@@ -1,6 +1,6 @@
 /** Everything that is needed to run the same again. */
 import type { ReactNode } from "react";
-import type { QuantisationChange, RunReport } from "../../../core/report/report.ts";
+import type { RunReport } from "../../../core/report/report.ts";
 import type { WorkloadSummary } from "../../../core/run/state.ts";
 import { describeStrategies } from "../../../core/schedule/build.ts";
 import type { Roles } from "../../../core/schedule/schedule.ts";
@@ -72,35 +72,4 @@ function roleRows({ checkpoints }: WorkloadSummary, roles: Roles): readonly (rea
 /** Not the whole path: a report is given to others. */
 function folderName(path: string): string {
   return path.split("/").findLast((part) => part !== "") ?? path;
-}
-
-export function Quantisation({ changes }: { readonly changes: readonly QuantisationChange[] }): ReactNode {
-  if (changes.length === 0) return undefined;
-  return (
-    <Section
-      id="int8"
-      title="What int8 weights change"
-      about="The same sequences through the weights as they are stored and through their int8 form, before the first step."
-    >
-      <Table
-        caption="Change by int8 weights"
-        columns={[
-          { name: "Role" },
-          { name: "Compared" },
-          { name: "Mean absolute change", isNumber: true },
-          { name: "Largest", isNumber: true },
-          { name: "Bytes before", isNumber: true },
-          { name: "Bytes as int8", isNumber: true },
-        ]}
-        rows={changes.map((change) => [
-          change.role,
-          `${change.compared.toLocaleString("en")} ${change.quantity === "logprobs" ? "log-probs" : "rewards"}`,
-          change.meanAbsolute.toPrecision(3),
-          change.maxAbsolute.toPrecision(3),
-          formatBytes(change.floatBytes),
-          formatBytes(change.int8Bytes),
-        ])}
-      />
-    </Section>
-  );
 }

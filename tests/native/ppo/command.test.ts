@@ -59,6 +59,15 @@ it("gives steps with phases, actions and receipts as JSON lines, the same for th
   expect(again.samples).toEqual(first.samples);
 });
 
+it("says what int8 weights of a frozen role change before it runs with them", () => {
+  const args = ["--strategies", "int8=reference", "--steps", "1"];
+  const [change] = lines(tideline(...args, "--json").out);
+  expect(change).toMatchObject({ type: "int8", role: "reference" });
+  const [logprobs] = change.changes;
+  expect(logprobs).toMatchObject({ quantity: "logprobs" });
+  expect(tideline(...args).out).toContain(`log-probs change by ${logprobs.meanAbsolute.toPrecision(3)}`);
+});
+
 it("runs a schedule that was printed and edited by hand, and names what an edit broke", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "schedule.json");

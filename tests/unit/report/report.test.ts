@@ -137,6 +137,14 @@ describe("what it says", () => {
     expect(text).toMatch(/engine\.kv_cache 16\.0 MiB 50 % .*workspace 2\.00 MiB 6\.3 %/);
   });
 
+  it("says what int8 weights change", () => {
+    const change = { quantity: "logprobs", compared: 1745, meanAbsolute: 0.00607, maxAbsolute: 0.0611 } as const;
+    const quantisation = [{ role: "reference", floatBytes: 4 * MIB, int8Bytes: MIB, changes: [change] }] as const;
+    const text = textOf(renderReport(makeReport({ quantisation })));
+    expect(text).toContain("reference 4.00 MiB 1.00 MiB 1,745 log-probs 0.00607 0.0611");
+    expect(textOf(renderReport(makeReport()))).not.toContain("int8");
+  });
+
   it("is written of a run that came to nothing", () => {
     const { own, baseline: _, shownStep: __, ...rest } = makeReport();
     const nothing = { ...own, steps: [], measurement: { steps: 0, peakBytes: 0, stepSeconds: 0, memorySeconds: 0 } };

@@ -1,0 +1,121 @@
+/**
+ * Measures what int8 weights change before a run begins: the rollouts of its first step, scored by each quantised role and
+ * by the same role in the precision of its checkpoint. On the host and on a device of its own, so that nothing of it
+ * counts against the run's capacity; one model at a time.
+ */
+import { changeOf, type QuantisedRole } from "../../core/run/quantisation.ts";
+import type { Roles } from "../../core/schedule/schedule.ts";
+import type { LongOperation, NativeDevice, TidelineAddon } from "../../native/addon.d.ts";
+import type { Rollout } from "./backend.ts";
+import { collectRollouts } from "./collect-rollouts.ts";
+import { NativeModels, type NativeRole } from "./native-models.ts";
+import { responseRows, rewardRow, rolloutRequests } from "./rollouts.ts";
+import { rolesOf, type Workload } from "./workload.ts";
+
+export interface MeasureQuantisationOptions {
+  readonly addon: TidelineAddon;
+  readonly workload: Workload;
+  /** As the schedule has them. */
+  readonly roles: Roles;
+  readonly signal: AbortSignal;
+}
+
+/** @throws the addon's errors; `cancelled`. */
+export async function measureQuantisation(options: MeasureQuantisationOptions): Promise<readonly QuantisedRole[]> {
+  const { addon, workload, roles } = options;
+  const quantised = (["reference", "reward"] as const).filter((role) => roles[role] === "int8");
+  if (quantised.length === 0) return [];
+  const { capacityBytes, chunkBytes } = workload.settings.device;
+  const host = addon.probeDevices().find(({ name }) => name === "host");
+  const device = addon.openDevice({
+    name: "host",
+    capacityBytes: Math.max(capacityBytes, host?.freeBytes ?? 0),
+    ...(chunkBytes !== undefined && { chunkBytes }),
+  });
+  try {
+    const rollouts = await withModels(options, device, roles, (models, operation) =>
+      firstRollouts(options, models, operation),
+    );
+    const results: QuantisedRole[] = [];
+    for (const role of quantised) {
+      const score = (precisions: Roles) =>
+        withModels(options, device, precisions, (models, operation) =>
+          scored(models, models.role(role), rollouts, operation),
+        );
+      const [float, int8] = [await score(rolesOf(workload)), await score(roles)];
+      results.push({
+        role,
+        floatBytes: float.weightBytes,
+        int8Bytes: int8.weightBytes,
+        changes: changesOf(workload, float, int8),
+      });
+    }
+    return results;
+  } finally {
+    await device.close();
+  }
+}
+
+async function firstRollouts(
+  { workload, signal }: MeasureQuantisationOptions,
+  models: NativeModels,
+  operation: LongOperation,
+): Promise<readonly Rollout[]> {
+  await models.loadEngine("copy", operation);
+  for (const consumer of ["engine.kv_cache", "workspace"] as const) await models.memoryOf(consumer).resume(operation);
+  const stopTokenIds = workload.checkpoints.policy.config.eosTokenIds;
+  return collectRollouts(models.engine, rolloutRequests(workload, 0), stopTokenIds, signal);
+}
+
+interface Scored {
+  readonly weightBytes: number;
+  /** Of the tokens of each response, or of the whole sequence. */
+  readonly rows: readonly (readonly number[])[];
+  readonly quantity: "logprobs" | "rewards";
+}
+
+async function scored(
+  models: NativeModels,
+  { name, model, trainer, checkpoint }: NativeRole,
+  rollouts: readonly Rollout[],
+  operation: LongOperation,
+): Promise<Scored> {
+  await model.load(checkpoint.tensors, operation);
+  for (const consumer of ["activations", "logits"] as const) await models.memoryOf(consumer).resume(operation);
+  const weightBytes = model.observe().committedBytes;
+  if (name === "reward") {
+    const values = await trainer.values(rollouts.map(rewardRow), operation);
+    return { weightBytes, quantity: "rewards", rows: values.map((row) => [...row]) };
+  }
+  const scores = await trainer.scoreTokens(rollouts.map(responseRows), operation);
+  return { weightBytes, quantity: "logprobs", rows: scores.map(({ logprobs }) => [...logprobs]) };
+}
+
+/** The reference's log-probs are part of the reward: the penalty for leaving it. */
+function changesOf({ settings }: Workload, float: Scored, int8: Scored): QuantisedRole["changes"] {
+  const change = changeOf(float.quantity, float.rows.flat(), int8.rows.flat());
+  if (float.quantity === "rewards") return [change];
+  const penalties = ({ rows }: Scored) =>
+    rows.map((row) => settings.klCoefficient * row.reduce((sum, logprob) => sum + logprob, 0));
+  return [change, changeOf("rewards", penalties(float), penalties(int8))];
+}
+
+/** Models of some precisions, which are gone again afterwards. */
+async function withModels<T>(
+  { addon, workload, signal }: MeasureQuantisationOptions,
+  device: NativeDevice,
+  roles: Roles,
+  use: (models: NativeModels, operation: LongOperation) => Promise<T>,
+): Promise<T> {
+  const cancellation = addon.createCancellation();
+  const cancel = () => cancellation.cancel();
+  signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
+  const models = new NativeModels({ addon, device, workload, roles });
+  try {
+    return await use(models, { cancellation });
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    await models.close();
+  }
+}

@@ -1,0 +1,38 @@
+/** Rollouts: what is asked of the engine in a step, and how models read what came back. */
+import type { TrainingSequence } from "../../native/addon.d.ts";
+import type { Rollout, RolloutRequest } from "./backend.ts";
+import { randomOf } from "./random.ts";
+import type { Workload } from "./workload.ts";
+
+const PROMPTS = 2;
+
+/** The requests of a step, counted from 0: the same for the same seed. */
+export function rolloutRequests({ settings, task, tokenizer }: Workload, step: number): readonly RolloutRequest[] {
+  const { seed, rollouts, maxNewTokens, temperature } = settings;
+  const random = randomOf(seed, PROMPTS, step);
+  return Array.from({ length: rollouts }, (_, index) => ({
+    promptIds: tokenizer.encode(task.prompt(random)),
+    maxNewTokens,
+    sampling: { temperature, topK: 0, topP: 1, seed: (seed * rollouts + step) * rollouts + index },
+  }));
+}
+
+export function idsOf({ promptIds, responseIds }: Rollout): readonly number[] {
+  return [...promptIds, ...responseIds];
+}
+
+/** For the log-probs of the response. */
+export function responseRows(rollout: Rollout): TrainingSequence {
+  return { ids: idsOf(rollout), from: rollout.promptIds.length };
+}
+
+/** For the values of the response: a token's is read where it is chosen, one row before its own. */
+export function valueRows(rollout: Rollout): TrainingSequence {
+  return { ids: idsOf(rollout), from: rollout.promptIds.length - 1 };
+}
+
+/** For a reward model, whose score is its value of the last token. */
+export function rewardRow(rollout: Rollout): TrainingSequence {
+  const ids = idsOf(rollout);
+  return { ids, from: ids.length - 1 };
+}
