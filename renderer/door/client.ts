@@ -23,6 +23,10 @@ const QUICK_COMMANDS: ReadonlySet<CommandName> = new Set<CommandName>([
   "cancel_operation",
   "list_folder",
   "forget_recent",
+  "pause_run",
+  "cancel_run",
+  "set_breakpoints",
+  "set_pace",
 ]);
 const QUICK_ANSWER_MS = 15_000;
 

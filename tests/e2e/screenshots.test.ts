@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { PpoPage } from "./pages/ppo-page.ts";
 import type { RunPage } from "./pages/run-page.ts";
 import { closeSharedBrowser, type OpenDoor, openDoor } from "./support/doors.ts";
 
@@ -23,6 +24,7 @@ const DIALOGS: readonly (readonly [string, string])[] = [
   ["second-model", "checkpoint.load_model"],
   ["save", "checkpoint.save"],
   ["device", "window.device_settings"],
+  ["open-run", "run.open"],
 ];
 
 describe.skipIf(chromium === "")("screenshots", () => {
@@ -68,6 +70,54 @@ describe.skipIf(chromium === "")("screenshots", () => {
       }
     });
   });
+});
+
+describe.skipIf(chromium === "")("screenshots of a PPO run", () => {
+  let door: OpenDoor;
+  let ppo: PpoPage;
+
+  beforeAll(async () => {
+    mkdirSync(FOLDER, { recursive: true });
+    door = await openDoor("browser", chromium);
+    ppo = new PpoPage(door.run.page);
+  });
+
+  afterAll(async () => {
+    await door.close();
+    await closeSharedBrowser();
+  });
+
+  it("without strategies, out of memory", async () => {
+    await ppo.open("12 MiB", "None");
+    await ppo.step("Play");
+    await ppo.failure.waitFor();
+    await takeAll("ppo-out-of-memory");
+    await ppo.end();
+  });
+
+  it("with all strategies, tab by tab", async () => {
+    await ppo.open("12 MiB", "All");
+    for (const step of [2, 3, 4]) {
+      await ppo.step("Step");
+      await ppo.standsAt(`step ${step} · rollout`);
+    }
+    for (const tab of ["Memory", "Learning", "Rollouts", "Savings", "Actions"] as const) {
+      await ppo.show(tab);
+      await takeAll(`ppo-${tab.toLowerCase()}`);
+    }
+  });
+
+  async function takeAll(name: string): Promise<void> {
+    const { page } = ppo;
+    for (const size of SIZES) {
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.setViewportSize(size);
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: join(FOLDER, `${name}-${size.width}-${colorScheme}.png`) });
+        expect(await overflowingElements(door.run)).toEqual([]);
+      }
+    }
+  }
 });
 
 /** Elements that stick out of the window sideways. */

@@ -2,14 +2,20 @@
 import { Square } from "lucide-react";
 import type { ReactNode } from "react";
 import type { RunState } from "../../../../core/run/state.ts";
-import { formatBytes } from "../../../../core/units.ts";
+import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { CommandButton } from "../../../components/button.tsx";
 import { Chip } from "../../../components/chip.tsx";
+import { useTimeline } from "../../../state/timeline.ts";
+import { usePulse } from "../../../timeline/use-view.ts";
 import { Failure } from "./failure.tsx";
 import { placeWords, runStatus, whyWords } from "./run-words.ts";
 import { SavingsLine } from "./savings-line.tsx";
 import { Stepper } from "./stepper.tsx";
 import "./run-panel.css";
+
+/** What is over sooner needs no clock. */
+const WORTH_SAYING_SECONDS = 1;
+const TICK_MS = 250;
 
 export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
   const { workload, schedule, cursor } = run;
@@ -35,11 +41,23 @@ export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
           <p className="run-place-words figures" title={placeWords(run)}>
             {placeWords(run)}
           </p>
-          <p className="run-why">{whyWords(run)}</p>
+          <p className="run-why figures">
+            {whyWords(run)}
+            <Elapsed startedSeconds={run.itemStartedSeconds} />
+          </p>
         </div>
         {cursor.run.status === "failed" && <Failure run={run} error={cursor.run.error} />}
         <SavingsLine run={run} />
       </div>
     </section>
   );
+}
+
+/** How long the item under way takes already, by the clock of the session's samples: the window's may differ. */
+function Elapsed({ startedSeconds }: { readonly startedSeconds: number | undefined }): ReactNode {
+  usePulse(TICK_MS, startedSeconds !== undefined);
+  const nowSeconds = useTimeline.getState().store.lastSeconds;
+  if (startedSeconds === undefined || nowSeconds === undefined) return undefined;
+  const seconds = nowSeconds - startedSeconds;
+  return seconds < WORTH_SAYING_SECONDS ? undefined : <span aria-hidden> · for {formatSeconds(seconds)}</span>;
 }
