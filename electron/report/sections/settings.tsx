@@ -11,12 +11,14 @@ export function Settings({ report }: { readonly report: RunReport }): ReactNode 
   const { settings, own, savedTo } = report;
   const { workload } = settings;
   const { strategies } = own.schedule;
+  const builtFrom = strategies && describeStrategies(strategies);
   const facts: readonly Fact[] = [
     ["Command", <code key="command">{settings.command}</code>],
     ["Workload", workload.name],
     ["Task", workload.task],
     ["Schedule", own.schedule.name],
-    ...(strategies === undefined ? [] : [["Built from", describeStrategies(strategies)] as const]),
+    // A schedule that nobody renamed is called by its strategies.
+    ...(builtFrom === undefined || builtFrom === own.schedule.name ? [] : [["Built from", builtFrom] as const]),
     ["Seed", String(workload.seed)],
     ["Device", `${settings.deviceName}: ${settings.deviceDescription}`],
     ["Capacity", formatBytes(workload.capacityBytes)],

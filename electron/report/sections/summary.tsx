@@ -72,11 +72,11 @@ function timeTile({ own, baseline }: RunReport): Tile | undefined {
     return { name: "Time per step", value: formatSeconds(stepSeconds), detail };
   }
   const { paidSecondsPerStep: paid } = bargain;
-  const steps = `a step took ${formatSeconds(stepSeconds)}, with everything resident ${formatSeconds(baseline.measurement.stepSeconds)}`;
+  const [step, other] = [stepSeconds, baseline.measurement.stepSeconds].map(formatSeconds);
   return {
     name: "Paid per step",
     value: `${paid < 0 ? "−" : "+"}${formatSeconds(Math.abs(paid))}`,
-    detail: `of memory actions; ${steps}`,
+    detail: `of memory actions; a step took ${step} instead of ${other}`,
   };
 }
 
@@ -94,15 +94,15 @@ function fitTiles({ own, baseline }: RunReport): readonly Tile[] {
   if (largest === undefined) return [];
   const other = baseline?.largest;
   const instead = (value: string | undefined) =>
-    value === undefined ? "within the capacity" : `instead of ${value} within the capacity`;
+    value === undefined ? "at most, within the capacity" : `at most, instead of ${value}`;
   return [
     {
-      name: "Largest KV cache that fits",
+      name: "KV cache that fits",
       value: formatBytes(largest.kvCacheBytes),
       detail: instead(other && formatBytes(other.kvCacheBytes)),
     },
     {
-      name: "Largest micro-batch that fits",
+      name: "Micro-batch that fits",
       value: String(largest.microBatch),
       detail: instead(other && String(other.microBatch)),
     },
