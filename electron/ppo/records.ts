@@ -1,7 +1,7 @@
 /**
  * What happened in a run: phases, actions with their receipts, and steps, with the seconds that went into work and into
- * memory, and the peak of the device with who held it. Memory only changes with an action, so it is read at every boundary,
- * and a receipt says what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
+ * memory, and the peak of the device with who held it. Memory only changes with an action, so it is read after each, and
+ * a receipt says what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
  * Long runs keep their newest steps.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
@@ -57,6 +57,10 @@ interface Taken {
 /** What a bucketed swap takes for its length is a region of this consumer. */
 const TRANSIENT_HOLDER = "workspace";
 
+interface TakenNow extends Taken {
+  readonly committedBytes: number;
+}
+
 export class RunRecords {
   readonly #observe: () => DeviceObservation;
   #steps: Growing<ExecutedStep>[] = [];
@@ -67,11 +71,12 @@ export class RunRecords {
   #lastPhases: Growing<PhaseRecord>[] = [];
   #actions: ActionRecord[] = [];
   #peakBytes = 0;
-  /** Before the action that is under way. */
-  #committedBytes = 0;
+  /** Since the last action. */
+  #taken: TakenNow;
 
   constructor(observe: () => DeviceObservation) {
     this.#observe = observe;
+    this.#taken = this.#read();
   }
 
   /** The newest completed steps; old ones without their samples and actions. */
@@ -109,7 +114,7 @@ export class RunRecords {
     const open = this.#phases.at(-1);
     if (open !== undefined && open.step === step && open.work === work) return;
     const now = Date.now() / 1000;
-    const { bytes: peakBytes, holders } = this.#taken();
+    const { bytes: peakBytes, holders } = this.#taken;
     this.#phases.push({
       step,
       work,
@@ -141,7 +146,7 @@ export class RunRecords {
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
   leave(): number {
     const phase = this.#phases.at(-1);
-    const taken = this.#taken();
+    const taken = this.#taken;
     this.#peakBytes = Math.max(this.#peakBytes, taken.bytes);
     if (phase !== undefined) {
       phase.endSeconds = Date.now() / 1000;
@@ -152,7 +157,7 @@ export class RunRecords {
 
   /** Something was done by hand. @returns the bytes that are taken now. */
   look(): number {
-    const { bytes } = this.#taken();
+    const { bytes } = this.#taken;
     this.#peakBytes = Math.max(this.#peakBytes, bytes);
     return bytes;
   }
@@ -212,20 +217,23 @@ export class RunRecords {
     if (this.#steps.length > KEPT_STEPS) this.#steps.shift();
   }
 
-  #taken(): Taken {
+  #read(): TakenNow {
     const { committedBytes, heldBytes, regions } = this.#observe();
-    this.#committedBytes = committedBytes;
     const names = regions.map(({ consumer }) => consumer);
     return {
+      committedBytes,
       bytes: committedBytes + heldBytes,
       holders: () => holdersOf(heldBytes, names, (position) => regions[position]?.committedBytes ?? 0),
     };
   }
 
   /** What an action that is over took at most: it may have given something back before it was. */
-  #mostDuring({ receipt }: ActionRecord): Taken {
-    const mostBytes = this.#committedBytes + (receipt?.bytesCommitted ?? 0);
-    const after = this.#taken();
+  #mostDuring({ receipt, error }: ActionRecord): Taken {
+    const before = this.#taken;
+    if (receipt === undefined && error === undefined) return before;
+    const mostBytes = before.committedBytes + (receipt?.bytesCommitted ?? 0);
+    const after = this.#read();
+    this.#taken = after;
     const transientBytes = mostBytes - after.bytes;
     if (transientBytes <= 0) return after;
     return {
