@@ -18,7 +18,7 @@ const SMALLEST_REST = 512;
 
 interface Chunk {
   bytes: number;
-  /** Order of the driver's addresses: later segments lie higher. */
+  /** Order of the driver's addresses: later segments lie lower, as mmap lays them out. Decides between equal blocks. */
   readonly address: number;
   free: boolean;
   readonly small: boolean;
@@ -63,7 +63,7 @@ class CachingAllocator {
   private allocatedBytes = 0;
   private reservedBytes = 0;
   private peakAllocatedBytes = 0;
-  private nextAddress = 0;
+  private lowestAddress = 0;
 
   get counters() {
     const { allocatedBytes, reservedBytes, peakAllocatedBytes } = this;
@@ -79,7 +79,7 @@ class CachingAllocator {
     const bytes = Math.max(1, Math.ceil(requestedBytes / SMALLEST_REST)) * SMALLEST_REST;
     const small = bytes <= SMALL;
     const pool = small ? this.small : this.large;
-    const place = position(pool, bytes, -1);
+    const place = position(pool, bytes, Number.NEGATIVE_INFINITY);
     const chunk = pool[place] ?? this.segment(bytes, small);
     if (place < pool.length) pool.splice(place, 1);
     const rest = chunk.bytes - bytes;
@@ -120,9 +120,8 @@ class CachingAllocator {
         ? MIDDLE_SEGMENT
         : Math.ceil(bytes / SEGMENT_STEP) * SEGMENT_STEP;
     this.reservedBytes += size;
-    const address = this.nextAddress;
-    this.nextAddress += size;
-    return { bytes: size, address, free: true, small, before: undefined, after: undefined };
+    this.lowestAddress -= size;
+    return { bytes: size, address: this.lowestAddress, free: true, small, before: undefined, after: undefined };
   }
 
   /** Leaves the first `bytes` in `chunk` and puts the rest into the pool. */

@@ -113,12 +113,18 @@ function fusedAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs
   const k = ready(key);
   const q = ready(query);
   const itemBytes = q.itemBytes;
+  const { sequences, length, masked } = pass.batch;
+  // A mask of bits becomes one of numbers to be added, in every layer.
+  const mask =
+    masked && pass.attention === "sdpa"
+      ? tape.because("attention mask", () => graph.tensor(sequences * length * length, itemBytes))
+      : undefined;
   const seeds = [tape.allocate(8), tape.allocate(8)];
   const result = graph.tensor(outputs, itemBytes);
   const follows = graph.follows(q, k, v);
   const logSums = follows ? graph.tensor(pass.tokens * heads, SINGLE) : undefined;
   tape.release(tape.allocate(256));
-  const saved = graph.save(q, k, v, result, logSums);
+  const saved = graph.save(q, k, v, result, logSums, mask);
   const recorded = graph.record(result, [q, k, v], saved, () => {
     const gradients = [q, k, v].map(({ elements }) => ({ block: tape.allocate(elements * itemBytes), view: false }));
     // cuDNN sums the gradient of the queries in float32, and those of keys and values for each query head apart.
@@ -126,7 +132,7 @@ function fusedAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs
     tape.release(tape.allocate(q.elements * SINGLE + perHead + pass.tokens * heads * SINGLE + 256));
     return gradients;
   });
-  drop(graph, logSums, q, k, v);
+  drop(graph, logSums, mask, q, k, v);
   for (const seed of seeds) tape.release(seed);
   return recorded;
 }

@@ -212,12 +212,15 @@ export class Graph {
   }
 
   /** Computes without keeping anything, and says what would have been kept. */
-  outline<T>(work: () => T): { readonly result: T; readonly nodes: readonly Node[]; readonly saves: number } {
+  outline<T>(
+    work: () => T,
+    training = true,
+  ): { readonly result: T; readonly nodes: readonly Node[]; readonly saves: number } {
     this.saves = 0;
     this.savesBefore = 0;
     this.mode = "discard";
     const { result, nodes } = this.collect(work);
-    this.mode = "keep";
+    if (training) this.mode = "keep";
     return { result, nodes, saves: this.saves };
   }
 

@@ -14,11 +14,15 @@ export function capped({ graph }: Pass, logits: Tensor): Tensor {
   return result;
 }
 
-/** `gather(log_softmax(logits[:, :-1].float()), ids[:, 1:])`: a copy in float32, and another for the result. */
-export function logProbabilities(pass: Pass, logits: Tensor): Tensor {
+/**
+ * `gather(log_softmax(logits[:, :-1].float()), ids[:, 1:])`: a copy in float32, and another for the result. The caller keeps
+ * the logits, or gives them up.
+ */
+export function logProbabilities(pass: Pass, logits: Tensor, callers: "held" | "last use"): Tensor {
   const { graph, batch } = pass;
   const { tape } = graph;
-  const rows = batch.sequences * (batch.length - 1);
+  // Rows of the last position have no next token; a part of the rows (`lossRows`) comes without them.
+  const rows = pass.rows ?? batch.sequences * (batch.length - 1);
   const vocabulary = logits.elements / pass.tokens;
   // `[:, :-1]` is a view; its gradient goes into a tensor that has the last position too.
   const gradients = { cause: "gradients of logits" } as const;
@@ -38,6 +42,7 @@ export function logProbabilities(pass: Pass, logits: Tensor): Tensor {
     gradients,
   );
   drop(graph, sliced);
+  if (callers === "last use") drop(graph, logits);
   const result = tape.because("log-probabilities", () => graph.tensor(rows * vocabulary, SINGLE));
   const logs = graph.record(
     result,

@@ -18,17 +18,24 @@ interface Repeated {
 
 /** What a forward pass leaves. */
 export interface Forward {
-  /** Logits or values, which the caller still holds. */
-  readonly output: Tensor;
+  /** Logits or values, which the caller still holds; not there when the loss is computed in parts. */
+  readonly output: Tensor | undefined;
   /** What will be differentiated. */
   readonly loss: Tensor;
-  /** Operators by section, oldest first. */
-  readonly recorded: readonly { readonly count: number; readonly nodes: readonly Node[] }[];
+  /** The backward pass by section, in the order of the forward pass. */
+  readonly recorded: readonly BackwardSection[];
+}
+
+interface BackwardSection {
+  readonly count: number;
+  readonly run: (graph: Graph) => void;
 }
 
 export interface ModelOptions {
   readonly storage: Storage;
   readonly head: Head;
+  /** Rows whose logits are computed at a time; undefined: all. */
+  readonly lossRows?: number | undefined;
   /** Layers keep only their input, and are computed again in the backward pass. */
   readonly checkpointing: boolean;
   /** One layer stands for all that are like it; otherwise every layer is on the tape. */
@@ -90,14 +97,15 @@ export class Model {
   forward(options: PassOptions, training: boolean): Forward {
     const { tape, workspaces } = this;
     const graph = new Graph(tape, workspaces, "forward", training ? "keep" : "discard");
-    const recorded: { readonly count: number; readonly nodes: readonly Node[] }[] = [];
+    const recorded: BackwardSection[] = [];
     const section = <T>(count: number, work: () => T): T => {
       const { result, nodes } = graph.collect(() => tape.section(count, work));
-      recorded.push({ count, nodes });
+      recorded.push({ count, run: (backward) => backward.differentiate(nodes) });
       return result;
     };
 
     const embedded = section(1, () => this.embed(graph, options.batch));
+    const mask = this.mask(graph, options);
     const positions = this.positions(graph, options.batch);
     const pass = new Pass(graph, options, positions.slice(1));
     const left: { readonly count: number; readonly caches: readonly Tensor[]; readonly copies: readonly Tensor[] }[] =
@@ -117,9 +125,20 @@ export class Model {
       });
       left.push({ count, ...pass.take() });
     }
+    const normed = section(1, () => {
+      const result = tape.because("normalisation", () => rmsNorm(pass, hidden, this.finalNorm));
+      drop(graph, hidden, embedded, mask, ...positions);
+      return result;
+    });
+    const { lossRows } = this.options;
+    if (this.options.head === "language" && lossRows !== undefined) {
+      letGo("caches");
+      const loss = this.chunkedLoss(pass, normed, lossRows, recorded);
+      left.push({ count: 1, ...pass.take() });
+      letGo("copies");
+      return { output: undefined, loss, recorded };
+    }
     const output = section(1, () => {
-      const normed = tape.because("normalisation", () => rmsNorm(pass, hidden, this.finalNorm));
-      drop(graph, hidden, embedded, ...positions);
       const result = this.top(pass, normed);
       drop(graph, normed);
       return result;
@@ -127,10 +146,74 @@ export class Model {
     left.push({ count: 1, ...pass.take() });
     letGo("caches");
     const loss = section(1, () =>
-      this.options.head === "language" ? logProbabilities(pass, output) : alias(graph, output),
+      this.options.head === "language" ? logProbabilities(pass, output, "held") : alias(graph, output),
     );
     letGo("copies");
     return { output, loss, recorded };
+  }
+
+  /**
+   * Logits and log-probabilities of some rows at a time, each under gradient checkpointing: only one part's logits are ever
+   * there.
+   */
+  private chunkedLoss(pass: Pass, normed: Tensor, lossRows: number, recorded: BackwardSection[]): Tensor {
+    const { tape } = this;
+    const { graph, batch } = pass;
+    const rows = batch.sequences * (batch.length - 1);
+    const whole = Math.floor(rows / lossRows);
+    const counts = this.options.folded ? [1, whole - 1] : Array<number>(whole).fill(1);
+    const parts = [
+      ...counts.map((count) => ({ count, rows: lossRows })),
+      { count: rows % lossRows === 0 ? 0 : 1, rows: rows % lossRows },
+    ].filter(({ count }) => count > 0);
+    const width = normed.elements / pass.tokens;
+    const chunks = parts.map(({ count, rows: ofPart }) => {
+      const source = new Node([], [], "gradients of logits", () => []);
+      const input = { ...normed, elements: ofPart * width, producer: normed.producer && source };
+      const part = pass.ofRows(graph, ofPart);
+      const { loss, backward } = tape.section(count, () => this.checkpointedLoss(part, input));
+      return { count, source, loss, backward };
+    });
+    const loss = tape.because("log-probabilities", () => graph.tensor(rows, SINGLE));
+    for (const { count, loss: part } of chunks) tape.section(count, () => drop(graph, part));
+    if (graph.mode === "discard") drop(graph, normed);
+    // Read backward: each part hands in the gradient of its rows; those are joined, and let go.
+    for (const { count, source } of chunks) {
+      recorded.push({
+        count,
+        run: () => {
+          if (source.gradient !== undefined) tape.release(source.gradient.block);
+          source.gradient = undefined;
+        },
+      });
+    }
+    recorded.push({
+      count: 1,
+      run: () => {
+        drop(graph, normed);
+        const block = tape.allocate(normed.elements * normed.itemBytes, "gradients of activations");
+        if (normed.producer === undefined) tape.release(block);
+        else normed.producer.receive(tape, { block, view: false });
+      },
+    });
+    for (const { count, backward } of chunks) recorded.push({ count, run: backward });
+    return loss;
+  }
+
+  private checkpointedLoss(pass: Pass, input: Tensor) {
+    const { graph } = pass;
+    const compute = (again: Pass) => logProbabilities(again, this.top(again, input), "last use");
+    const training = graph.mode === "keep";
+    const { result: loss, saves } = graph.outline(() => compute(pass), training);
+    const backward = (inner: Graph) => {
+      const again = pass.onceMore(inner);
+      const { result, nodes } = inner.collect(() => inner.recompute(saves, () => compute(again)));
+      const gradient = this.tape.allocate(result.elements * SINGLE, "gradients of logits");
+      drop(inner, result, ...again.take().copies);
+      result.producer?.receive(this.tape, { block: gradient, view: false });
+      inner.differentiate(nodes);
+    };
+    return { loss, backward };
   }
 
   /** Logits or values. */
@@ -146,11 +229,12 @@ export class Model {
   backward({ loss, recorded }: Forward): void {
     const graph = new Graph(this.tape, this.workspaces, "backward", "keep");
     const seed = this.tape.allocate(loss.elements * loss.itemBytes, "gradients of logits");
-    loss.producer?.receive(this.tape, { block: seed, view: false });
-    for (const { count, nodes } of recorded.toReversed()) {
+    if (loss.producer === undefined) this.tape.release(seed);
+    else loss.producer.receive(this.tape, { block: seed, view: false });
+    for (const { count, run } of recorded.toReversed()) {
       // A workspace that a repeated section asked for would count as often as the section is played.
-      if (count > 1 && this.options.checkpointing && this.biased) graph.multiplies("backward", true);
-      this.tape.section(count, () => graph.differentiate(nodes));
+      if (count > 1) graph.multiplies("backward", this.options.checkpointing && this.biased);
+      this.tape.section(count, () => run(graph));
     }
   }
 
@@ -178,6 +262,19 @@ export class Model {
     const scaled = mapped(graph, embedded);
     drop(graph, embedded);
     return scaled;
+  }
+
+  /** Which positions a query may look at, where that is more than "those before": one byte for each pair of positions. */
+  private mask(graph: Graph, { batch, attention }: PassOptions): Tensor | undefined {
+    const pairs = batch.sequences * batch.length * batch.length;
+    const written = attention === "eager" ? this.embedding.itemBytes : 1;
+    if (attention !== "eager" && !(attention === "sdpa" && batch.masked)) return undefined;
+    return this.tape.because("attention mask", () => {
+      const draft = graph.tensor(pairs, 1);
+      const result = graph.tensor(pairs, written);
+      drop(graph, draft);
+      return result;
+    });
   }
 
   /** Cosines and sines of every position, made in float32, and the positions. */

@@ -71,11 +71,14 @@ export class Pass {
   private readonly caches: Tensor[] = [];
   /** Cosines and sines of every position. */
   readonly rotation: readonly Tensor[];
+  /** When only some rows are computed: how many. */
+  readonly rows: number | undefined;
 
-  constructor(graph: Graph, options: PassOptions, rotation: readonly Tensor[]) {
+  constructor(graph: Graph, options: PassOptions, rotation: readonly Tensor[], rows?: number) {
     this.graph = graph;
     this.options = options;
     this.rotation = rotation;
+    this.rows = rows;
   }
 
   get batch(): Batch {
@@ -99,7 +102,7 @@ export class Pass {
   }
 
   get tokens(): number {
-    return this.batch.sequences * this.batch.length;
+    return this.rows ?? this.batch.sequences * this.batch.length;
   }
 
   get multiprocessors(): number {
@@ -108,7 +111,12 @@ export class Pass {
 
   /** The same pass on another graph, as gradient checkpointing computes a layer again: with copies of its own, without cache. */
   onceMore(graph: Graph): Pass {
-    return new Pass(graph, { ...this.options, keyValueCache: false }, this.rotation);
+    return new Pass(graph, { ...this.options, keyValueCache: false }, this.rotation, this.rows);
+  }
+
+  /** The same pass on some rows only. */
+  ofRows(graph: Graph, rows: number): Pass {
+    return new Pass(graph, this.options, this.rotation, rows);
   }
 
   /** The copy of a weight that this pass multiplies with; made on first use. */

@@ -15,6 +15,8 @@ export interface StepOptions {
   readonly attention: AttentionKernel;
   readonly keyValueCache: boolean;
   readonly head: Head;
+  /** Rows whose logits are computed at a time, under gradient checkpointing; left out: all. */
+  readonly lossRows?: number | undefined;
   readonly optimizer: OptimizerState;
   readonly kernels: Kernels;
   /** One layer stands for all that are like it: for peaks. A device's allocator wants to see every one. */
