@@ -112,7 +112,8 @@ describe.skipIf(chromium === "")("screenshots of a PPO run", () => {
     for (const size of SIZES) {
       for (const colorScheme of ["light", "dark"] as const) {
         await page.setViewportSize(size);
-        await page.emulateMedia({ colorScheme });
+        // Colours do not fade from one theme into the other while the picture is taken.
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
         await page.screenshot({ path: join(FOLDER, `${name}-${size.width}-${colorScheme}.png`) });
         expect(await overflowingElements(door.run)).toEqual([]);
       }

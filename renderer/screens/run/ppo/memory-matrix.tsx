@@ -81,10 +81,11 @@ function Now({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly
   const commands = useCommands();
   const memory = run.memory[consumer];
   const ids = actionsByHand(run.memory, consumer, run.schedule.roles).map(byHandId);
-  const words = nowWords(memory);
+  const isTaken = memory.residency !== "resident" || committedBytes > 0;
+  const words = isTaken ? nowWords(memory) : NOT_TAKEN;
   return (
     <>
-      <td className="matrix-now" data-residency={memory.residency} title={words.title}>
+      <td className="matrix-now" data-residency={isTaken ? memory.residency : undefined} title={words.title}>
         <span className="matrix-now-words">{words.text}</span>
         <span className="matrix-now-bytes">{committedBytes === 0 ? "—" : formatBytes(committedBytes)}</span>
       </td>
@@ -101,6 +102,9 @@ function Now({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly
     </>
   );
 }
+
+/** What the loop keeps resident is taken at its first use. */
+const NOT_TAKEN = { text: "not yet", title: "its memory is taken at its first use" };
 
 function nowWords({ residency, contents, backup }: ConsumerMemory): { readonly text: string; readonly title: string } {
   const kept = backup === undefined ? "" : `; copy on ${backup.where}, ${backup.clean ? "current" : "out of date"}`;

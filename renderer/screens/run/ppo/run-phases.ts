@@ -4,6 +4,7 @@ import type { PhaseRecord } from "../../../../core/run/records.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { itemAt } from "../../../../core/schedule/cursor.ts";
 import type { Phase } from "../../../../core/timeline/timeline.ts";
+import { PACES } from "../../../commands/run-commands.ts";
 import { useRun } from "../../../state/run.ts";
 import { useSession } from "../../../state/session.ts";
 
@@ -19,13 +20,25 @@ export function useRunPhases(): readonly Phase[] {
   const underWay = run?.phases;
   const isOpen = run !== undefined && isLastOpen(run);
   return useMemo(() => {
-    if (underWay === undefined || underWay.length === 0) return complete.length === 0 ? NO_PHASES : complete;
-    return [...complete, ...underWay.map((record, at) => phaseOf(record, isOpen && at === underWay.length - 1))];
+    const open = underWay?.map((record, at) => phaseOf(record, isOpen && at === underWay.length - 1)) ?? [];
+    const phases = [...complete, ...open];
+    return phases.length === 0 ? NO_PHASES : phases.map((phase, at) => withPace(phase, phases[at + 1]));
   }, [complete, underWay, isOpen]);
 }
 
 function phaseOf({ work, step, startSeconds, endSeconds }: PhaseRecord, isOpen: boolean): Phase {
   return { name: work, step, startSeconds, endSeconds: isOpen ? undefined : endSeconds };
+}
+
+/** No pace waits longer after an item. */
+const LONGEST_WAIT_SECONDS = Math.max(...PACES.map(({ itemSeconds }) => itemSeconds)) + 0.1;
+
+/** Played slowly, a phase lasts until the next one begins; a longer wait is a person's, and no phase's. */
+function withPace(phase: Phase, next: Phase | undefined): Phase {
+  if (next === undefined || phase.endSeconds === undefined) return phase;
+  return next.startSeconds - phase.endSeconds <= LONGEST_WAIT_SECONDS
+    ? { ...phase, endSeconds: next.startSeconds }
+    : phase;
 }
 
 /** Whether the phase that began last still has something to do. */
