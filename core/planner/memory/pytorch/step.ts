@@ -69,6 +69,26 @@ export function trainTape(architecture: Architecture, options: StepOptions, step
   return tape;
 }
 
+/**
+ * Weights, gradients of the micro-batches before, and the pass of one more micro-batch, whose gradients are added to them.
+ * Marks `weights`, `gradients`, `forward` and `backward`. What a step of several micro-batches takes beside its optimizer.
+ */
+export function accumulateTape(architecture: Architecture, options: StepOptions): Tape {
+  const { tape, model, pass } = begin(architecture, options);
+  for (const { count, parameters } of model.trained) {
+    tape.section(count, () => {
+      for (const parameter of parameters) parameter.gradient = tape.allocate(parameter.bytes, "gradients");
+    });
+  }
+  tape.mark("gradients");
+  const forward = model.forward(pass, true);
+  tape.mark("forward");
+  model.backward(forward);
+  tape.mark("backward");
+  release(tape, forward.output, forward.loss);
+  return tape;
+}
+
 function begin(architecture: Architecture, options: StepOptions) {
   const tape = new Tape();
   const workspaces = new Workspaces(tape, options.kernels);

@@ -1,0 +1,128 @@
+/** The footprint of a plan that the embedded engine carries out: regions of sizes that are known to the byte. */
+import { TidelineError } from "../../../errors.ts";
+import { MIB } from "../../../units.ts";
+import type { FrozenRole, TrainedRole } from "../../plan.ts";
+import { sumOf, type Term } from "../../provenance.ts";
+import type { ResolvedPlan, ResolvedRole } from "../../resolve.ts";
+import { type Footprint, type PassMemory, wholeChunks } from "../footprint.ts";
+import {
+  kvCacheBytes,
+  kvCacheFor,
+  type StoredPrecision,
+  trainingBytes,
+  weightsBytes,
+  workspaceBytes,
+} from "./regions.ts";
+import { embeddedShape } from "./shape.ts";
+
+/** native/memory: a huge page. */
+const CHUNK_BYTES = 2 * MIB;
+/** electron/ppo/workload.ts: rows of logits held at once, unless it says otherwise. */
+const LOGIT_ROWS = 128;
+const THREADS = 8;
+
+export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
+  requireOneDevice(resolved);
+  const { workload, gpu } = resolved.plan;
+  const { chunkBytes = CHUNK_BYTES, threads = THREADS } = gpu;
+  const region = (cause: string, bytes: number): readonly Term[] =>
+    bytes === 0
+      ? []
+      : [{ cause, amount: wholeChunks(bytes, chunkBytes), provenance: "identity", source: "the engine's own layout" }];
+  const limits = {
+    microBatch: workload.microBatch,
+    sequenceTokens: workload.promptTokens + workload.responseTokens,
+    logitRows: workload.lossChunkTokens ?? LOGIT_ROWS,
+    threads,
+  };
+
+  const trained = ({ architecture, planned, head, field }: ResolvedRole<TrainedRole>) => {
+    const shape = embeddedShape(architecture, field);
+    const { precision, masterWeights, gradientCheckpointing: checkpointing } = planned;
+    return {
+      weights: weightsBytes(shape, precision, head),
+      ...trainingBytes(shape, precision, head, { ...limits, checkpointing, trainable: true, masterWeights }),
+    };
+  };
+  const frozen = ({ architecture, planned, head, field }: ResolvedRole<FrozenRole>) => {
+    const shape = embeddedShape(architecture, field);
+    const precision = storedPrecision(planned, field);
+    const scoring = { ...limits, checkpointing: false, trainable: false, masterWeights: false };
+    return { weights: weightsBytes(shape, precision, head), ...trainingBytes(shape, precision, head, scoring) };
+  };
+  const policy = trained(resolved.policy);
+  const critic = trained(resolved.critic);
+  const reference = frozen(resolved.reference);
+  const reward = resolved.reward && frozen(resolved.reward);
+  const engine = embeddedShape(resolved.engine.architecture, resolved.engine.field);
+  const sequences = Math.min(workload.batch, workload.engine.runningSequences ?? workload.batch);
+  const kvBytes = kvCacheBytes(
+    engine,
+    workload.engine.kvCacheBytes ?? kvCacheFor(engine, sequences, limits.sequenceTokens),
+  );
+  requireBlock(kvBytes);
+
+  // All trainers share one scratch memory, as large as the largest of them needs.
+  const all = [policy, critic, reference, ...(reward === undefined ? [] : [reward])];
+  const scratch: PassMemory = {
+    activations: region("the most that a trainer needs", Math.max(...all.map(({ activations }) => activations))),
+    logits: region("the most that a trainer needs", Math.max(...all.map(({ logits }) => logits))),
+  };
+  const engineWeights = region("weights", weightsBytes(engine, workload.engine.precision, "language"));
+  const kvCache = region("whole blocks", kvBytes);
+  const workspace = region("one step of the engine", workspaceBytes(engine, kvBytes, threads));
+  return {
+    kept: {
+      "engine.weights": engineWeights,
+      "engine.kv_cache": kvCache,
+      "policy.weights": region("weights", policy.weights),
+      "policy.gradients": region("gradients in fp32", policy.gradients),
+      "policy.optimizer": region("moments and master weights in fp32", policy.optimizer),
+      "critic.weights": region("weights", critic.weights),
+      "critic.gradients": region("gradients in fp32", critic.gradients),
+      "critic.optimizer": region("moments and master weights in fp32", critic.optimizer),
+      "reference.weights": region("weights", reference.weights),
+      "reward.weights": region("weights", reward?.weights ?? 0),
+    },
+    passes: {
+      score_policy: scratch,
+      score_reference: scratch,
+      ...(reward && { score_reward: scratch }),
+      score_critic: scratch,
+      train_critic: scratch,
+      train_policy: scratch,
+    },
+    workspace: { terms: workspace, givenBackWith: [] },
+    engineFixed: [],
+    // What the process has before its first region is not counted against the capacity.
+    context: { trainer: [], engine: [] },
+    engine: {
+      weightsBytes: sumOf(engineWeights),
+      kvCacheBytes: sumOf(kvCache),
+      forwardBytes: sumOf(workspace),
+      cudaGraphBytes: 0,
+      contextBytes: 0,
+      nonTorchBytes: 0,
+    },
+    chunkBytes,
+  };
+}
+
+function storedPrecision({ precision }: FrozenRole, field: string): StoredPrecision {
+  if (precision !== "fp8" && precision !== "nf4") return precision;
+  throw refused(field.replace(/model$/, "precision"), `the embedded engine has no ${precision}`, "choose int8");
+}
+
+function requireOneDevice({ plan: { placement } }: ResolvedPlan): void {
+  if (placement.kind === "colocated" && placement.gpus === 1) return;
+  throw refused("placement", "the host is one device", "choose colocated on 1 GPU, or a GPU of the catalogue");
+}
+
+function requireBlock(kvBytes: number): void {
+  if (kvBytes > 0) return;
+  throw refused("workload.engine.kvCacheBytes", "does not hold one block of 16 tokens", "give it more");
+}
+
+function refused(field: string, problem: string, hint: string): TidelineError {
+  return new TidelineError({ code: "plan_invalid", field, message: `${field}: ${problem}`, hint });
+}

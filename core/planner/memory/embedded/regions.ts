@@ -1,0 +1,170 @@
+/**
+ * How many bytes the embedded engine's regions reserve, before rounding up to chunks: the same sums as
+ * native/engine/weights_layout.cc, kv_cache.cc, workspace.cc and native/training/training_memory.cc.
+ * tests/native/planner holds them against the addon, byte for byte.
+ */
+import type { Precision } from "../../../schedule/schedule.ts";
+import type { Head } from "../../models/architecture.ts";
+import type { EmbeddedShape } from "./shape.ts";
+
+export type StoredPrecision = Precision | "int8";
+
+const FLOAT_BYTES = 4;
+const ITEM_BYTES: Readonly<Record<StoredPrecision, number>> = { fp32: 4, bf16: 2, fp16: 2, int8: 1 };
+
+const aligned = (bytes: number, to: number) => Math.ceil(bytes / to) * to;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Weights
+
+const TENSOR_ALIGN_BYTES = 256;
+
+/** Weights as they lie in a region; int8 matrices with a float32 scale for each row, and what is no matrix in float32. */
+export function weightsBytes(shape: EmbeddedShape, precision: StoredPrecision, head: Head): number {
+  const { hiddenSize: hidden, qSize: q, kvSize: kv, intermediateSize: intermediate } = shape;
+  const itemBytes = ITEM_BYTES[precision];
+  const vectorItemBytes = precision === "int8" ? FLOAT_BYTES : itemBytes;
+  let total = 0;
+  const place = (bytes: number) => {
+    total = aligned(total, TENSOR_ALIGN_BYTES) + bytes;
+  };
+  const vector = (length: number) => place(length * vectorItemBytes);
+  const matrix = (rows: number, columns: number) => {
+    place(rows * columns * itemBytes);
+    if (precision === "int8") place(rows * FLOAT_BYTES);
+  };
+
+  matrix(shape.vocabSize, hidden);
+  for (let layer = 0; layer < shape.layers; layer++) {
+    vector(hidden);
+    matrix(q + 2 * kv, hidden);
+    if (shape.qkvBias) vector(q + 2 * kv);
+    if (shape.qkNorm) {
+      vector(shape.headDim);
+      vector(shape.headDim);
+    }
+    matrix(hidden, q);
+    if (shape.outputBias) vector(hidden);
+    vector(hidden);
+    matrix(2 * intermediate, hidden);
+    if (shape.mlpBias) vector(2 * intermediate);
+    matrix(hidden, intermediate);
+    if (shape.mlpBias) vector(hidden);
+  }
+  vector(hidden);
+  if (head === "value") vector(hidden);
+  else if (!shape.tiedEmbeddings) matrix(shape.vocabSize, hidden);
+  return total;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Training
+
+export interface TrainingLimits {
+  readonly microBatch: number;
+  readonly sequenceTokens: number;
+  /** Rows of logits held at once. */
+  readonly logitRows: number;
+  readonly checkpointing: boolean;
+  /** Otherwise it scores only, and keeps nothing for a backward pass. */
+  readonly trainable: boolean;
+  readonly masterWeights: boolean;
+  readonly threads: number;
+}
+
+export interface TrainingBytes {
+  readonly gradients: number;
+  readonly optimizer: number;
+  readonly activations: number;
+  readonly logits: number;
+}
+
+const FLOATS_ALIGN_BYTES = 64;
+const QUERY_TILE_ROWS = 96;
+const PRODUCT_SCRATCH_FLOATS = 96 * 128 + 128 * 64;
+
+export function trainingBytes(
+  shape: EmbeddedShape,
+  precision: StoredPrecision,
+  head: Head,
+  limits: TrainingLimits,
+): TrainingBytes {
+  const gradients = limits.trainable ? weightsBytes(shape, "fp32", head) : 0;
+  // Running means of gradients and of their squares, then the master weights.
+  const copies = limits.masterWeights && precision !== "fp32" ? 3 : 2;
+  return {
+    gradients,
+    optimizer: copies * gradients,
+    activations: activationsBytes(shape, limits),
+    logits: logitsBytes(shape, head, limits),
+  };
+}
+
+function floats(count: number): number {
+  return aligned(count * FLOAT_BYTES, FLOATS_ALIGN_BYTES);
+}
+
+function activationsBytes(shape: EmbeddedShape, limits: TrainingLimits): number {
+  const { hiddenSize: hidden, intermediateSize: intermediate, qSize: q, kvSize: kv, headDim } = shape;
+  const { trainable, checkpointing, threads, sequenceTokens } = limits;
+  const rows = limits.microBatch * sequenceTokens;
+  const layer =
+    (shape.qkNorm ? floats(rows * (q + kv)) : 0) +
+    floats(rows * (q + 2 * kv)) +
+    floats(rows * shape.heads) +
+    floats(rows * q) +
+    floats(rows * hidden) +
+    floats(rows * 2 * intermediate);
+  const layers = trainable && !checkpointing ? shape.layers * layer : layer;
+  const inputs = trainable ? shape.layers * floats(rows * hidden) : 0;
+  const running = 2 * floats(rows * hidden) + 2 * floats((rows * headDim) / 2);
+  const attentionStage = floats(rows * q) + floats(rows * (q + 2 * kv));
+  const feedStage = 2 * floats(rows * intermediate) + floats(rows * 2 * intermediate);
+  const stage = trainable
+    ? Math.max(feedStage, attentionStage) + 2 * floats(rows * hidden) + floats(rows)
+    : floats(rows * intermediate);
+  const workerFloats = 2 * QUERY_TILE_ROWS * sequenceTokens + PRODUCT_SCRATCH_FLOATS;
+  return inputs + layers + running + stage + floats(threads * workerFloats);
+}
+
+function logitsBytes(shape: EmbeddedShape, head: Head, { logitRows: rows, trainable }: TrainingLimits): number {
+  const { hiddenSize: hidden, vocabSize } = shape;
+  const backward = trainable ? floats(rows * hidden) + floats(rows) : 0;
+  return 2 * floats(rows * hidden) + backward + floats(head === "value" ? hidden : rows * vocabSize);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Engine
+
+const BLOCK_TOKENS = 16;
+const MOST_SEQUENCES = 64;
+const PREFILL_TOKENS = 512;
+const MATMUL_SCRATCH_FLOATS = 4 * 1024;
+
+/** Keys and values in float32, in whole blocks. */
+export function kvCacheBytes(shape: EmbeddedShape, bytes: number): number {
+  const blockBytes = kvBlockBytes(shape);
+  return Math.floor(bytes / blockBytes) * blockBytes;
+}
+
+function kvBlockBytes({ layers, kvSize }: EmbeddedShape): number {
+  return layers * 2 * kvSize * BLOCK_TOKENS * FLOAT_BYTES;
+}
+
+/** What a KV cache of so many sequences needs. */
+export function kvCacheFor(shape: EmbeddedShape, sequences: number, tokens: number): number {
+  return Math.min(sequences, MOST_SEQUENCES) * Math.ceil(tokens / BLOCK_TOKENS) * kvBlockBytes(shape);
+}
+
+export function workspaceBytes(shape: EmbeddedShape, kvBytes: number, threads: number): number {
+  const { hiddenSize: hidden, intermediateSize: intermediate, qSize: q, kvSize: kv, headDim, vocabSize } = shape;
+  const tokens = PREFILL_TOKENS + MOST_SEQUENCES;
+  const blocks = Math.min(Math.floor(kvBytes / kvBlockBytes(shape)), Math.ceil(shape.maxPositions / BLOCK_TOKENS));
+  const counts = [
+    ...[tokens * hidden, tokens * hidden, tokens * (q + 2 * kv), tokens * q],
+    ...[tokens * 2 * intermediate, tokens * intermediate, (tokens * headDim) / 2, (tokens * headDim) / 2],
+    ...[MOST_SEQUENCES * hidden, MOST_SEQUENCES * vocabSize, vocabSize],
+    ...[threads * blocks * BLOCK_TOKENS, threads * MATMUL_SCRATCH_FLOATS],
+  ];
+  return counts.reduce((sum, count) => sum + floats(count), 0);
+}

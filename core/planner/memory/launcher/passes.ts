@@ -1,0 +1,115 @@
+/**
+ * What a role's passes take on PyTorch at their peaks, from the tape of memory/pytorch: the one place where the planner
+ * plays it. A tape takes a millisecond or two, so answers are kept for as long as the model's shape is.
+ */
+import type { Architecture, Head } from "../../models/architecture.ts";
+import type { Term } from "../../provenance.ts";
+import type { PassMemory } from "../footprint.ts";
+import { accumulateTape, type StepOptions, scoreTape } from "../pytorch/step.ts";
+import type { Cause, Stage } from "../pytorch/tape.ts";
+
+export interface PassQuestion {
+  readonly kind: "score" | "train";
+  readonly head: Head;
+  readonly sequences: number;
+  readonly length: number;
+  readonly masked: boolean;
+  readonly attention: StepOptions["attention"];
+  readonly autocast: boolean;
+  readonly checkpointing: boolean;
+  readonly itemBytes: number;
+  readonly quantisedBytes: number | undefined;
+  /** Of adapters; undefined: none. */
+  readonly loraRank: number | undefined;
+  readonly tensorParallel: number;
+  /** Rows whose logits are computed at a time; undefined: all. */
+  readonly lossRows: number | undefined;
+  readonly multiprocessors: number;
+  readonly cublasBytes: number;
+}
+
+export interface PassAnswer extends PassMemory {
+  readonly weightsBytes: number;
+  readonly adapterBytes: number;
+  /** 0 of a pass that scores. */
+  readonly gradientBytes: number;
+}
+
+const answers = new WeakMap<Architecture, Map<string, PassAnswer>>();
+/** A slider visits many micro-batches, a session few models. */
+const KEPT = 4096;
+
+export function passOf(architecture: Architecture, question: PassQuestion): PassAnswer {
+  let known = answers.get(architecture);
+  if (known === undefined) {
+    known = new Map();
+    answers.set(architecture, known);
+  }
+  const key = Object.values(question).join();
+  const answer = known.get(key);
+  if (answer !== undefined) return answer;
+  if (known.size >= KEPT) known.clear();
+  const played = play(architecture, question);
+  known.set(key, played);
+  return played;
+}
+
+function play(architecture: Architecture, question: PassQuestion): PassAnswer {
+  const { kind, sequences, length, masked, loraRank, multiprocessors, cublasBytes } = question;
+  const trains = kind === "train";
+  const options: StepOptions = {
+    batch: { sequences, length, masked },
+    storage: {
+      itemBytes: question.itemBytes,
+      quantisedBytes: question.quantisedBytes,
+      training: trainingOf(trains, loraRank),
+      tensorParallel: question.tensorParallel,
+    },
+    autocast: question.autocast,
+    checkpointing: question.checkpointing,
+    attention: question.attention,
+    keyValueCache: false,
+    head: question.head,
+    lossRows: question.lossRows,
+    optimizer: { bytesPerWeight: () => [], counts: false },
+    kernels: { multiprocessors, cublasBytes },
+    folded: true,
+    warm: [],
+  };
+  const tape = trains ? accumulateTape(architecture, options) : scoreTape(architecture, options);
+  const stages = tape.stages();
+  const kept = stages.find(({ name }) => name === (trains ? "gradients" : "weights"))?.end;
+  const highest = stages.reduce<Stage | undefined>(
+    (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
+    undefined,
+  );
+  const weights = (cause: Cause) => kept?.get(cause) ?? 0;
+  const extra = [...(highest?.peak ?? [])].map(([cause, bytes]) => [cause, bytes - weights(cause)] as const);
+  return {
+    weightsBytes: weights("weights"),
+    adapterBytes: weights("adapter weights"),
+    gradientBytes: weights("gradients"),
+    activations: terms(extra, (cause) => !LOGITS_CAUSES.has(cause)),
+    logits: terms(extra, (cause) => LOGITS_CAUSES.has(cause)),
+  };
+}
+
+function trainingOf(trains: boolean, loraRank: number | undefined): StepOptions["storage"]["training"] {
+  if (loraRank !== undefined) return { kind: "adapters", rank: loraRank };
+  return { kind: trains ? "all" : "none" };
+}
+
+const LOGITS_CAUSES: ReadonlySet<Cause> = new Set(["logits", "log-probabilities", "gradients of logits"]);
+
+/** What is left of these beside what is kept. */
+const NAMES: Readonly<Partial<Record<Cause, string>>> = { gradients: "a gradient before it is added" };
+const SOURCE = "PyTorch's operators one by one, held against measured training and scoring steps on an H100";
+
+function terms(peak: readonly (readonly [Cause, number])[], belongs: (cause: Cause) => boolean): readonly Term[] {
+  return peak
+    .filter(([cause, amount]) => amount > 0 && belongs(cause))
+    .map(
+      ([cause, amount]): Term => ({ cause: NAMES[cause] ?? cause, amount, provenance: "calibrated", source: SOURCE }),
+    )
+    .sort((one, other) => other.amount - one.amount);
+}

@@ -1,0 +1,155 @@
+/** What trained and frozen roles keep on one of a PyTorch trainer's GPUs, and what their passes take beside it. */
+import { type Architecture, elementsOf, type Head, layerTensors } from "../../models/architecture.ts";
+import { type FrozenRole, layoutOf, type TrainedRole } from "../../plan.ts";
+import { shared, type Term } from "../../provenance.ts";
+import type { ResolvedPlan, ResolvedRole } from "../../resolve.ts";
+import type { PassMemory } from "../footprint.ts";
+import { type PassAnswer, passOf } from "./passes.ts";
+
+const FLOAT_BYTES = 4;
+
+/** Of the weights of linear layers, where they are kept in fewer than 16 bits. */
+const QUANTISED_BYTES = {
+  int8: 1,
+  fp8: 1,
+  /** Four bits, and 0.127 for constants that are quantised themselves (QLoRA). */
+  nf4: (4 + 0.127) / 8,
+} as const;
+
+/** AdamW's two moments; bitsandbytes keeps a float32 scale for each 256 numbers. */
+const MOMENT_BYTES = { adamw: 2 * 4, adamw_bf16: 2 * 2, adamw_8bit: 2 * (1 + 4 / 256), sgd: 0 } as const;
+
+export interface TrainedMemory {
+  readonly weights: readonly Term[];
+  readonly gradients: readonly Term[];
+  readonly optimizer: readonly Term[];
+  readonly score: PassMemory;
+  readonly train: PassMemory;
+}
+
+export interface FrozenMemory {
+  readonly weights: readonly Term[];
+  readonly score: PassMemory;
+}
+
+export function trainedMemory(resolved: ResolvedPlan, role: ResolvedRole<TrainedRole>): TrainedMemory {
+  const { plan } = resolved;
+  const { zeroStage } = plan.placement;
+  const { trainers } = layoutOf(plan.placement);
+  const { architecture, head, planned } = role;
+  const itemBytes = floatBytes(planned.precision);
+  const storage = { itemBytes, quantisedBytes: undefined, loraRank: planned.lora?.rank };
+  const asked = { ...questionOf(resolved, head), ...storage, autocast: planned.autocast };
+  const score = passOf(architecture, { ...asked, kind: "score", checkpointing: false });
+  const train = passOf(architecture, { ...asked, kind: "train", checkpointing: planned.gradientCheckpointing });
+
+  const weights = weightTerms(train, planned.precision);
+  const trainedWeights = train.gradientBytes / (planned.lora === undefined ? itemBytes : FLOAT_BYTES);
+  const gradients: Term[] = [identity("one for each trained weight", train.gradientBytes)];
+  const optimizer = optimizerTerms(planned, trainedWeights);
+  return {
+    weights: shared(weights, zeroStage >= 3 ? trainers : 1),
+    gradients: shared(gradients, zeroStage >= 2 ? trainers : 1),
+    optimizer: shared(optimizer, zeroStage >= 1 ? trainers : 1),
+    score: gathered(resolved, architecture, score, itemBytes, false),
+    train: gathered(resolved, architecture, train, itemBytes, true),
+  };
+}
+
+/** Below ZeRO 3, launchers keep frozen models whole on every trainer. */
+export function frozenMemory(resolved: ResolvedPlan, role: ResolvedRole<FrozenRole>): FrozenMemory {
+  const { plan } = resolved;
+  const { trainers } = layoutOf(plan.placement);
+  const { architecture, head } = role;
+  const precision = role.planned.precision;
+  const itemBytes = floatBytes(precision);
+  const answer = passOf(architecture, {
+    ...questionOf(resolved, head),
+    kind: "score",
+    itemBytes,
+    quantisedBytes: quantisedBytes(precision),
+    loraRank: undefined,
+    autocast: false,
+    checkpointing: false,
+  });
+  return {
+    weights: shared(weightTerms(answer, precision), plan.placement.zeroStage >= 3 ? trainers : 1),
+    score: gathered(resolved, architecture, answer, itemBytes, false),
+  };
+}
+
+function questionOf({ plan: { workload, placement }, gpu }: ResolvedPlan, head: Head) {
+  const tokens = workload.promptTokens + workload.responseTokens;
+  const { packing, microBatch } = workload;
+  return {
+    head,
+    sequences: packing ? 1 : microBatch,
+    length: packing ? microBatch * tokens : tokens,
+    masked: !packing,
+    attention: workload.attention,
+    lossRows: workload.lossChunkTokens,
+    tensorParallel: placement.tensorParallel,
+    multiprocessors: gpu.multiprocessors,
+    cublasBytes: gpu.cublasBytes,
+  } as const;
+}
+
+function floatBytes(precision: FrozenRole["precision"]): number {
+  return precision === "fp32" ? FLOAT_BYTES : 2;
+}
+
+function quantisedBytes(precision: FrozenRole["precision"]): number | undefined {
+  return precision === "int8" || precision === "fp8" || precision === "nf4" ? QUANTISED_BYTES[precision] : undefined;
+}
+
+function weightTerms({ weightsBytes, adapterBytes }: PassAnswer, precision: FrozenRole["precision"]): readonly Term[] {
+  const weights = identity(`weights in ${precision}`, weightsBytes);
+  return adapterBytes === 0 ? [weights] : [weights, identity("adapters in fp32", adapterBytes)];
+}
+
+function optimizerTerms({ optimizer, masterWeights, lora }: TrainedRole, trainedWeights: number): readonly Term[] {
+  const moments = MOMENT_BYTES[optimizer];
+  return [
+    ...(moments > 0 ? [identity(`AdamW's two moments (${optimizer})`, trainedWeights * moments)] : []),
+    // Adapters are in float32 already.
+    ...(masterWeights && lora === undefined ? [identity("float32 master weights", trainedWeights * FLOAT_BYTES)] : []),
+  ];
+}
+
+function identity(cause: string, bytes: number): Term {
+  return { cause, amount: Math.ceil(bytes), provenance: "identity" };
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// ZeRO
+
+/** While one layer computes, the weights of the next are fetched. */
+const LAYERS_GATHERED = 2;
+const SHARDING = "one layer computes while the next one is fetched, as FSDP does";
+
+/** What sharding brings together for a pass. */
+function gathered(
+  { plan: { placement } }: ResolvedPlan,
+  architecture: Architecture,
+  pass: PassMemory,
+  itemBytes: number,
+  trains: boolean,
+): PassMemory {
+  const { trainers } = layoutOf(placement);
+  if (trainers === 1 || placement.zeroStage < 2) return pass;
+  const layerBytes = (largestLayer(architecture) * itemBytes) / placement.tensorParallel;
+  const terms: Term[] = [];
+  const add = (cause: string, bytes: number) =>
+    terms.push({ cause, amount: Math.ceil(bytes), provenance: "assumption", source: SHARDING });
+  if (placement.zeroStage === 3) add("gathered weights of two layers", LAYERS_GATHERED * layerBytes);
+  if (trains) add("gradients of a layer before they are shared", layerBytes);
+  return { activations: [...pass.activations, ...terms], logits: pass.logits };
+}
+
+/** Weights of the largest block: a layer, or the embedding. */
+function largestLayer(architecture: Architecture): number {
+  const layers = architecture.runs.map(({ layer }) =>
+    layerTensors(architecture, layer).reduce((sum, tensor) => sum + elementsOf(tensor), 0),
+  );
+  return Math.max(architecture.vocabSize * architecture.hiddenSize, ...layers);
+}
