@@ -62,6 +62,11 @@ export function formatSeconds(seconds: number): string {
   return `${minutes} min ${String(Math.floor(magnitude % 60)).padStart(2, "0")} s`;
 }
 
+/** `58 %`, `4.2 %`: a share of a whole. */
+export function formatShare(share: number): string {
+  return `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
+}
+
 /** `12.3 GB/s`, `850 MB/s`: link and memory speeds, in powers of ten as their makers state them. */
 export function formatBandwidth(bytesPerSecond: number): string {
   const [unitBytes, unit] =

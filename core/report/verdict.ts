@@ -2,27 +2,10 @@
  * What came out of a run, in one glance: what was saved and paid against the baseline, whether both learned the same, and
  * the sentences that say so. The command line's summary, its JSON and the report all take their figures from here.
  */
+import { bargainOf } from "../run/savings.ts";
 import type { Measurement } from "../run/state.ts";
-import { formatBytes, formatSeconds } from "../units.ts";
+import { formatBytes, formatSeconds, formatShare } from "../units.ts";
 import type { Ending, ReportedRun, RunReport } from "./report.ts";
-
-/** What strategies saved, and what they cost. */
-export interface Bargain {
-  readonly savedBytes: number;
-  /** More of memory actions. What whole steps differ by is this and the noise of two runs, one after the other. */
-  readonly paidSecondsPerStep: number;
-}
-
-/** Undefined where there is nothing to compare: no baseline, or one of the two did not complete a step. */
-export function bargainOf(own: Measurement, baseline: Measurement | undefined): Bargain | undefined {
-  if (baseline === undefined || baseline.failure !== undefined || own.steps === 0 || baseline.steps === 0) {
-    return undefined;
-  }
-  return {
-    savedBytes: baseline.peakBytes - own.peakBytes,
-    paidSecondsPerStep: own.memorySeconds - baseline.memorySeconds,
-  };
-}
 
 /** Whether every number of every step is equal to the last bit; undefined where no step can be compared. */
 export function learnedTheSame(own: ReportedRun, baseline: ReportedRun): boolean | undefined {
@@ -76,11 +59,11 @@ function comparisonOf(own: ReportedRun, baseline: ReportedRun): string | undefin
   const bargain = bargainOf(own.measurement, baseline.measurement);
   if (bargain === undefined)
     return `With everything resident and no limit of memory it takes ${formatBytes(peakBytes)}.`;
-  const { savedBytes, paidSecondsPerStep } = bargain;
+  const { savedBytes, savedShare, paidSecondsPerStep } = bargain;
   const saved =
     savedBytes >= 0
-      ? `${formatBytes(savedBytes)} (${percent(savedBytes / peakBytes)}) were saved`
-      : `${formatBytes(-savedBytes)} (${percent(-savedBytes / peakBytes)}) more were taken`;
+      ? `${formatBytes(savedBytes)} (${formatShare(savedShare)}) were saved`
+      : `${formatBytes(-savedBytes)} (${formatShare(-savedShare)}) more were taken`;
   const paid = `${formatSeconds(Math.abs(paidSecondsPerStep))} ${paidSecondsPerStep < 0 ? "less" : "more"}`;
   return (
     `With everything resident it was ${formatBytes(peakBytes)}, in ${formatSeconds(stepSeconds)} per step: ` +
@@ -94,10 +77,6 @@ function learningOf(own: ReportedRun, baseline: ReportedRun | undefined): string
   const moved = `The mean reward went from ${rewards.first.toFixed(3)} to ${rewards.last.toFixed(3)}`;
   const same = baseline && learnedTheSame(own, baseline);
   return same ? `${moved}, the same in every bit as with everything resident.` : `${moved}.`;
-}
-
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
 }
 
 function stepsText(steps: number): string {

@@ -5,6 +5,7 @@ import {
   formatBandwidth,
   formatBytes,
   formatSeconds,
+  formatShare,
   GIB,
   KIB,
   MIB,
@@ -104,5 +105,17 @@ describe("formatBandwidth", () => {
     [1000, "1.00 kB/s"],
   ])("writes %d as %s: powers of ten, as makers of links do", (bytesPerSecond, text) => {
     expect(formatBandwidth(bytesPerSecond)).toBe(text);
+  });
+});
+
+describe("formatShare", () => {
+  it.each([
+    [0.58, "58 %"],
+    [0.042, "4.2 %"],
+    [0.0994, "9.9 %"],
+    [-0.03, "-3.0 %"],
+    [0, "0.0 %"],
+  ])("%s is %s", (share, text) => {
+    expect(formatShare(share)).toBe(text);
   });
 });

@@ -1,7 +1,7 @@
 /** What `tideline run` prints while it runs and in the end: for people, or one JSON object per line. */
-import { bargainOf } from "../../../core/report/verdict.ts";
 import { type QuantisedRole, quantityName } from "../../../core/run/quantisation.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
+import { bargainOf } from "../../../core/run/savings.ts";
 import type { Measurement } from "../../../core/run/state.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { formatBytes } from "../../../core/units.ts";

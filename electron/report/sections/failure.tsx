@@ -1,8 +1,7 @@
 /** Why a run stopped, and for want of memory: what was asked for, what was free, and who held the rest. */
 import type { ReactNode } from "react";
 import type { RunReport } from "../../../core/report/report.ts";
-import { percent } from "../../../core/report/verdict.ts";
-import { formatBytes } from "../../../core/units.ts";
+import { formatBytes, formatShare } from "../../../core/units.ts";
 import { ConsumerName, Section, ShareBar, Table } from "./section.tsx";
 
 export function Failure({ report: { ending, settings } }: { readonly report: RunReport }): ReactNode {
@@ -37,7 +36,7 @@ export function Failure({ report: { ending, settings } }: { readonly report: Run
             .map(({ consumer, bytes }) => [
               <ConsumerName key="name" consumer={consumer} />,
               formatBytes(bytes),
-              percent(bytes / capacityBytes),
+              formatShare(bytes / capacityBytes),
               <ShareBar key="share" share={bytes / capacityBytes} />,
             ])}
         />

@@ -1,8 +1,9 @@
 /** The head of a report: what was run, what came out of it in a few sentences, and the figures one remembers. */
 import type { ReactNode } from "react";
 import type { RunReport } from "../../../core/report/report.ts";
-import { bargainOf, percent, rewardsOf, verdictOf } from "../../../core/report/verdict.ts";
-import { formatBytes, formatSeconds } from "../../../core/units.ts";
+import { rewardsOf, verdictOf } from "../../../core/report/verdict.ts";
+import { bargainOf } from "../../../core/run/savings.ts";
+import { formatBytes, formatSeconds, formatShare } from "../../../core/units.ts";
 
 export function Summary({ report }: { readonly report: RunReport }): ReactNode {
   const { settings, own, ending } = report;
@@ -57,10 +58,10 @@ function peakTile({ own, baseline, settings }: RunReport): Tile {
 
 function savedTile({ own, baseline }: RunReport): Tile | undefined {
   const bargain = bargainOf(own.measurement, baseline?.measurement);
-  if (bargain === undefined || baseline === undefined) return undefined;
-  const { savedBytes } = bargain;
-  const share = percent(savedBytes / baseline.measurement.peakBytes);
-  return { name: "Saved", value: formatBytes(savedBytes), detail: `${share} of the peak`, good: savedBytes > 0 };
+  if (bargain === undefined) return undefined;
+  const { savedBytes, savedShare } = bargain;
+  const detail = `${formatShare(savedShare)} of the peak`;
+  return { name: "Saved", value: formatBytes(savedBytes), detail, good: savedBytes > 0 };
 }
 
 function timeTile({ own, baseline }: RunReport): Tile | undefined {

@@ -116,11 +116,11 @@ describe("the draft of a run", () => {
 });
 
 describe("savings", () => {
-  const measured = (peakMib: number, stepSeconds: number, steps = 3): Measurement => ({
+  const measured = (peakMib: number, stepSeconds: number, steps = 3, memorySeconds = 0.01): Measurement => ({
     steps,
     peakBytes: peakMib * MIB,
     stepSeconds,
-    memorySeconds: 0.01,
+    memorySeconds,
   });
 
   it("are not claimed before the baseline is measured", () => {
@@ -130,14 +130,19 @@ describe("savings", () => {
     expect(ownWords(savings)).toBe("peak 9.00 MiB · 200 ms a step, 10.0 ms of it memory actions");
   });
 
-  it("are bytes and seconds, in whichever direction", () => {
-    expect(savedWords({ own: measured(9, 0.2), baseline: measured(18, 0.15) })).toBe(
-      "saves 9.00 MiB (50 %) of the peak; 50.0 ms a step slower",
+  it("are bytes of the peak and seconds of memory actions, in whichever direction; what steps took is said beside", () => {
+    expect(savedWords({ own: measured(9, 0.2, 3, 0.05), baseline: measured(18, 0.25) })).toBe(
+      "saves 9.00 MiB (50 %) of the peak for 40.0 ms more of memory actions a step; the baseline's step took 250 ms",
     );
-    expect(savedWords({ own: measured(20, 0.1), baseline: measured(16, 0.15) })).toBe(
-      "takes 4.00 MiB (25 %) more than the baseline; 50.0 ms a step faster",
+    expect(savedWords({ own: measured(20, 0.1), baseline: measured(16, 0.15, 3, 0.012) })).toBe(
+      "takes 4.00 MiB (25 %) more than the baseline for 2.0 ms less of memory actions a step; the baseline's step took 150 ms",
     );
-    expect(savedWords({ own: measured(9, 0, 0), baseline: measured(16, 0.15) })).toMatch(/nothing to compare/);
+    expect(savedWords({ own: measured(9, 0, 0), baseline: measured(16, 0.15) })).toMatch(/nothing to compare yet/);
+    const failure = { code: "not_finite" as const, message: "a loss is NaN" };
+    const stopped = { ...measured(16, 0.15), failure };
+    expect(savedWords({ own: measured(9, 0.2), baseline: stopped })).toMatch(
+      /was stopped: there is nothing to compare/,
+    );
   });
 
   it("say whether the baseline would have run at all", () => {

@@ -1,6 +1,7 @@
 /** What a run saved and paid against its measured baseline, in words that claim nothing that was not measured. */
-import type { Measurement, Savings } from "../../../../core/run/state.ts";
-import { formatBytes, formatSeconds } from "../../../../core/units.ts";
+import { type Bargain, bargainOf } from "../../../../core/run/savings.ts";
+import type { Savings } from "../../../../core/run/state.ts";
+import { formatBytes, formatSeconds, formatShare } from "../../../../core/units.ts";
 
 /** "peak 9.25 MiB · 196 ms a step, 45.0 ms of it memory actions" */
 export function ownWords({ own }: Savings): string {
@@ -9,26 +10,28 @@ export function ownWords({ own }: Savings): string {
   return `peak ${formatBytes(own.peakBytes)} · ${formatSeconds(own.stepSeconds)} a step, ${formatSeconds(own.memorySeconds)} of it memory actions`;
 }
 
-/** "saves 12.8 MiB (58 %) of the peak; 121 ms a step slower"; undefined: there is nothing to compare. */
+/**
+ * "saves 12.8 MiB (58 %) of the peak for 41.0 ms more of memory actions a step; the baseline's step took 187 ms";
+ * undefined: no baseline was measured.
+ */
 export function savedWords({ own, baseline }: Savings): string | undefined {
   if (baseline === undefined) return undefined;
-  if (own.steps === 0) return "no step of this run is complete: there is nothing to compare yet";
+  if (baseline.failure !== undefined) return "the baseline was stopped: there is nothing to compare";
   if (baseline.steps === 0) return "the baseline completed no step: there is nothing to compare";
-  return `${bytesWords(own, baseline)}; ${secondsWords(own, baseline)}`;
+  const bargain = bargainOf(own, baseline);
+  if (bargain === undefined) return "no step of this run is complete: there is nothing to compare yet";
+  return `${bytesWords(bargain)} for ${paidWords(bargain)}; the baseline's step took ${formatSeconds(baseline.stepSeconds)}`;
 }
 
-function bytesWords(own: Measurement, baseline: Measurement): string {
-  const savedBytes = baseline.peakBytes - own.peakBytes;
-  if (savedBytes === 0) return "as high a peak as the baseline";
-  const percent = Math.round((100 * Math.abs(savedBytes)) / Math.max(1, baseline.peakBytes));
+function bytesWords({ savedBytes, savedShare }: Bargain): string {
+  if (savedBytes === 0) return "saves nothing of the peak";
   return savedBytes > 0
-    ? `saves ${formatBytes(savedBytes)} (${percent} %) of the peak`
-    : `takes ${formatBytes(-savedBytes)} (${percent} %) more than the baseline`;
+    ? `saves ${formatBytes(savedBytes)} (${formatShare(savedShare)}) of the peak`
+    : `takes ${formatBytes(-savedBytes)} (${formatShare(-savedShare)}) more than the baseline`;
 }
 
-function secondsWords(own: Measurement, baseline: Measurement): string {
-  const paidSeconds = own.stepSeconds - baseline.stepSeconds;
-  return `${formatSeconds(Math.abs(paidSeconds))} a step ${paidSeconds >= 0 ? "slower" : "faster"}`;
+function paidWords({ paidSecondsPerStep: paid }: Bargain): string {
+  return `${formatSeconds(Math.abs(paid))} ${paid < 0 ? "less" : "more"} of memory actions a step`;
 }
 
 /** Whether the baseline would have run on the capacity; undefined: not known, or nothing to say. */
