@@ -6,6 +6,7 @@ import { toErrorData } from "../../core/errors.ts";
 import { withHint } from "../session/hints.ts";
 import { productVersion, surroundings } from "../session/paths.ts";
 import { addDoctor } from "./doctor.ts";
+import { addEstimate } from "./estimate.ts";
 import { addGenerate } from "./generate.ts";
 import { addGolden } from "./golden.ts";
 import { addMakeDemo } from "./make-demo.ts";
@@ -25,7 +26,8 @@ const program = new Command("tideline")
   .showHelpAfterError("(--help says what can be given)")
   .exitOverride();
 
-for (const add of [addGenerate, addGolden, addDoctor, addServe, addMemoryCycle, addRun, addMakeDemo]) add(program);
+for (const add of [addGenerate, addEstimate, addGolden, addDoctor, addServe, addMemoryCycle, addRun, addMakeDemo])
+  add(program);
 
 // `tideline generate … | head` is no failure: whoever reads has read enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

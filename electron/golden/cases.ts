@@ -6,16 +6,15 @@ import { join, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
 import { CONFIG_FILE } from "../session/checkpoint.ts";
 import { GOLDEN_FILE } from "./golden-file.ts";
+import { isMemoryFile } from "./memory-file.ts";
 
 export interface CaseFolder {
   readonly path: string;
-  /** Memory measurements are known but belong to what comes later. */
   readonly kind: "checkpoint" | "ppo" | "memory";
 }
 
 /** `fixtures/checkpoints/NAME` is two below what one may reasonably name. */
 const MAX_DEPTH = 3;
-const MEMORY_FILES = ["h100-pytorch-measured.json", "sglang-kv-pool.json"];
 
 /** @throws TidelineError bad_argument when a folder holds no case, or cannot be read. */
 export async function findCases(folders: readonly string[]): Promise<readonly CaseFolder[]> {
@@ -45,7 +44,7 @@ async function casesIn(path: string, depth: number): Promise<readonly CaseFolder
   });
   const names = new Set(entries.map(({ name }) => name));
   if (names.has(GOLDEN_FILE)) return [{ path, kind: names.has(CONFIG_FILE) ? "checkpoint" : "ppo" }];
-  if (MEMORY_FILES.some((name) => names.has(name))) return [{ path, kind: "memory" }];
+  if ([...names].some(isMemoryFile)) return [{ path, kind: "memory" }];
   if (depth === 0) return [];
   const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name));
   return (await Promise.all(below.sort().map((folder) => casesIn(folder, depth - 1)))).flat();

@@ -1,7 +1,7 @@
 /**
  * `npm run golden -- DIR…`: runs the real engine on checkpoints whose answers are known, and the real trainer on PPO
- * updates that are, through everything that may not change them, and prints the worst error and pass or fail of each
- * stage.
+ * updates that are, through everything that may not change them, and the planner's memory model on what was measured; prints
+ * the worst error and pass or fail of each stage.
  */
 import { basename } from "node:path";
 import { toErrorData } from "../../core/errors.ts";
@@ -11,6 +11,8 @@ import { openCheckpoint } from "../session/checkpoint.ts";
 import { type CaseFolder, findCases } from "./cases.ts";
 import { EngineRun } from "./engine-run.ts";
 import { readGolden, toleranceFor } from "./golden-file.ts";
+import { memoryStages } from "./memory.ts";
+import { readMemoryGolden } from "./memory-file.ts";
 import { PPO_TOLERANCE, ppoStages } from "./ppo.ts";
 import { readPpoGolden } from "./ppo-file.ts";
 import { withRopeOfTruth } from "./rope-precision.ts";
@@ -66,14 +68,7 @@ export async function runGolden(
   const cases = await findCases(folders);
   const totals = { passed: 0, failed: 0, skipped: 0 };
   for (const folder of cases) {
-    const name = basename(folder.path);
-    if (folder.kind === "memory") {
-      totals.skipped++;
-      print({ case: name, note: "skipped (not supported yet)" });
-      continue;
-    }
-    const passed = await runCase(folder, cases, addon, print);
-    totals[passed ? "passed" : "failed"]++;
+    totals[await runCase(folder, cases, addon, print)]++;
   }
   const { passed, failed, skipped } = totals;
   write(json ? JSON.stringify(totals) : `${passed} passed, ${failed} failed, ${skipped} skipped`);
@@ -85,19 +80,20 @@ async function runCase(
   all: readonly CaseFolder[],
   addon: TidelineAddon,
   report: Report,
-): Promise<boolean> {
+): Promise<keyof GoldenTotals> {
   const name = basename(folder.path);
   let stageName = "open";
   let tolerance = 0;
-  let passed = true;
+  let outcome: keyof GoldenTotals = "passed";
   const tell = (worstError: number, failure: string | undefined) => {
-    passed &&= failure === undefined;
+    if (failure !== undefined) outcome = "failed";
     const detail = failure === undefined ? {} : { detail: failure };
     report({ case: name, stage: stageName, passed: failure === undefined, worstError, tolerance, ...detail });
   };
   const runStages = async (stages: readonly Stage[]) => {
     for (const stage of stages) {
       stageName = stage.name;
+      tolerance = stage.tolerance ?? tolerance;
       const { worstError, failure } = await stage.run();
       tell(worstError, failure);
     }
@@ -107,7 +103,16 @@ async function runCase(
       tolerance = PPO_TOLERANCE;
       const golden = await readPpoGolden(folder.path);
       await withTemporaryFolder((directory) => runStages(ppoStages(addon, golden, directory)));
-      return passed;
+      return outcome;
+    }
+    if (folder.kind === "memory") {
+      const stages = memoryStages(await readMemoryGolden(folder.path));
+      if (stages.length === 0) {
+        report({ case: name, note: "skipped (nothing in it is predicted)" });
+        return "skipped";
+      }
+      await runStages(stages);
+      return outcome;
     }
     const stored = await readCase(folder);
     tolerance = toleranceFor(stored.golden);
@@ -129,7 +134,7 @@ async function runCase(
     const { code, message } = toErrorData(error);
     tell(Number.POSITIVE_INFINITY, `${message} (${code})`);
   }
-  return passed;
+  return outcome;
 }
 
 async function readCase({ path }: CaseFolder): Promise<GoldenCheckpoint> {

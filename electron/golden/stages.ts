@@ -21,6 +21,8 @@ export interface GoldenCheckpoint {
 
 export interface Stage {
   readonly name: string;
+  /** Where it is not the case's. */
+  readonly tolerance?: number;
   /** Brings the engine there, and compares everything. */
   run(): Promise<Comparison>;
 }

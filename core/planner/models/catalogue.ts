@@ -17,7 +17,8 @@ type Sizes = readonly [
 ];
 
 function config(family: string, positions: number, sizes: Sizes, more: JsonObject = {}): JsonObject {
-  const [hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, vocab_size] = sizes;
+  const [hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, vocab_size] =
+    sizes;
   return {
     model_type: family,
     max_position_embeddings: positions,

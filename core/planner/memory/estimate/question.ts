@@ -1,0 +1,77 @@
+/** What can be asked of an estimate, and how an impossible question is refused: at the field, with the range. */
+import { z } from "zod";
+import { wholeSchema } from "../../../checkpoint/model-config.ts";
+import { TidelineError } from "../../../errors.ts";
+import type { Architecture, FeedForward, Head } from "../../models/architecture.ts";
+
+/** Largest batch and row taken; what they lead to is checked besides. */
+export const MOST = 2 ** 26;
+
+export const WORKLOADS = ["score", "train"] as const;
+export const PRECISIONS = ["bf16", "fp32-master"] as const;
+
+const flag = z.boolean({ error: "must be true or false" });
+export const estimateQuestionSchema = z.strictObject({
+  workload: z.enum(WORKLOADS, { error: `must be one of ${WORKLOADS.join(", ")}` }),
+  batch: wholeSchema(1, MOST),
+  sequence: wholeSchema(2, MOST),
+  /** `fp32-master`: weights, gradients and moments in float32, matrix products in bfloat16 (`torch.autocast`). */
+  precision: z.enum(PRECISIONS, { error: `must be one of ${PRECISIONS.join(", ")}` }),
+  gradientCheckpointing: flag.default(false),
+  attention: z.enum(["sdpa", "eager", "flash"]).default("sdpa"),
+  /** Rows of different lengths, with an attention mask; packed rows need one too, unless the kernel is `flash`. */
+  masked: flag.default(false),
+  /** Rows whose logits are computed at a time. */
+  lossRows: wholeSchema(1, MOST).exactOptional(),
+  /** Adapters of this rank on every linear layer learn, nothing else. */
+  loraRank: wholeSchema(1, 65_536).exactOptional(),
+  head: z.enum(["language", "value"] as const satisfies readonly Head[]).default("language"),
+});
+export type EstimateQuestion = z.infer<typeof estimateQuestionSchema>;
+
+/** @throws TidelineError bad_argument with the field and its range. */
+export function parseEstimateQuestion(given: z.input<typeof estimateQuestionSchema>): EstimateQuestion {
+  const parsed = estimateQuestionSchema.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw badField(issue?.path.join(".") ?? "", issue?.message ?? "is not understood");
+  }
+  if (parsed.data.workload === "score" && parsed.data.loraRank !== undefined) {
+    throw badField("loraRank", "only a model that trains has adapters that learn: leave it out for score");
+  }
+  return parsed.data;
+}
+
+/** Bytes are counted in whole numbers, which JavaScript has up to 2^53. */
+export function requireCountable({ vocabSize, hiddenSize, runs }: Architecture, question: EstimateQuestion): void {
+  const tokens = question.batch * question.sequence;
+  const widest = Math.max(vocabSize, hiddenSize, ...runs.map(({ layer }) => widthOf(layer.feedForward)));
+  const layers = runs.reduce((sum, { count }) => sum + count, 0);
+  const scores = question.attention === "eager" || question.masked ? question.sequence * heads(runs) : 0;
+  // A dozen tensors of four bytes as wide as the widest, in every layer.
+  const bytes = tokens * (widest + scores) * 48 * layers;
+  if (bytes <= Number.MAX_SAFE_INTEGER) return;
+  const most = Math.floor(Number.MAX_SAFE_INTEGER / (question.sequence * (widest + scores) * 48 * layers));
+  if (most >= 1) throw badField("batch", `must be at most ${most} for rows of ${question.sequence} tokens`);
+  throw badField(
+    "sequence",
+    `is too long to be counted: a single row of ${question.sequence} tokens takes more than 2^53 bytes`,
+  );
+}
+
+function heads(runs: Architecture["runs"]): number {
+  return Math.max(...runs.map(({ layer }) => layer.attention.heads));
+}
+
+function widthOf(feedForward: FeedForward): number {
+  return feedForward.kind === "gated" ? feedForward.intermediate : feedForward.active * 2 * feedForward.intermediate;
+}
+
+function badField(field: string, problem: string): TidelineError {
+  return new TidelineError({
+    code: "bad_argument",
+    field,
+    message: `${field} ${problem}`,
+    hint: "`tideline estimate --help` says what can be given.",
+  });
+}

@@ -1,0 +1,89 @@
+/** What is measured in a memory folder (shapes in tests/fixtures/README.md): steps of PyTorch, and pools of SGLang. */
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { parseJsonObject } from "../../core/checkpoint/json.ts";
+import { TidelineError } from "../../core/errors.ts";
+import { readTextFile } from "../session/checkpoint.ts";
+
+/** Steps measured with PyTorch's counters: as many files as one likes. */
+const STEPS_FILE = /-measured\.json$/;
+const POOLS_FILE = "sglang-kv-pool.json";
+/** Recorded allocations, which nothing is predicted about. */
+const SNAPSHOT_FILE = /^torch-snapshot-.*\.pickle$/;
+const MAX_BYTES = 64 * 2 ** 20;
+
+export function isMemoryFile(name: string): boolean {
+  return STEPS_FILE.test(name) || name === POOLS_FILE || SNAPSHOT_FILE.test(name);
+}
+
+/** A model by a name of the catalogue: its own, or that of another whose shape it has; or with its config.json in full. */
+const modelFields = {
+  model: z.string().min(1),
+  config_as: z.string().min(1).exactOptional(),
+  config: z.record(z.string(), z.unknown()).exactOptional(),
+};
+
+const figures = z.record(z.string(), z.number());
+const stepRowSchema = z.object({
+  ...modelFields,
+  parameters: z.int().positive().exactOptional(),
+  batch: z.int().positive(),
+  sequence: z.int().positive(),
+  workload: z.enum(["score", "train"]),
+  precision: z.enum(["bf16", "fp32-master-autocast-bf16"]),
+  gradient_checkpointing: z.boolean().default(false),
+  attention: z.enum(["sdpa", "eager"]).default("sdpa"),
+  /** Rank of LoRA adapters on every linear layer; 0: none. */
+  lora: z.int().min(0).default(0),
+  variant: z.enum(["plain", "padded", "packed", "chunked", "value"]).default("plain"),
+  score: figures.exactOptional(),
+  first_step: figures.exactOptional(),
+  steady_step: figures.exactOptional(),
+});
+export type StepRow = z.infer<typeof stepRowSchema>;
+
+const poolRowSchema = z.object({
+  id: z.string(),
+  ...modelFields,
+  tensor_parallel: z.int().positive(),
+  mem_fraction_static: z.number().positive().max(1),
+  avail_before_gib: z.number().positive(),
+  avail_after_gib: z.number().positive(),
+  tokens: z.int().positive(),
+});
+export type PoolRow = z.infer<typeof poolRowSchema>;
+
+export interface MemoryGolden {
+  readonly steps: readonly StepRow[];
+  readonly pools: readonly PoolRow[];
+}
+
+/** @throws TidelineError checkpoint_unreadable or checkpoint_invalid, naming the file and the field. */
+export async function readMemoryGolden(folder: string): Promise<MemoryGolden> {
+  const names = await readdir(folder);
+  const rowsOf = async <T>(schema: z.ZodType<T>, wanted: (name: string) => boolean): Promise<readonly T[]> => {
+    const files = names.filter(wanted).sort();
+    return (await Promise.all(files.map((name) => readRows(join(folder, name), schema)))).flat();
+  };
+  return {
+    steps: await rowsOf(stepRowSchema, (name) => STEPS_FILE.test(name)),
+    pools: await rowsOf(poolRowSchema, (name) => name === POOLS_FILE),
+  };
+}
+
+async function readRows<T>(file: string, schema: z.ZodType<T>): Promise<readonly T[]> {
+  const parsed = z
+    .object({ rows: z.array(schema).min(1) })
+    .safeParse(parseJsonObject(await readTextFile(file, MAX_BYTES), file));
+  if (parsed.success) return parsed.data.rows;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join(".") ?? "";
+  throw new TidelineError({
+    code: "checkpoint_invalid",
+    message: `${file}: ${field} ${issue?.message}`,
+    hint: `The shape of ${basename(file)} is described in tests/fixtures/README.md.`,
+    file,
+    field,
+  });
+}
