@@ -75,8 +75,10 @@ test("the holders of a peak add up to it, regions of one name and what the pool 
   records.enter(0, ROLLOUT);
   expect(records.phases).toMatchObject([{ peakBytes: 35, holders: { workspace: 30, pool: 5 } }]);
   held.regions = [["engine.kv_cache", 100]];
+  records.addAction(swapThrough(0, "schedule"));
   records.leave();
   held.regions = [];
+  records.addAction(swapThrough(0, "schedule"));
   records.leave();
   expect(records.phases).toMatchObject([{ peakBytes: 105, holders: { "engine.kv_cache": 100, pool: 5 } }]);
 });
