@@ -5,7 +5,7 @@ import { TidelineError, toErrorData } from "../../../core/errors.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
-import { NO_STRATEGIES, type StrategySet } from "../../../core/schedule/strategies.ts";
+import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
@@ -16,12 +16,12 @@ import { interruption, sizeOption, UsageError, wholeOption } from "../options.ts
 import { type Execution, execute } from "./execute.ts";
 import { JSON_LINES, TEXT } from "./print.ts";
 import { type Executed, reportOf } from "./report.ts";
-import { STRATEGY_HELP, strategiesOption } from "./strategies-option.ts";
+import { type ChosenStrategies, STRATEGY_HELP, strategiesOption } from "./strategies-option.ts";
 
 interface RunCommandOptions {
   readonly workload: string;
   readonly schedule?: string;
-  readonly strategies?: StrategySet;
+  readonly strategies?: ChosenStrategies;
   readonly steps: number;
   readonly capacity?: number;
   readonly seed?: number;
@@ -84,9 +84,10 @@ async function run(options: RunCommandOptions): Promise<void> {
     throw new UsageError("--print-schedule runs nothing that --report could tell of");
   }
   const workload = await workloadOf(options);
+  const roles = rolesOf(workload);
   const schedule =
     options.schedule === undefined
-      ? buildSchedule(options.strategies ?? NO_STRATEGIES, rolesOf(workload))
+      ? buildSchedule(options.strategies?.(roles) ?? NO_STRATEGIES, roles)
       : parseSchedule(await readFile(options.schedule, "utf8"), options.schedule);
   if (options.printSchedule) {
     process.stdout.write(formatSchedule(schedule));

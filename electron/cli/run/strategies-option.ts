@@ -1,23 +1,20 @@
 /** The strategy set of a list of words: `--strategies release-kv-cache,reference=host`. */
 import { InvalidArgumentError } from "commander";
-import { type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
-import { parseBytes, SizeSyntaxError } from "../../../core/units.ts";
+import { allStrategies } from "../../../core/schedule/build.ts";
+import type { Roles } from "../../../core/schedule/schedule.ts";
+import { NO_STRATEGIES, type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
+import { sizeOption } from "../options.ts";
+
+/** The set that the words mean for a workload with these roles. */
+export type ChosenStrategies = (roles: Roles) => StrategySet;
 
 type Given = Record<string, unknown>;
 
+/** Not a strategy but all of them: the other words then change parts of it. */
+const ALL = "all";
+
 /** What each word adds to the set. */
 const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Given }>> = {
-  all: {
-    help: "what saves most and keeps every bit, where policy and engine have one precision",
-    adds: {
-      releaseKvCache: true,
-      swap: { method: "copy" },
-      reference: "host",
-      trainingMemoryOnlyWhileTraining: true,
-      optimizerOnHost: true,
-      singlePolicyCopy: "as_is",
-    },
-  },
   "release-kv-cache": { help: "no KV cache while the engine is idle", adds: { releaseKvCache: true } },
   "release-engine-weights": {
     help: "no engine weights between rollout and update",
@@ -48,39 +45,36 @@ const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Giv
 
 /** One line per word, for --help. */
 export const STRATEGY_HELP = [
+  `  ${ALL.padEnd(26)}all that save memory and change no bit of what is learned, but for what other words say`,
   ...Object.entries(WORDS).map(([word, { help }]) => `  ${word.padEnd(26)}${help}`),
   `  ${"swap=bucketed[:SIZE]".padEnd(26)}through a buffer, as a broadcast does (default: bucketed:512MiB)`,
 ].join("\n");
 
 /** @throws InvalidArgumentError that names the word and what is allowed. */
-export function strategiesOption(text: string): StrategySet {
+export function strategiesOption(text: string): ChosenStrategies {
+  const words = text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
   const given: Given = {};
-  for (const word of text.split(",").map((part) => part.trim())) {
-    if (word === "") continue;
+  for (const word of words.filter((candidate) => candidate !== ALL)) {
     for (const [field, value] of Object.entries(fieldsOf(word))) {
       if (field === "int8") given.int8 = { ...(given.int8 as object | undefined), ...(value as object) };
       else if (field in given) throw new InvalidArgumentError(`${word} contradicts an earlier one`);
       else given[field] = value;
     }
   }
-  return strategySetSchema.parse(given);
+  const base: ChosenStrategies = words.includes(ALL) ? allStrategies : () => NO_STRATEGIES;
+  return (roles) => strategySetSchema.parse({ ...base(roles), ...given });
 }
 
 function fieldsOf(word: string): Given {
   if (Object.hasOwn(WORDS, word)) return WORDS[word]?.adds ?? {};
-  const [, size] = /^swap=bucketed(?::(.+))?$/.exec(word) ?? [undefined, word];
-  if (size === undefined) return {};
-  if (size !== word) return { swap: { method: "bucketed", bucketBytes: sizeOf(size) } };
-  throw new InvalidArgumentError(
-    `${word} is no strategy; allowed: ${[...Object.keys(WORDS), "swap=bucketed"].join(", ")}`,
-  );
-}
-
-function sizeOf(text: string): number {
-  try {
-    return parseBytes(text);
-  } catch (error) {
-    if (error instanceof SizeSyntaxError) throw new InvalidArgumentError(error.message);
-    throw error;
+  const bucketed = /^swap=bucketed(?::(.+))?$/.exec(word);
+  if (bucketed === null) {
+    const allowed = [ALL, ...Object.keys(WORDS), "swap=bucketed"].join(", ");
+    throw new InvalidArgumentError(`${word} is no strategy; allowed: ${allowed}`);
   }
+  const [, size] = bucketed;
+  return { swap: size === undefined ? NO_STRATEGIES.swap : { method: "bucketed", bucketBytes: sizeOption(size) } };
 }
