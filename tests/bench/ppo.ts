@@ -18,6 +18,9 @@ import { median, medianInterval, report } from "./report.ts";
 /** The first step of a run takes memory for the first time. */
 const WARM_UP_STEPS = 1;
 
+/** Whose time is told work by work. */
+const SPLIT = ["everything_resident", "all_strategies"];
+
 await measureOverhead();
 await measureStrategies();
 await measureSwaps();
@@ -58,9 +61,6 @@ interface Leg {
   readonly peakBytes: number;
   readonly workSeconds: ReadonlyMap<string, number>;
 }
-
-/** Whose time is told work by work. */
-const SPLIT = ["everything_resident", "all_strategies"];
 
 /** Every strategy alone and all of them, in rounds that begin with the baseline. */
 async function measureStrategies(): Promise<void> {
