@@ -2,13 +2,14 @@
  * A workload: which models learn what, with which numbers. With a schedule it is a whole run. A JSON file; its folders
  * are relative to it.
  */
-import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { TidelineError } from "../../core/errors.ts";
 import { precisionSchema, type Roles } from "../../core/schedule/schedule.ts";
+import { fieldOf, firstFault } from "../../core/schema-fault.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
+import { readJsonFile } from "./input-file.ts";
 import { type Task, taskNamed } from "./task.ts";
 
 const bytes = z.int().positive();
@@ -89,21 +90,21 @@ export interface Workload {
 
 /**
  * The settings of a workload file, folders made absolute.
- * @throws TidelineError `bad_argument` naming file and field.
+ * @throws TidelineError of readJsonFile; `bad_argument` naming file and field.
  */
 export async function readWorkload(file: string): Promise<WorkloadSettings> {
-  let data: unknown;
-  try {
-    data = JSON.parse(await readFile(file, "utf8"));
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TidelineError({ code: "bad_argument", message: `${file} is no workload: ${why}`, file }, { cause });
-  }
+  const data = await readJsonFile(file, "workload");
   const parsed = workloadSchema.safeParse(data);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const field = issue?.path.join(".") ?? "";
-    throw new TidelineError({ code: "bad_argument", message: `${file}: ${field}: ${issue?.message}`, file, field });
+    const { path, message, hint } = firstFault(parsed.error, data);
+    const field = fieldOf(path);
+    throw new TidelineError({
+      code: "bad_argument",
+      message: `the workload ${file}${field === "" ? "" : `: ${field}`} ${message}`,
+      file,
+      ...(field !== "" && { field }),
+      ...(hint !== undefined && { hint }),
+    });
   }
   const { roles, ...settings } = parsed.data;
   const absolute = (folder: string) => resolve(dirname(file), folder);
@@ -141,14 +142,14 @@ export function changeWorkload(settings: WorkloadSettings, changes: WorkloadChan
 
 /**
  * Opens the checkpoints of a workload (headers only).
- * @throws TidelineError those of openCheckpoint; `weights_mismatch` for vocabularies that differ; `bad_argument`.
+ * @throws TidelineError those of openCheckpoint, naming the role; `weights_mismatch` for vocabularies that differ; `bad_argument`.
  */
 export async function openWorkload(settings: WorkloadSettings): Promise<Workload> {
   const { roles, task } = settings;
-  const policy = await openCheckpoint(roles.policy);
-  const critic = await openCheckpoint(roles.critic);
-  const reference = await openCheckpoint(roles.reference);
-  const reward = roles.reward === undefined ? undefined : await openCheckpoint(roles.reward);
+  const policy = await openRole("policy", roles.policy);
+  const critic = await openRole("critic", roles.critic);
+  const reference = await openRole("reference", roles.reference);
+  const reward = roles.reward === undefined ? undefined : await openRole("reward", roles.reward);
   for (const [role, other] of Object.entries({ critic, reference, reward })) {
     if (other === undefined || other.config.vocabSize === policy.config.vocabSize) continue;
     throw new TidelineError({
@@ -174,6 +175,15 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
     tokenizer,
     checkpoints: { policy, critic, reference, ...(reward !== undefined && { reward }) },
   };
+}
+
+async function openRole(role: keyof RoleFolders, folder: string): Promise<Checkpoint> {
+  try {
+    return await openCheckpoint(folder);
+  } catch (error) {
+    if (!(error instanceof TidelineError)) throw error;
+    throw new TidelineError({ ...error.data, message: `${role}: ${error.message}` }, { cause: error });
+  }
 }
 
 /** The precision in which each role lies on the device: that of its checkpoint, unless the settings say otherwise. */

@@ -1,5 +1,4 @@
 /** `tideline run`: the PPO loop without a window. */
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { TidelineError, toErrorData } from "../../../core/errors.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
@@ -7,6 +6,7 @@ import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
+import { readInputFile } from "../../ppo/input-file.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
@@ -88,7 +88,7 @@ async function run(options: RunCommandOptions): Promise<void> {
   const schedule =
     options.schedule === undefined
       ? buildSchedule(options.strategies?.(roles) ?? NO_STRATEGIES, roles)
-      : parseSchedule(await readFile(options.schedule, "utf8"), options.schedule);
+      : parseSchedule(await readInputFile(options.schedule, "schedule"), options.schedule);
   if (options.printSchedule) {
     process.stdout.write(formatSchedule(schedule));
     return;

@@ -30,11 +30,34 @@ test("the demo's folders are found beside its file", async () => {
 test("a field that is wrong is named", async () => {
   const settings = await readWorkload(DEMO);
   const broken = fileWith(JSON.stringify({ ...settings, rollouts: -1 }));
-  await expect(readWorkload(broken)).rejects.toMatchObject({ data: { code: "bad_argument", field: "rollouts" } });
+  await expect(readWorkload(broken)).rejects.toMatchObject({
+    data: { code: "bad_argument", field: "rollouts", message: expect.stringMatching(/rollouts is -1: /) },
+  });
   const unknown = fileWith(JSON.stringify({ ...settings, roles: { ...settings.roles, judge: "x" } }));
-  await expect(readWorkload(unknown)).rejects.toThrow("judge");
-  await expect(readWorkload(fileWith("{"))).rejects.toThrow("is no workload");
-  await expect(readWorkload("/nowhere.json")).rejects.toThrow("is no workload");
+  await expect(readWorkload(unknown)).rejects.toThrow("roles.judge is not a field here");
+  await expect(readWorkload(fileWith("{}"))).rejects.toThrow("is missing");
+});
+
+test("a file that is missing or is none says so, and what a workload is", async () => {
+  const folder = resolve("assets/demo-ppo");
+  const hint = expect.stringContaining("assets/demo-ppo/workload.json");
+  const refusals = [
+    ["/nowhere.json", "not_found", "there is no workload file /nowhere.json"],
+    [folder, "bad_argument", `${folder} is a folder, and no workload file`],
+    [fileWith("{"), "bad_argument", "is not JSON"],
+  ] as const;
+  for (const [file, code, words] of refusals) {
+    const message = expect.stringContaining(words);
+    await expect(readWorkload(file)).rejects.toMatchObject({ data: { code, message, hint, file } });
+  }
+});
+
+test("a role whose folder is no checkpoint is named", async () => {
+  const settings = await readWorkload(DEMO);
+  const roles = { ...settings.roles, critic: "/nowhere" };
+  await expect(openWorkload({ ...settings, roles })).rejects.toMatchObject({
+    data: { code: "checkpoint_unreadable", message: "critic: /nowhere does not exist" },
+  });
 });
 
 test("roles of different vocabularies are refused, with the role", async () => {
