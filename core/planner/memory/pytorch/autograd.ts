@@ -96,7 +96,7 @@ function added(tape: Tape, sum: Gradient, gradient: Gradient, cause: Cause): Gra
     tape.release(gradient.block);
     return sum;
   }
-  const block = tape.allocate(sum.block.bytes, cause);
+  const block = tape.allocate(sum.block.requestedBytes, cause);
   tape.release(sum.block);
   tape.release(gradient.block);
   return { block, view: false };

@@ -161,7 +161,7 @@ export class Model {
     const { graph, batch } = pass;
     const rows = batch.sequences * (batch.length - 1);
     const whole = Math.floor(rows / lossRows);
-    const counts = this.options.folded ? [1, whole - 1] : Array<number>(whole).fill(1);
+    const counts = this.options.folded ? [Math.min(1, whole), whole - 1] : Array<number>(whole).fill(1);
     const parts = [
       ...counts.map((count) => ({ count, rows: lossRows })),
       { count: rows % lossRows === 0 ? 0 : 1, rows: rows % lossRows },
