@@ -160,12 +160,13 @@ export function layoutOf(placement: Placement): Layout {
 // ---------------------------------------------------------------------------------------------------------------------
 // Contradictions
 
-interface Contradiction {
+export interface Contradiction {
   readonly path: readonly string[];
   readonly message: string;
 }
 
-function contradictionsOf(plan: Plan): Contradiction[] {
+/** What cannot be together in a plan whose fields are each in their range. */
+export function contradictionsOf(plan: Plan): readonly Contradiction[] {
   return [...roleContradictions(plan), ...placementContradictions(plan), ...strategyContradictions(plan)];
 }
 
@@ -214,12 +215,25 @@ function* strategyContradictions({ strategies, placement, workload }: Plan): Gen
     if (strategies.singlePolicyCopy !== "off") {
       yield { path: ["strategies", "singlePolicyCopy"], message: `${apart}: there are two copies. Turn it off` };
     }
+  } else if (strategies.swap.method === "share") {
+    const problem = unshareable(placement);
+    if (problem !== undefined) {
+      yield { path: ["strategies", "swap", "method"], message: `${problem}: choose copy` };
+    }
   }
   for (const role of ["reference", "reward"] as const) {
     const frozen = workload[role];
     if (!strategies.int8[role] || frozen === "rule" || isFloat(frozen.precision)) continue;
     yield { path: ["strategies", "int8", role], message: `the ${role} is ${frozen.precision} already: turn it off` };
   }
+}
+
+/** Why the engine cannot read the weights as the trainer holds them. */
+function unshareable(placement: Placement): string | undefined {
+  const { tensorParallel, engineTensorParallel, zeroStage } = placement;
+  if (zeroStage === 3 && layoutOf(placement).trainers > 1) return "ZeRO 3 keeps the policy's weights in shards";
+  if (tensorParallel === engineTensorParallel) return undefined;
+  return `trainer and engine divide the weights differently, by ${tensorParallel} and by ${engineTensorParallel}`;
 }
 
 function isFloat(precision: FrozenRole["precision"]): boolean {

@@ -12,12 +12,11 @@ import { footprintOf } from "../memory/plan-footprint.ts";
 import { layoutOf, type Plan } from "../plan.ts";
 import { sumOf } from "../provenance.ts";
 import { type ResolvedPlan, resolvePlan, rolesOfPlan } from "../resolve.ts";
-import { ratesOf } from "../transitions/rates.ts";
-import { transitionOf } from "../transitions/transition.ts";
 import { gpuKinds } from "./gpu-kinds.ts";
 import { bytesByConsumer, peakOf } from "./holders.ts";
 import { type OccupiedMoment, occupiedBytes, playStep, type Sizes, sizesOf, withoutPasses } from "./occupancy.ts";
 import type { PredictedGpu, PredictedPhase, PredictedTransition, Prediction } from "./prediction.ts";
+import { keptBytes, transitionsOf } from "./transition-seconds.ts";
 import { fitOf, marginBytesOf, verdictOf } from "./verdict.ts";
 import { workSecondsOf } from "./work-seconds.ts";
 
@@ -63,7 +62,7 @@ function assemble(
   const step = playStep(check, footprint, sizes);
   const kinds = gpuKinds(plan.placement);
   const works = workSecondsOf(resolved, footprint);
-  const transitions = new Map(transitionsOf(resolved, sizes, step.moments));
+  const transitions = predictedTransitions(resolved, sizes, step.moments);
 
   const phases = schedule.phases.map(({ work }, phase): PredictedPhase => {
     const from = step.moments.findIndex(({ item }) => item.phase === phase);
@@ -127,36 +126,28 @@ function assemble(
   };
 }
 
-function transitionsOf(
-  { plan: { placement }, gpu }: ResolvedPlan,
-  { kept }: Sizes,
+function predictedTransitions(
+  resolved: ResolvedPlan,
+  sizes: Sizes,
   moments: readonly OccupiedMoment[],
-): readonly (readonly [OccupiedMoment, PredictedTransition])[] {
-  const rates = ratesOf(gpu);
-  const { trainers } = layoutOf(placement);
-  const sharded = placement.zeroStage === 3 ? 1 - 1 / trainers : 0;
-  const peerShare = placement.kind === "separate" ? 1 : sharded;
-  return moments.flatMap((moment) => {
+): ReadonlyMap<OccupiedMoment, PredictedTransition> {
+  const transitions = transitionsOf(resolved, sizes);
+  const predicted = new Map<OccupiedMoment, PredictedTransition>();
+  for (const moment of moments) {
     const { item, before, outcome } = moment;
-    if (item.kind === "work" || outcome === "already") return [];
-    const { action } = item;
-    const transition = transitionOf(action, {
-      state: before,
-      // What a pass takes comes and goes with the pass: the caching allocator hands it out.
-      bytesOf: (consumer) => (consumer in kept ? kept[consumer as keyof typeof kept] : 0),
-      rates,
-      peerShare,
-    });
-    const predicted: PredictedTransition = {
+    if (item.kind === "work" || outcome === "already") continue;
+    const { action, edge } = item;
+    const transition = transitions(action, before);
+    predicted.set(moment, {
       ...transition,
       action,
       label: describeAction(action),
-      edge: item.edge,
+      edge,
       consumer: targetOf(action),
       totalSeconds: sumOf(transition.seconds),
-    };
-    return [[moment, predicted] as const];
-  });
+    });
+  }
+  return predicted;
 }
 
 /** Backups keep their memory once they have it: all that ever goes to the host counts. */
@@ -169,5 +160,5 @@ function hostBytesOf({ placement }: Plan, { phases }: Schedule, { kept }: Sizes)
     ),
   );
   const gpusOfHost = Math.min(layoutOf(placement).trainerGpus, placement.gpusPerNode);
-  return offloaded.reduce((sum, name) => sum + gpusOfHost * (name in kept ? kept[name as keyof typeof kept] : 0), 0);
+  return offloaded.reduce((sum, consumer) => sum + gpusOfHost * keptBytes(kept, consumer), 0);
 }

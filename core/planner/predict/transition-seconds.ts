@@ -1,0 +1,37 @@
+/** The transitions of a plan: what an action moves, at which rates, on which GPUs. */
+import type { MemoryState } from "../../schedule/residency.ts";
+import type { Action } from "../../schedule/schedule.ts";
+import type { ScheduledConsumer } from "../../schedule/works.ts";
+import { layoutOf } from "../plan.ts";
+import { sumOf } from "../provenance.ts";
+import type { ResolvedPlan } from "../resolve.ts";
+import { ratesOf } from "../transitions/rates.ts";
+import { type Transition, transitionOf } from "../transitions/transition.ts";
+import type { Sizes } from "./occupancy.ts";
+
+/** What an action takes, done in a state of the memory. */
+export function transitionsOf(
+  { plan: { placement }, gpu }: ResolvedPlan,
+  { kept }: Sizes,
+): (action: Action, state: MemoryState) => Transition {
+  const rates = ratesOf(gpu);
+  const sharded = placement.zeroStage === 3 ? 1 - 1 / layoutOf(placement).trainers : 0;
+  const context = {
+    bytesOf: (consumer: ScheduledConsumer) => keptBytes(kept, consumer),
+    rates,
+    peerShare: placement.kind === "separate" ? 1 : sharded,
+  };
+  return (action, state) => transitionOf(action, { ...context, state });
+}
+
+export type TransitionSeconds = (action: Action, state: MemoryState) => number;
+
+export function transitionSecondsOf(resolved: ResolvedPlan, sizes: Sizes): TransitionSeconds {
+  const transitions = transitionsOf(resolved, sizes);
+  return (action, state) => sumOf(transitions(action, state).seconds);
+}
+
+/** What a pass takes comes and goes with the pass, handed out by a caching allocator: nothing is moved for it. */
+export function keptBytes(kept: Sizes["kept"], consumer: ScheduledConsumer): number {
+  return consumer === "activations" || consumer === "logits" || consumer === "workspace" ? 0 : kept[consumer];
+}

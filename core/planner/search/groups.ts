@@ -1,0 +1,96 @@
+/**
+ * The choices of a plan, in groups that do not touch each other: no strategy of one group moves a consumer of another, and
+ * on every edge of a schedule the actions of the groups come in one order. So the bytes on the device are a sum over groups
+ * at every moment, the seconds are a sum too, and the best plan can be found exactly without trying every schedule.
+ */
+
+import { NO_STRATEGIES, type StrategySet } from "../../schedule/strategies.ts";
+import type { ScheduledConsumer } from "../../schedule/works.ts";
+import type { Plan } from "../plan.ts";
+
+/** In the order in which core/schedule/build.ts puts their actions on an edge. */
+export const GROUPS = ["engine", "training", "reference", "reward", "optimizer"] as const;
+export type Group = (typeof GROUPS)[number];
+
+/** Strategies of one group; the others stay as they are. */
+export type Choice = Partial<StrategySet>;
+
+export function groupOfConsumer(consumer: ScheduledConsumer): Group {
+  switch (consumer) {
+    case "reference.weights":
+      return "reference";
+    case "reward.weights":
+      return "reward";
+    case "policy.optimizer":
+    case "critic.optimizer":
+      return "optimizer";
+    case "policy.gradients":
+    case "critic.gradients":
+    case "activations":
+    case "logits":
+      return "training";
+    default:
+      return "engine";
+  }
+}
+
+/** Which strategies a search may switch; the others stay as the plan has them. */
+export type SwitchableStrategy = Exclude<keyof StrategySet, "int8">;
+
+/**
+ * Every choice of a group that makes sense for a plan. Those that lose bits of the policy are among them only where `cast`
+ * says so.
+ */
+export function choicesOf(
+  group: Group,
+  plan: Plan,
+  { may, cast }: { readonly may: (strategy: SwitchableStrategy) => boolean; readonly cast: boolean },
+): readonly Choice[] {
+  const { strategies } = plan;
+  const values = <Name extends SwitchableStrategy>(name: Name, all: readonly StrategySet[Name][]) =>
+    may(name) ? all : [strategies[name]];
+  const flags = [false, true] as const;
+  switch (group) {
+    case "engine":
+      return engineChoices(plan, values, cast);
+    case "training":
+      return values("trainingMemoryOnlyWhileTraining", flags).map((on) => ({ trainingMemoryOnlyWhileTraining: on }));
+    case "optimizer":
+      return values("optimizerOnHost", flags).map((on) => ({ optimizerOnHost: on }));
+    case "reference":
+      return values("reference", PLACES).map((reference) => ({ reference }));
+    case "reward":
+      return plan.workload.reward === "rule"
+        ? [{ reward: strategies.reward }]
+        : values("reward", PLACES).map((reward) => ({ reward }));
+  }
+}
+
+const PLACES = ["resident", "host", "disk"] as const satisfies readonly StrategySet["reference"][];
+
+type Values = <Name extends SwitchableStrategy>(
+  name: Name,
+  all: readonly StrategySet[Name][],
+) => readonly StrategySet[Name][];
+
+function engineChoices({ workload, strategies }: Plan, values: Values, cast: boolean): readonly Choice[] {
+  const samePrecision = workload.engine.precision === workload.policy.precision;
+  const bucketed = strategies.swap.method === "bucketed" ? strategies.swap : NO_STRATEGIES.swap;
+  const copies: readonly StrategySet["singlePolicyCopy"][] = samePrecision
+    ? ["off", "as_is"]
+    : cast
+      ? ["off", "cast"]
+      : ["off"];
+  return values("releaseKvCache", [false, true]).flatMap((releaseKvCache) =>
+    values("releaseEngineWeights", [false, true]).flatMap((releaseEngineWeights) =>
+      values("swap", [{ method: "share" }, { method: "copy" }, bucketed]).flatMap((swap) =>
+        values("singlePolicyCopy", copies).map((singlePolicyCopy) => ({
+          releaseKvCache,
+          releaseEngineWeights,
+          swap,
+          singlePolicyCopy,
+        })),
+      ),
+    ),
+  );
+}
