@@ -53,12 +53,6 @@ test("every checkpoint of the fixtures, at every stage", async () => {
   expect(await expectToPass(join(FIXTURES, "checkpoints"))).toEqual({ passed: 7, failed: 0, skipped: 0 });
 });
 
-test("what cannot be run yet is skipped, not passed", async () => {
-  const { totals, output } = await run(join(FIXTURES, "memory"));
-  expect(totals).toEqual({ passed: 0, failed: 0, skipped: 1 });
-  expect(output).toContain("skipped (not supported yet)");
-});
-
 describe("the same model in other clothes", () => {
   const SOURCE = join(FIXTURES, "checkpoints", "tiny-llama-gqa");
 

@@ -3,7 +3,7 @@ import { assertNever, TidelineError } from "../../../errors.ts";
 import type { GroupedAttention, LatentAttention } from "../../models/architecture.ts";
 import type { Tensor } from "./autograd.ts";
 import { llamaNorm } from "./norm.ts";
-import { alias, cast, copied, drop, HALF, mapped, rotated, SINGLE, transposed } from "./operators.ts";
+import { alias, cast, copied, drop, HALF, inPlace, mapped, rotated, SINGLE, transposed } from "./operators.ts";
 import type { Pass } from "./pass.ts";
 import { project } from "./projection.ts";
 import type { AttentionWeights, LayerWeights } from "./weights.ts";
@@ -52,8 +52,10 @@ function groupedAttention(pass: Pass, x: Tensor, weights: Grouped, { headDim }: 
   const rawKey = projected(weights.key, weights.keyNorm);
   // The kernel gives the gradient of the values in the order in which it got them; a cache changes that order.
   const rawValue = pass.keyValueCache ? split(weights.value) : project(pass, x, weights.value);
-  const query = rotated(graph, rawQuery, ofRotation, pass.rotation);
-  const rotatedKey = rotated(graph, rawKey, ofRotation, pass.rotation);
+  const turned = (x: Tensor) =>
+    pass.fused ? inPlace(graph, x, pass.rotation) : rotated(graph, x, ofRotation, pass.rotation);
+  const query = turned(rawQuery);
+  const rotatedKey = turned(rawKey);
   drop(graph, rawQuery, rawKey);
   const [key, value] = cached(pass, rotatedKey, rawValue);
   const result = kernel(pass, {

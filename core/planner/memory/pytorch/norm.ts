@@ -4,6 +4,7 @@ import {
   addConstant,
   cast,
   drop,
+  fusedNorm,
   meanOfRows,
   multiplyRows,
   reciprocalRoot,
@@ -20,7 +21,9 @@ export function rmsNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
 }
 
 /** Scaled after going back to the type of x. */
-export function llamaNorm({ graph, multiprocessors }: Pass, x: Tensor, weight: Parameter): Tensor {
+export function llamaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
+  const { graph, multiprocessors } = pass;
+  if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
   const rows = x.elements / weight.elements;
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);
@@ -40,6 +43,7 @@ export function llamaNorm({ graph, multiprocessors }: Pass, x: Tensor, weight: P
 /** Scaled by `1 + weight` in float32. */
 function gemmaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
   const { graph, multiprocessors } = pass;
+  if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
   const rows = x.elements / weight.elements;
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);

@@ -36,6 +36,8 @@ export interface PassOptions {
   readonly autocast: boolean;
   /** transformers' `use_cache`: keys and values of every layer stay until the pass ends. */
   readonly keyValueCache: boolean;
+  /** Norms, rotation and gated activation as one kernel each (Liger). */
+  readonly fused?: boolean | undefined;
   readonly norm: "llama" | "gemma";
   readonly kernels: Kernels;
 }
@@ -95,6 +97,10 @@ export class Pass {
 
   get keyValueCache(): boolean {
     return this.options.keyValueCache;
+  }
+
+  get fused(): boolean {
+    return this.options.fused ?? false;
   }
 
   get norm(): "llama" | "gemma" {

@@ -14,6 +14,8 @@ export interface StepOptions {
   readonly checkpointing: boolean;
   readonly attention: AttentionKernel;
   readonly keyValueCache: boolean;
+  /** Norms, rotation and gated activation as one kernel each (Liger). */
+  readonly fused?: boolean | undefined;
   readonly head: Head;
   /** Rows whose logits are computed at a time, under gradient checkpointing; left out: all. */
   readonly lossRows?: number | undefined;
