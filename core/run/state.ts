@@ -4,6 +4,7 @@ import { errorDataSchema } from "../errors.ts";
 import { cursorSchema } from "../schedule/cursor.ts";
 import { memoryStateSchema } from "../schedule/residency.ts";
 import { rolesSchema, scheduleSchema } from "../schedule/schedule.ts";
+import { quantisedRoleSchema } from "./quantisation.ts";
 import { phaseRecordSchema } from "./records.ts";
 
 const count = z.number().int().nonnegative();
@@ -79,5 +80,7 @@ export const runStateSchema = z.object({
   /** The action by hand that `undo` would take back. */
   undo: z.object({ label: z.string() }).optional(),
   savings: savingsSchema,
+  /** What int8 weights change of what this run scores; measured before it began, one per quantised role. */
+  quantisation: z.array(quantisedRoleSchema),
 });
 export type RunState = z.infer<typeof runStateSchema>;

@@ -6,11 +6,12 @@
 import { changeOf, type QuantisedRole } from "../../core/run/quantisation.ts";
 import type { Roles } from "../../core/schedule/schedule.ts";
 import type { LongOperation, NativeDevice, TidelineAddon } from "../../native/addon.d.ts";
-import type { Rollout } from "./backend.ts";
+import type { Progress, Rollout } from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
+import { finite } from "./finite.ts";
 import { NativeModels, type NativeRole } from "./native-models.ts";
 import { responseRows, rewardRow, rolloutRequests } from "./rollouts.ts";
-import { rolesOf, type Workload } from "./workload.ts";
+import { requireSameReward, rolesOf, type Workload } from "./workload.ts";
 
 export interface MeasureQuantisationOptions {
   readonly addon: TidelineAddon;
@@ -18,11 +19,14 @@ export interface MeasureQuantisationOptions {
   /** As the schedule has them. */
   readonly roles: Roles;
   readonly signal: AbortSignal;
+  /** Of each model that is loaded, one after the other. */
+  readonly progress?: Progress;
 }
 
-/** @throws the addon's errors; `cancelled`. */
+/** @throws TidelineError `cancelled`, `not_finite`, of requireSameReward; the addon's errors. */
 export async function measureQuantisation(options: MeasureQuantisationOptions): Promise<readonly QuantisedRole[]> {
   const { addon, workload, roles } = options;
+  requireSameReward(roles, workload);
   const quantised = (["reference", "reward"] as const).filter((role) => roles[role] === "int8");
   if (quantised.length === 0) return [];
   const { capacityBytes, chunkBytes } = workload.settings.device;
@@ -85,10 +89,15 @@ async function scored(
   const weightBytes = model.observe().committedBytes;
   if (name === "reward") {
     const values = await trainer.values(rollouts.map(rewardRow), operation);
-    return { weightBytes, quantity: "rewards", rows: values.map((row) => [...row]) };
+    return {
+      weightBytes,
+      quantity: "rewards",
+      rows: values.map((row) => [...finite(row, "rewards of the reward model")]),
+    };
   }
   const scores = await trainer.scoreTokens(rollouts.map(responseRows), operation);
-  return { weightBytes, quantity: "logprobs", rows: scores.map(({ logprobs }) => [...logprobs]) };
+  const rows = scores.map(({ logprobs }) => [...finite(logprobs, "log-probs of the reference")]);
+  return { weightBytes, quantity: "logprobs", rows };
 }
 
 /** The reference's log-probs are part of the reward: the penalty for leaving it. */
@@ -102,7 +111,7 @@ function changesOf({ settings }: Workload, float: Scored, int8: Scored): Quantis
 
 /** Models of some precisions, which are gone again afterwards. */
 async function withModels<T>(
-  { addon, workload, signal }: MeasureQuantisationOptions,
+  { addon, workload, signal, progress }: MeasureQuantisationOptions,
   device: NativeDevice,
   roles: Roles,
   use: (models: NativeModels, operation: LongOperation) => Promise<T>,
@@ -113,7 +122,7 @@ async function withModels<T>(
   if (signal.aborted) cancel();
   const models = new NativeModels({ addon, device, workload, roles });
   try {
-    return await use(models, { cancellation });
+    return await use(models, { cancellation, ...(progress !== undefined && { onProgress: progress }) });
   } finally {
     signal.removeEventListener("abort", cancel);
     await models.close();

@@ -1,11 +1,10 @@
 /** A run of a workload on this process's device, from its parts: what the command line and the tests begin with. */
-import { TidelineError } from "../../core/errors.ts";
 import type { Schedule } from "../../core/schedule/schedule.ts";
 import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
 import type { Progress } from "./backend.ts";
 import { PpoRun, type RunListener } from "./executor.ts";
 import { NativePpoBackend } from "./native-backend.ts";
-import type { Workload } from "./workload.ts";
+import { requireSameReward, type Workload } from "./workload.ts";
 import { PpoWorks } from "./works.ts";
 
 export interface StartOptions extends RunListener {
@@ -35,8 +34,8 @@ export interface StartedRun {
  */
 export async function startRun(options: StartOptions): Promise<StartedRun> {
   const { addon, workload, schedule, deviceName, directory, samplingHertz, onSamples, ...rest } = options;
-  requireSameReward(schedule, workload);
   const { roles } = schedule;
+  requireSameReward(roles, workload);
   const rate = samplingHertz === undefined ? {} : { samplingHertz };
   const backend = new NativePpoBackend({ addon, deviceName, workload, roles, directory, ...rate });
   if (onSamples !== undefined) backend.onSamples(onSamples);
@@ -47,17 +46,4 @@ export async function startRun(options: StartOptions): Promise<StartedRun> {
     await backend.close();
     throw error;
   }
-}
-
-function requireSameReward({ roles }: Schedule, { checkpoints }: Workload): void {
-  const hasRule = checkpoints.reward === undefined;
-  if (hasRule === (roles.reward === "rule")) return;
-  throw new TidelineError({
-    code: "bad_argument",
-    field: "roles.reward",
-    message: hasRule
-      ? `the schedule has a reward model (${roles.reward}), and the workload none`
-      : "the schedule rewards by a rule, and the workload has a reward model",
-    hint: hasRule ? "Give the reward model's folder, or write rule." : "Leave the model out, or write its precision.",
-  });
 }

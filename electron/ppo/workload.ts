@@ -199,4 +199,18 @@ export function rolesOf({ settings, checkpoints }: Workload): Roles {
   };
 }
 
+/** @throws TidelineError `bad_argument` for a schedule's roles that reward otherwise than the workload. */
+export function requireSameReward(roles: Roles, { checkpoints }: Workload): void {
+  const hasRule = checkpoints.reward === undefined;
+  if (hasRule === (roles.reward === "rule")) return;
+  throw new TidelineError({
+    code: "bad_argument",
+    field: "roles.reward",
+    message: hasRule
+      ? `the schedule has a reward model (${roles.reward}), and the workload none`
+      : "the schedule rewards by a rule, and the workload has a reward model",
+    hint: hasRule ? "Give the reward model's folder, or write rule." : "Leave the model out, or write its precision.",
+  });
+}
+
 const PRECISIONS = { float32: "fp32", bfloat16: "bf16", float16: "fp16" } as const;

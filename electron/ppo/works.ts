@@ -8,6 +8,7 @@ import type { RolloutSample, StepStatistics } from "../../core/run/records.ts";
 import type { Work } from "../../core/schedule/works.ts";
 import type { Numbers, PpoAdvantages } from "../../native/addon.d.ts";
 import type { PpoBackend, Rollout } from "./backend.ts";
+import { finite } from "./finite.ts";
 import { randomOf, shuffled } from "./random.ts";
 import { idsOf, responseRows, rewardRow, rolloutRequests, valueRows } from "./rollouts.ts";
 import type { Workload } from "./workload.ts";
@@ -216,16 +217,6 @@ export class PpoWorks {
 function required<T>(result: T | undefined, work: Work): T {
   if (result !== undefined) return result;
   throw new TidelineError({ code: "bad_argument", message: `there are no results of ${work} in this step` });
-}
-
-function finite<T extends Numbers>(numbers: T, what: string): T {
-  if (Array.prototype.every.call(numbers, Number.isFinite)) return numbers;
-  throw new TidelineError({
-    code: "not_finite",
-    tensor: what,
-    message: `the ${what} hold a number that is not finite; no weight was changed`,
-    hint: "Look at the checkpoint of that role and at the last update of the weights.",
-  });
 }
 
 function pick<T>(things: readonly T[], indices: readonly number[]): readonly T[] {

@@ -11,6 +11,7 @@ import type { Backend, Work } from "./backend.ts";
 import { ownBackupsFolder } from "./backups.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { DeviceContents, NativeBackend } from "./native-backend.ts";
+import type { OperationWork } from "./operations.ts";
 import type { RunPlan } from "./run/plan.ts";
 import { SessionRun, type SessionRunListener } from "./run/session-run.ts";
 
@@ -54,7 +55,7 @@ export class DeviceOwner {
   }
 
   /** @throws TidelineError `busy`, and what opening a run throws: the workbench then has its device back. */
-  async openRun(plan: RunPlan, work: Work): Promise<SessionRun> {
+  async openRun(plan: RunPlan, work: OperationWork): Promise<SessionRun> {
     if (this.#open !== undefined) {
       throw new TidelineError({ code: "busy", message: "a PPO run is open already", hint: "End it first." });
     }

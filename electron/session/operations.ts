@@ -9,6 +9,8 @@ import type { Work } from "./backend.ts";
 /** Work that a person watches: progress is in bytes, or in PPO steps. */
 export interface OperationWork extends Work {
   readonly steps: (done: number, total: number) => void;
+  /** Names the part that begins, for work with parts that move bytes of their own; undefined: the work itself. */
+  readonly part: (name: string | undefined) => void;
 }
 
 interface Running {
@@ -105,6 +107,8 @@ export class Operations {
           signal: abort.signal,
           progress: (doneBytes, totalBytes) => change({ doneBytes, totalBytes }),
           steps: (done, total) => change({ steps: { done, total } }),
+          part: (name) =>
+            change({ label: name === undefined ? label : `${label}: ${name}`, doneBytes: 0, totalBytes: 0 }),
         });
       });
     } finally {

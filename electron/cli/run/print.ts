@@ -1,5 +1,5 @@
 /** What `tideline run` prints while it runs and in the end: for people, or one JSON object per line. */
-import { type QuantisedRole, quantityName } from "../../../core/run/quantisation.ts";
+import { changeWords, type QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
 import { bargainOf } from "../../../core/run/savings.ts";
 import type { Measurement } from "../../../core/run/state.ts";
@@ -22,11 +22,7 @@ export const TEXT: Printer = {
   quantisation: (roles) => {
     for (const { role, floatBytes, int8Bytes, changes } of roles) {
       const bytes = `${formatBytes(floatBytes)} to ${formatBytes(int8Bytes)}`;
-      const words = changes.map(
-        ({ quantity, meanAbsolute, maxAbsolute }) =>
-          `${quantityName(quantity)} change by ${meanAbsolute.toPrecision(3)}, at most ${maxAbsolute.toPrecision(3)}`,
-      );
-      process.stdout.write(`int8 ${role}  ${[bytes, ...words].join("; ")}\n`);
+      process.stdout.write(`int8 ${role}  ${[bytes, ...changes.map(changeWords)].join("; ")}\n`);
     }
   },
   step: ({ step, statistics: seen, peakBytes, workSeconds, memorySeconds }) => {

@@ -1,17 +1,19 @@
 /**
  * The PPO run that has a session's device: steps it, measures its baseline, and says how it stands. What it says is made
- * from the run itself each time; only the baseline, which is another run's, is kept.
+ * from the run itself each time; only what was measured beside it is kept: its baseline, and what int8 weights change.
  */
 import { TidelineError } from "../../../core/errors.ts";
+import type { QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
 import type { LargestFit, RunState, Savings } from "../../../core/run/state.ts";
 import type { Breakpoint, Cursor, Goal } from "../../../core/schedule/cursor.ts";
 import { type Action, describeAction } from "../../../core/schedule/schedule.ts";
 import type { Receipt, SampleBatch, TidelineAddon } from "../../../native/addon.d.ts";
 import type { PpoRun, Undoable } from "../../ppo/executor.ts";
+import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import type { ActionRecord, ExecutedStep } from "../../ppo/records.ts";
-import { startRun } from "../../ppo/start-run.ts";
+import { type StartedRun, startRun } from "../../ppo/start-run.ts";
 import type { Work } from "../backend.ts";
 import { refuseWhileGenerating } from "../native-engine.ts";
 import type { OperationWork } from "../operations.ts";
@@ -42,27 +44,37 @@ export class SessionRun {
   readonly #options: SessionRunOptions;
   readonly #run: PpoRun;
   readonly #device: NativePpoBackend;
+  readonly #quantisation: readonly QuantisedRole[];
   #going: Promise<Cursor> | undefined;
   #measuring: { readonly baseline: Promise<Baseline>; readonly abort: AbortController } | undefined;
   #baseline: Baseline | undefined;
   /** It goes through all recorded phases, and only a completed step changes it. */
   #largest: { readonly steps: number; readonly fit: LargestFit | undefined } = { steps: 0, fit: undefined };
 
-  private constructor(options: SessionRunOptions, run: PpoRun, device: NativePpoBackend) {
+  private constructor(
+    options: SessionRunOptions,
+    { run, backend: device }: StartedRun,
+    int8: readonly QuantisedRole[],
+  ) {
     this.#options = options;
     this.#run = run;
     this.#device = device;
+    this.#quantisation = int8;
     this.backend = new RunBackend({ addon: options.addon, run, device, samplingHertz: options.samplingHertz });
   }
 
   /**
-   * Loads the models; the run stands before its first item.
-   * @throws what startRun throws; nothing is left on the device then.
+   * Measures what int8 weights change, where there are some, and loads the models; the run stands before its first item.
+   * @throws what measureQuantisation and startRun throw; nothing is left on the device then.
    */
-  static async open(options: SessionRunOptions, { signal, progress }: Work): Promise<SessionRun> {
+  static async open(options: SessionRunOptions, { signal, progress, part }: OperationWork): Promise<SessionRun> {
     const { id, addon, plan, deviceName, samplingHertz, onChange, onAction, onStep, onSamples } = options;
     const { workload, schedule } = plan;
-    const { run, backend } = await startRun({
+    const { roles } = schedule;
+    part("what int8 changes");
+    const int8 = await measureQuantisation({ addon, workload, roles, signal, progress });
+    part(undefined);
+    const started = await startRun({
       addon,
       workload,
       schedule,
@@ -76,7 +88,7 @@ export class SessionRun {
       onAction,
       onStep: (step) => onStep(id, told(step)),
     });
-    return new SessionRun(options, run, backend);
+    return new SessionRun(options, started, int8);
   }
 
   state(): RunState {
@@ -93,6 +105,7 @@ export class SessionRun {
       itemSeconds,
       ...(undoable !== undefined && { undo: { label: describeAction(undoable.action) } }),
       savings: this.#savings(),
+      quantisation: [...this.#quantisation],
     };
   }
 

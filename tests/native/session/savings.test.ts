@@ -39,6 +39,21 @@ test("the baseline is the workload really run without strategies, beside the run
   expect(plain.savings.ownLargest).toEqual(baselineLargest);
 });
 
+test("what int8 weights change is measured while the run is opened, and stays part of what is said of it", async () => {
+  const { openRun, go, ask } = await openSession();
+  const checkpoints = { reward: join(DEMO_PPO, "reward") };
+  const { quantisation } = await openRun({ int8: { reference: true, reward: true } }, { checkpoints });
+  expect(quantisation.map(({ role }) => role)).toEqual(["reference", "reward"]);
+  for (const { floatBytes, int8Bytes, changes } of quantisation) {
+    expect(int8Bytes).toBeLessThan(floatBytes);
+    expect(changes.length).toBeGreaterThan(0);
+    for (const { meanAbsolute } of changes) expect(meanAbsolute).toBeGreaterThan(0);
+  }
+  expect((await go({ kind: "steps", steps: 1 })).quantisation).toEqual(quantisation);
+  await ask("close_run");
+  expect((await openRun()).quantisation).toEqual([]);
+});
+
 test("the baseline is not limited by the run's capacity, and can be cancelled", async () => {
   const { openRun, go, ask, run, actions } = await openSession();
   const { savings } = await openRun(SAVING, { capacityBytes: 12 * 2 ** 20 });

@@ -38,6 +38,7 @@ export function runState(strategies: StrategySet = NO_STRATEGIES, change: Partia
     phases: [],
     itemSeconds: 0,
     savings: { own: { steps: 0, peakBytes: 0, stepSeconds: 0, memorySeconds: 0 } },
+    quantisation: [],
     ...change,
   };
 }

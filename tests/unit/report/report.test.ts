@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { TidelineErrorData } from "../../../core/errors.ts";
 import { visibleText } from "../../../core/report/visible-text.ts";
+import type { QuantisationChange, QuantisedRole } from "../../../core/run/quantisation.ts";
 import { MIB } from "../../../core/units.ts";
 import { renderReport } from "../../../electron/report/render.tsx";
 import { CAPACITY_BYTES, makeReport, reportedRun } from "./fixture.ts";
@@ -138,9 +139,19 @@ describe("what it says", () => {
   });
 
   it("says what int8 weights change", () => {
-    const change = { quantity: "logprobs", compared: 1745, meanAbsolute: 0.00607, maxAbsolute: 0.0611 } as const;
-    const quantisation = [{ role: "reference", floatBytes: 4 * MIB, int8Bytes: MIB, changes: [change] }] as const;
-    const text = textOf(renderReport(makeReport({ quantisation })));
+    const change: QuantisationChange = {
+      quantity: "logprobs",
+      compared: 1745,
+      meanAbsolute: 0.00607,
+      maxAbsolute: 0.0611,
+    };
+    const reference: QuantisedRole = {
+      role: "reference",
+      floatBytes: 4 * MIB,
+      int8Bytes: MIB,
+      changes: [change],
+    };
+    const text = textOf(renderReport(makeReport({ quantisation: [reference] })));
     expect(text).toContain("reference 4.00 MiB 1.00 MiB 1,745 log-probs 0.00607 0.0611");
     expect(textOf(renderReport(makeReport()))).not.toContain("int8");
   });

@@ -8,6 +8,7 @@ import { Chip } from "../../../components/chip.tsx";
 import { useTimeline } from "../../../state/timeline.ts";
 import { usePulse } from "../../../timeline/use-view.ts";
 import { Failure } from "./failure.tsx";
+import { Quantisation } from "./quantisation.tsx";
 import { placeWords, runStatus, whyWords } from "./run-words.ts";
 import { SavingsLine } from "./savings-line.tsx";
 import { Stepper } from "./stepper.tsx";
@@ -48,6 +49,7 @@ export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
         </div>
         {cursor.run.status === "failed" && <Failure run={run} error={cursor.run.error} />}
         <SavingsLine run={run} />
+        <Quantisation roles={run.quantisation} />
       </div>
     </section>
   );
