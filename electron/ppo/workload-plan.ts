@@ -1,0 +1,73 @@
+/**
+ * A workload as the planner sees it: the same models, sizes and precisions on the same device. So that what a run will take
+ * is predicted before it, and what it took is held against that.
+ */
+import { readFileSync } from "node:fs";
+import { formatConfig } from "../../core/checkpoint/format-config.ts";
+import { HOST } from "../../core/planner/gpus/catalogue.ts";
+import type { FrozenRole, Plan, TrainedRole } from "../../core/planner/plan.ts";
+import { planFrom } from "../../core/planner/plan-file.ts";
+import type { StrategySet } from "../../core/schedule/strategies.ts";
+import type { Checkpoint } from "../session/checkpoint.ts";
+import { rolesOf, type Workload } from "./workload.ts";
+
+/** @throws TidelineError `plan_invalid` for strategies that contradict each other. */
+export function planOfWorkload(name: string, workload: Workload, strategies: StrategySet): Plan {
+  const { settings, checkpoints } = workload;
+  const roles = rolesOf(workload);
+  const trained = (role: "policy" | "critic"): Described<TrainedRole> => ({
+    model: modelOf(checkpoints[role]),
+    precision: roles[role],
+    masterWeights: settings.masterWeights && roles[role] !== "fp32",
+    gradientCheckpointing: settings.checkpointing,
+  });
+  const frozen = (checkpoint: Checkpoint, precision: FrozenRole["precision"]): Described<FrozenRole> => ({
+    model: modelOf(checkpoint),
+    precision,
+  });
+  const { capacityBytes, kvCacheBytes, chunkBytes } = settings.device;
+  const plan = {
+    version: 1,
+    name,
+    workload: {
+      policy: trained("policy"),
+      critic: trained("critic"),
+      reference: frozen(checkpoints.reference, roles.reference),
+      reward:
+        checkpoints.reward === undefined || roles.reward === "rule" ? "rule" : frozen(checkpoints.reward, roles.reward),
+      engine: { precision: roles.engine, kvCacheBytes },
+      // A step of fewer rollouts than a micro-batch has room for takes as much.
+      batch: Math.max(settings.rollouts, settings.microBatch),
+      promptTokens: Math.max(1, settings.sequenceTokens - settings.maxNewTokens),
+      responseTokens: Math.min(settings.maxNewTokens, settings.sequenceTokens - 1),
+      microBatch: settings.microBatch,
+      lossChunkTokens: settings.logitRows,
+    },
+    placement: { kind: "colocated", gpus: 1 },
+    gpu: {
+      name: HOST,
+      totalBytes: capacityBytes,
+      threads: availableThreads(),
+      ...(chunkBytes !== undefined && { chunkBytes }),
+    },
+    strategies,
+  };
+  return planFrom(plan, `the plan of ${name}`);
+}
+
+/** A role whose model is still to be read as JSON. */
+type Described<Role> = Partial<Omit<Role, "model">> & { readonly model: ReturnType<typeof modelOf> };
+
+function modelOf({ name, config }: Checkpoint) {
+  return { name, config: formatConfig(config) };
+}
+
+/** As native/engine/thread_pool.cc counts them: the cores that this process may run on, whatever limits its time on them. */
+function availableThreads(): number {
+  const [, mask = "1"] = /^Cpus_allowed:\s*([0-9a-f,]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return mask.split("").reduce((sum, digit) => sum + bitsOf(Number.parseInt(digit, 16) || 0), 0);
+}
+
+function bitsOf(digit: number): number {
+  return (digit & 1) + ((digit >> 1) & 1) + ((digit >> 2) & 1) + ((digit >> 3) & 1);
+}
