@@ -2,8 +2,9 @@
 import { assertNever, TidelineError } from "../../../errors.ts";
 import type { GroupedAttention, LatentAttention } from "../../models/architecture.ts";
 import type { Tensor } from "./autograd.ts";
+import { inPlace } from "./fused.ts";
 import { llamaNorm } from "./norm.ts";
-import { alias, cast, copied, drop, HALF, inPlace, mapped, rotated, SINGLE, transposed } from "./operators.ts";
+import { alias, cast, copied, drop, HALF, mapped, rotated, SINGLE, transposed } from "./operators.ts";
 import type { Pass } from "./pass.ts";
 import { project } from "./projection.ts";
 import type { AttentionWeights, LayerWeights } from "./weights.ts";

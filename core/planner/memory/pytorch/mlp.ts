@@ -1,6 +1,7 @@
 /** The gated feed-forward block. */
 import type { Tensor } from "./autograd.ts";
-import { activation, drop, fusedGate, multiply } from "./operators.ts";
+import { fusedGate } from "./fused.ts";
+import { activation, drop, multiply } from "./operators.ts";
 import type { Pass } from "./pass.ts";
 import { project } from "./projection.ts";
 import type { MlpWeights } from "./weights.ts";

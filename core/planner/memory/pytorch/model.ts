@@ -3,8 +3,10 @@ import type { Architecture, Head, Layer, LayerRun } from "../../models/architect
 import { Graph, Node, type Parameter, type Tensor } from "./autograd.ts";
 import { decoderLayer } from "./decoder.ts";
 import { capped, logProbabilities } from "./heads.ts";
+import { attentionMask, rotationTables } from "./inputs.ts";
+import { type BackwardSection, lossInParts } from "./loss-in-parts.ts";
 import { rmsNorm } from "./norm.ts";
-import { alias, cast, drop, mapped, SINGLE } from "./operators.ts";
+import { alias, drop, mapped } from "./operators.ts";
 import { type Batch, Pass, type PassOptions, type Workspaces } from "./pass.ts";
 import { project } from "./projection.ts";
 import type { Tape } from "./tape.ts";
@@ -24,11 +26,6 @@ export interface Forward {
   readonly loss: Tensor;
   /** The backward pass by section, in the order of the forward pass. */
   readonly recorded: readonly BackwardSection[];
-}
-
-interface BackwardSection {
-  readonly count: number;
-  readonly run: (graph: Graph) => void;
 }
 
 export interface ModelOptions {
@@ -105,8 +102,9 @@ export class Model {
     };
 
     const embedded = section(1, () => this.embed(graph, options.batch));
-    const mask = this.mask(graph, options);
-    const positions = this.positions(graph, options.batch);
+    const { itemBytes } = this.embedding;
+    const mask = attentionMask(graph, options, itemBytes);
+    const positions = rotationTables(graph, options.batch, this.architecture, itemBytes);
     const pass = new Pass(graph, options, positions.slice(1));
     const left: { readonly count: number; readonly caches: readonly Tensor[]; readonly copies: readonly Tensor[] }[] =
       [];
@@ -133,7 +131,8 @@ export class Model {
     const { lossRows } = this.options;
     if (this.options.head === "language" && lossRows !== undefined) {
       letGo("caches");
-      const loss = this.chunkedLoss(pass, normed, lossRows, recorded);
+      const logits = (part: Pass, rows: Tensor) => this.top(part, rows);
+      const loss = lossInParts(pass, normed, { lossRows, folded: this.options.folded, logits }, recorded);
       left.push({ count: 1, ...pass.take() });
       letGo("copies");
       return { output: undefined, loss, recorded };
@@ -150,70 +149,6 @@ export class Model {
     );
     letGo("copies");
     return { output, loss, recorded };
-  }
-
-  /**
-   * Logits and log-probabilities of some rows at a time, each under gradient checkpointing: only one part's logits are ever
-   * there.
-   */
-  private chunkedLoss(pass: Pass, normed: Tensor, lossRows: number, recorded: BackwardSection[]): Tensor {
-    const { tape } = this;
-    const { graph, batch } = pass;
-    const rows = batch.sequences * (batch.length - 1);
-    const whole = Math.floor(rows / lossRows);
-    const counts = this.options.folded ? [Math.min(1, whole), whole - 1] : Array<number>(whole).fill(1);
-    const parts = [
-      ...counts.map((count) => ({ count, rows: lossRows })),
-      { count: rows % lossRows === 0 ? 0 : 1, rows: rows % lossRows },
-    ].filter(({ count }) => count > 0);
-    const width = normed.elements / pass.tokens;
-    const chunks = parts.map(({ count, rows: ofPart }) => {
-      const source = new Node([], [], "gradients of logits", () => []);
-      const input = { ...normed, elements: ofPart * width, producer: normed.producer && source };
-      const part = pass.ofRows(graph, ofPart);
-      const { loss, backward } = tape.section(count, () => this.checkpointedLoss(part, input));
-      return { count, source, loss, backward };
-    });
-    const loss = tape.because("log-probabilities", () => graph.tensor(rows, SINGLE));
-    for (const { count, loss: part } of chunks) tape.section(count, () => drop(graph, part));
-    if (graph.mode === "discard") drop(graph, normed);
-    // Read backward: each part hands in the gradient of its rows; those are joined, and let go.
-    for (const { count, source } of chunks) {
-      recorded.push({
-        count,
-        run: () => {
-          if (source.gradient !== undefined) tape.release(source.gradient.block);
-          source.gradient = undefined;
-        },
-      });
-    }
-    recorded.push({
-      count: 1,
-      run: () => {
-        drop(graph, normed);
-        const block = tape.allocate(normed.elements * normed.itemBytes, "gradients of activations");
-        if (normed.producer === undefined) tape.release(block);
-        else normed.producer.receive(tape, { block, view: false });
-      },
-    });
-    for (const { count, backward } of chunks) recorded.push({ count, run: backward });
-    return loss;
-  }
-
-  private checkpointedLoss(pass: Pass, input: Tensor) {
-    const { graph } = pass;
-    const compute = (again: Pass) => logProbabilities(again, this.top(again, input), "last use");
-    const training = graph.mode === "keep";
-    const { result: loss, saves } = graph.outline(() => compute(pass), training);
-    const backward = (inner: Graph) => {
-      const again = pass.onceMore(inner);
-      const { result, nodes } = inner.collect(() => inner.recompute(saves, () => compute(again)));
-      const gradient = this.tape.allocate(result.elements * SINGLE, "gradients of logits");
-      drop(inner, result, ...again.take().copies);
-      result.producer?.receive(this.tape, { block: gradient, view: false });
-      inner.differentiate(nodes);
-    };
-    return { loss, backward };
   }
 
   /** Logits or values. */
@@ -262,45 +197,6 @@ export class Model {
     const scaled = mapped(graph, embedded);
     drop(graph, embedded);
     return scaled;
-  }
-
-  /** Which positions a query may look at, where that is more than "those before": one byte for each pair of positions. */
-  private mask(graph: Graph, { batch, attention }: PassOptions): Tensor | undefined {
-    const pairs = batch.sequences * batch.length * batch.length;
-    const written = attention === "eager" ? this.embedding.itemBytes : 1;
-    if (attention !== "eager" && !(attention === "sdpa" && batch.masked)) return undefined;
-    return this.tape.because("attention mask", () => {
-      const draft = graph.tensor(pairs, 1);
-      const result = graph.tensor(pairs, written);
-      drop(graph, draft);
-      return result;
-    });
-  }
-
-  /** Cosines and sines of every position, made in float32, and the positions. */
-  private positions(graph: Graph, batch: Batch): readonly Tensor[] {
-    const { tape, embedding } = this;
-    return tape.because("token ids and positions", () => {
-      const width = Math.max(
-        ...this.architecture.runs.map(({ layer: { attention } }) =>
-          attention.kind === "grouped" ? attention.headDim : attention.rotatedHeadDim,
-        ),
-      );
-      const positions = graph.tensor(batch.length, 2 * SINGLE);
-      const single = graph.tensor(batch.length, SINGLE);
-      const angles = graph.tensor((batch.length * width) / 2, SINGLE);
-      graph.multiplies("forward", false);
-      const both = graph.tensor(batch.length * width, SINGLE);
-      const tables = [0, 1].map(() => {
-        const values = graph.tensor(batch.length * width, SINGLE);
-        const scaled = graph.tensor(batch.length * width, SINGLE);
-        drop(graph, values);
-        return scaled;
-      });
-      const stored = tables.map((table) => cast(graph, table, embedding.itemBytes));
-      drop(graph, single, angles, both, ...tables);
-      return [positions, ...stored];
-    });
   }
 
   /** `torch.utils.checkpoint`: keeps the input; computes the layer again when its gradient comes, as far as that needs. */

@@ -1,10 +1,10 @@
 /** Root mean square normalisation, as the families write it. */
 import type { Parameter, Tensor } from "./autograd.ts";
+import { fusedNorm } from "./fused.ts";
 import {
   addConstant,
   cast,
   drop,
-  fusedNorm,
   meanOfRows,
   multiplyRows,
   reciprocalRoot,

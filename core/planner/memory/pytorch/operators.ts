@@ -24,7 +24,7 @@ function fresh(graph: Graph, elements: number, itemBytes: number): Gradient {
   return { block: graph.tape.allocate(elements * itemBytes), view: false };
 }
 
-function passOn(graph: Graph, gradient: Gradient): Gradient {
+export function passOn(graph: Graph, gradient: Gradient): Gradient {
   return { block: graph.tape.retain(gradient.block), view: gradient.view };
 }
 
@@ -177,13 +177,21 @@ export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor
   if (weight instanceof Parameter && graph.follows(x)) graph.saveParameter();
   const result = graph.tensor(x.elements, Math.max(x.itemBytes, weight.itemBytes));
   return graph.record(result, [x, weight], saved, () => {
-    const gradient = graph.follows(x) ? fresh(graph, x.elements, x.itemBytes) : undefined;
-    if (!trained) return [gradient, undefined];
+    // In the type of the product first, which is wider than x where the weight is.
+    const wide = graph.follows(x) ? fresh(graph, x.elements, result.itemBytes) : undefined;
+    const sum = trained ? summedProducts() : undefined;
+    if (wide === undefined || result.itemBytes === x.itemBytes) return [wide, sum];
+    const narrow = fresh(graph, x.elements, x.itemBytes);
+    graph.tape.release(wide.block);
+    return [narrow, sum];
+  });
+
+  function summedProducts(): Gradient {
     const products = graph.tape.allocate(result.elements * result.itemBytes);
     const sum = sumRows(graph, weight, rows, multiprocessors);
     graph.tape.release(products);
-    return [gradient, sum];
-  });
+    return sum;
+  }
 }
 
 /** The same values in another order of memory: what a transposed gradient costs before a matrix product. */
@@ -200,39 +208,6 @@ export function copied(graph: Graph, x: Tensor, elements = x.elements, itemBytes
       ? [passOn(graph, gradient)]
       : [fresh(graph, x.elements, x.itemBytes)],
   );
-}
-
-/** An operator of one fused kernel that writes its result over its input and its gradient over the result's. */
-export function inPlace(graph: Graph, x: Tensor, kept: readonly Tensor[]): Tensor {
-  const saved = graph.save(...kept);
-  return graph.record(alias(graph, x), [x], saved, (gradient) => [passOn(graph, gradient)]);
-}
-
-/** `silu(gate) * up` as one kernel: keeps both inputs, and writes their gradients over them. */
-export function fusedGate(graph: Graph, gate: Tensor, up: Tensor): Tensor {
-  const saved = graph.save(gate, up);
-  const result = graph.tensor(gate.elements, gate.itemBytes);
-  return graph.record(result, [gate, up], saved, () =>
-    saved.map((block) => ({ block: graph.tape.retain(block), view: false })),
-  );
-}
-
-/**
- * A normalisation as one kernel: keeps its input and a number for each row. The gradient of the input is written over that
- * of the result; that of the weight is summed up once for each multiprocessor.
- */
-export function fusedNorm(graph: Graph, x: Tensor, weight: Parameter, multiprocessors: number): Tensor {
-  const rows = x.elements / weight.elements;
-  const result = graph.tensor(x.elements, x.itemBytes);
-  const roots = graph.tensor(rows, SINGLE);
-  const saved = graph.save(x, roots);
-  drop(graph, roots);
-  return graph.record(result, [x, weight], saved, (gradient) => {
-    const partial = graph.tape.allocate(multiprocessors * weight.elements * SINGLE, "reduction workspace");
-    const sum = weight.trained ? { block: graph.tape.allocate(weight.bytes, "gradients"), view: false } : undefined;
-    graph.tape.release(partial);
-    return [passOn(graph, gradient), sum];
-  });
 }
 
 /**
