@@ -121,6 +121,12 @@ export interface DeviceObservation {
   readonly regions: readonly RegionObservation[];
 }
 
+/** As an `out_of_memory` error names them; `pool` is what no region has mapped. */
+export interface Holder {
+  readonly consumer: string;
+  readonly bytes: number;
+}
+
 /**
  * Samples of one batch, row after row. A row is
  * [timeSeconds (Unix), usedBytes, totalBytes, contextBytes, hostBackupBytes, heldBytes,
@@ -145,6 +151,8 @@ export interface NativeTelemetry {
 
 export interface NativeDevice {
   observe(): DeviceObservation;
+  /** Who has taken how much of the capacity: cheap, for somebody who asks after every action. */
+  holders(): readonly Holder[];
   createRegion(options: { readonly consumer: string; readonly tag: string; readonly bytes: number }): NativeRegion;
   /** Changes what regions may commit; refused below what is committed now. */
   setCapacity(bytes: number): void;

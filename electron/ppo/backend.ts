@@ -12,6 +12,7 @@ import type {
   CriticSequence,
   CriticStatistics,
   DeviceObservation,
+  Holder,
   OptimizerOptions,
   PolicySequence,
   PolicyStatistics,
@@ -95,6 +96,8 @@ export interface PpoBackend {
   updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt>;
 
   observe(): DeviceObservation;
+  /** Cheap: asked for after every action. */
+  holders(): readonly Holder[];
   /** Once `prepare` is done. */
   sizing(): Sizing;
   /** Tells samples of the device's memory to one more listener, until the backend is closed. */

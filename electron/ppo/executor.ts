@@ -61,7 +61,7 @@ export class PpoRun {
     this.#backend = backend;
     this.#works = works;
     this.#listener = listener;
-    this.records = new RunRecords(() => backend.observe());
+    this.records = new RunRecords(() => backend.holders());
     this.#memory = new RunMemory(backend, start, (action) => {
       this.records.addAction(action);
       listener.onAction?.(action);

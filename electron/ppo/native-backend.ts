@@ -12,6 +12,7 @@ import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
   CriticStatistics,
   DeviceObservation,
+  Holder,
   LongOperation,
   NativeCancellation,
   NativeDevice,
@@ -191,6 +192,10 @@ export class NativePpoBackend implements PpoBackend {
 
   observe(): DeviceObservation {
     return this.#device.observe();
+  }
+
+  holders(): readonly Holder[] {
+    return this.#device.holders();
   }
 
   sizing(): Sizing {

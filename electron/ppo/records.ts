@@ -10,7 +10,7 @@ import type { PhaseRecord, RolloutSample, StepRecord, StepStatistics } from "../
 import type { Measurement } from "../../core/run/state.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "../../core/schedule/works.ts";
-import type { DeviceObservation, Receipt, SampleBatch } from "../../native/addon.d.ts";
+import type { Holder, Receipt, SampleBatch } from "../../native/addon.d.ts";
 
 /** native/addon.d.ts: places among the columns before the consumers', and among a consumer's own. */
 const HELD_COLUMN = 5;
@@ -62,7 +62,7 @@ interface TakenNow extends Taken {
 }
 
 export class RunRecords {
-  readonly #observe: () => DeviceObservation;
+  readonly #holders: () => readonly Holder[];
   #steps: Growing<ExecutedStep>[] = [];
   /** Of all completed steps, also of those that are not kept. */
   readonly #totals = { steps: 0, workSeconds: 0, memorySeconds: 0 };
@@ -74,8 +74,8 @@ export class RunRecords {
   /** Since the last action. */
   #taken: TakenNow;
 
-  constructor(observe: () => DeviceObservation) {
-    this.#observe = observe;
+  constructor(holders: () => readonly Holder[]) {
+    this.#holders = holders;
     this.#taken = this.#read();
   }
 
@@ -194,7 +194,8 @@ export class RunRecords {
         samples[at + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
       let bytes = heldBytes;
       for (let consumer = 0; consumer < consumers.length; consumer++) bytes += committed(consumer);
-      const holders = () => holdersOf(heldBytes, consumers, committed);
+      const holders = () =>
+        holdersOf([...consumers.map((name, at) => ({ consumer: name, bytes: committed(at) })), pool(heldBytes)]);
       this.#peakBytes = Math.max(this.#peakBytes, bytes);
       const timeSeconds = samples[at] ?? 0;
       const began = ({ startSeconds }: PhaseRecord) => startSeconds <= timeSeconds;
@@ -218,12 +219,12 @@ export class RunRecords {
   }
 
   #read(): TakenNow {
-    const { committedBytes, heldBytes, regions } = this.#observe();
-    const names = regions.map(({ consumer }) => consumer);
+    const holders = this.#holders();
+    const bytesOf = (some: readonly Holder[]) => sum(some.map(({ bytes }) => bytes));
     return {
-      committedBytes,
-      bytes: committedBytes + heldBytes,
-      holders: () => holdersOf(heldBytes, names, (position) => regions[position]?.committedBytes ?? 0),
+      committedBytes: bytesOf(holders.filter(({ consumer }) => consumer !== "pool")),
+      bytes: bytesOf(holders),
+      holders: () => holdersOf(holders),
     };
   }
 
@@ -252,20 +253,21 @@ function raise(phase: Growing<PhaseRecord> | undefined, { bytes, holders }: Take
   phase.holders = holders();
 }
 
-/** Regions of one name are one holder: a swap's bucket is part of the workspace. */
-function holdersOf(heldBytes: number, consumers: readonly string[], bytesOf: (position: number) => number): Holders {
-  const holders: Holders = heldBytes > 0 ? { pool: heldBytes } : {};
-  for (const [position, consumer] of consumers.entries()) {
-    const bytes = bytesOf(position);
-    if (bytes > 0 && isScheduled(consumer)) holders[consumer] = (holders[consumer] ?? 0) + bytes;
+/** As a record has them; a swap's bucket is part of the workspace. */
+function holdersOf(all: readonly Holder[]): Holders {
+  const holders: Holders = {};
+  for (const { consumer, bytes } of all) {
+    if (bytes > 0 && isHolder(consumer)) holders[consumer] = (holders[consumer] ?? 0) + bytes;
   }
   return holders;
 }
 
-const SCHEDULED: ReadonlySet<string> = new Set(SCHEDULED_CONSUMERS);
+const pool = (bytes: number): Holder => ({ consumer: "pool", bytes });
 
-function isScheduled(consumer: string): consumer is ScheduledConsumer {
-  return SCHEDULED.has(consumer);
+const HOLDERS: ReadonlySet<string> = new Set([...SCHEDULED_CONSUMERS, "pool"]);
+
+function isHolder(consumer: string): consumer is ScheduledConsumer | "pool" {
+  return HOLDERS.has(consumer);
 }
 
 function sum(numbers: readonly number[]): number {

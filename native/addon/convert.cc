@@ -29,14 +29,7 @@ Napi::Error ToJsError(Napi::Env env, const Error& error) {
     object.Set("requestedBytes", ToJs(env, error.requested_bytes));
     object.Set("freeBytes", ToJs(env, error.free_bytes));
     object.Set("capacityBytes", ToJs(env, error.capacity_bytes));
-    Napi::Array holders = Napi::Array::New(env, error.holders.size());
-    for (uint32_t i = 0; i < error.holders.size(); ++i) {
-      Napi::Object holder = Napi::Object::New(env);
-      holder.Set("consumer", ToJs(env, error.holders[i].consumer));
-      holder.Set("bytes", ToJs(env, error.holders[i].bytes));
-      holders.Set(i, holder);
-    }
-    object.Set("holders", holders);
+    object.Set("holders", ToJs(env, error.holders));
   }
   return result;
 }
@@ -78,6 +71,17 @@ const char* NameOf(ReleaseMode mode) {
 }
 
 Napi::Number ToJs(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+
+Napi::Array ToJs(Napi::Env env, const std::vector<Holder>& holders) {
+  Napi::Array array = Napi::Array::New(env, holders.size());
+  for (uint32_t i = 0; i < holders.size(); ++i) {
+    Napi::Object holder = Napi::Object::New(env);
+    holder.Set("consumer", ToJs(env, holders[i].consumer));
+    holder.Set("bytes", ToJs(env, holders[i].bytes));
+    array.Set(i, holder);
+  }
+  return array;
+}
 
 Napi::Object ToJs(Napi::Env env, const Receipt& receipt) {
   Napi::Object object = Napi::Object::New(env);

@@ -14,7 +14,8 @@ namespace tideline {
 void NativeDevice::Register(Napi::Env env) {
   AddonInstance::Of(env).constructors[kClassName] = Napi::Persistent(DefineClass(
       env, kClassName,
-      {InstanceMethod<&NativeDevice::Observe>("observe"), InstanceMethod<&NativeDevice::CreateRegion>("createRegion"),
+      {InstanceMethod<&NativeDevice::Observe>("observe"), InstanceMethod<&NativeDevice::Holders>("holders"),
+       InstanceMethod<&NativeDevice::CreateRegion>("createRegion"),
        InstanceMethod<&NativeDevice::SetCapacity>("setCapacity"), InstanceMethod<&NativeDevice::Trim>("trim"),
        InstanceMethod<&NativeDevice::StartTelemetry>("startTelemetry"), InstanceMethod<&NativeDevice::Close>("close")}));
 }
@@ -32,6 +33,10 @@ const DeviceHandle& NativeDevice::handle() const {
 
 Napi::Value NativeDevice::Observe(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] { return ToJs(info.Env(), handle().device->Observe()); });
+}
+
+Napi::Value NativeDevice::Holders(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] { return ToJs(info.Env(), handle().device->Holders()); });
 }
 
 Napi::Value NativeDevice::CreateRegion(const Napi::CallbackInfo& info) {

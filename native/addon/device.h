@@ -31,6 +31,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
  private:
   Napi::Value Observe(const Napi::CallbackInfo& info);
+  Napi::Value Holders(const Napi::CallbackInfo& info);
   Napi::Value CreateRegion(const Napi::CallbackInfo& info);
   void SetCapacity(const Napi::CallbackInfo& info);
   Napi::Value Trim(const Napi::CallbackInfo& info);

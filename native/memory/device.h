@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "memory/error.h"   // Holder
 #include "memory/region.h"  // Region, RegionObservation
 
 namespace tideline {
@@ -43,6 +44,8 @@ class Device {
   // Reserves addresses only; the region starts released. `bytes` is rounded up to whole chunks.
   virtual std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) = 0;
   virtual DeviceObservation Observe() const = 0;
+  // Who has taken how much of the capacity, regions of one consumer summed; what the pool holds is the last one's.
+  virtual std::vector<Holder> Holders() const = 0;
   // Overwrites `sample`, reusing its memory.
   virtual void Sample(DeviceSample& sample) const = 0;
   // Error bad_argument below what is committed now; held chunks that no longer fit go back to the device.

@@ -10,7 +10,7 @@ namespace tideline {
 PooledDevice::PooledDevice(std::string name, std::unique_ptr<Backing> backing, uint64_t capacity_bytes)
     : name_(std::move(name)),
       backing_(std::move(backing)),
-      pool_(*backing_, capacity_bytes, [this] { return Holders(); }) {}
+      pool_(*backing_, capacity_bytes, [this] { return RegionHolders(); }) {}
 
 std::shared_ptr<Region> PooledDevice::CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) {
   const uint64_t chunk_bytes = backing_->chunk_bytes();
@@ -90,6 +90,12 @@ void PooledDevice::Sample(DeviceSample& sample) const {
 }
 
 std::vector<Holder> PooledDevice::Holders() const {
+  std::vector<Holder> holders = RegionHolders();
+  if (pool_.held_bytes() > 0) holders.push_back({"pool", pool_.held_bytes()});
+  return holders;
+}
+
+std::vector<Holder> PooledDevice::RegionHolders() const {
   std::vector<Holder> holders;
   const std::lock_guard lock(regions_mutex_);
   for (const PooledRegion* region : regions_) {

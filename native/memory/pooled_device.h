@@ -21,6 +21,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
 
   std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) override;
   DeviceObservation Observe() const override;
+  std::vector<Holder> Holders() const override;
   void Sample(DeviceSample& sample) const override;
   void SetCapacity(uint64_t bytes) override { pool_.SetCapacity(bytes); }
   uint64_t Trim() override { return pool_.Trim(); }
@@ -37,7 +38,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   void Unregister(const PooledRegion& region);
 
  private:
-  std::vector<Holder> Holders() const;
+  std::vector<Holder> RegionHolders() const;
 
   const std::string name_;
   const std::unique_ptr<Backing> backing_;

@@ -66,6 +66,19 @@ describeDevice("capacity", () => {
     await region.close();
   });
 
+  test("says who has taken it: regions of one consumer together, and what the pool keeps", async () => {
+    const device = openDevice(64 * MIB);
+    expect(device.holders()).toEqual([]);
+    const regions = ["policy.weights", "policy.weights", "logits"].map((name) => createRegion(device, name, 4 * MIB));
+    for (const region of regions) await region.resume();
+    await regions[2]?.release({ mode: "discard", destination: "hold" });
+    expect(device.holders()).toEqual([
+      { consumer: "policy.weights", bytes: 8 * MIB },
+      { consumer: "pool", bytes: 4 * MIB },
+    ]);
+    for (const region of regions) await region.close();
+  });
+
   test("it can be changed, not below what is committed; held chunks that do not fit are given back", async () => {
     const device = openDevice(64 * MIB);
     const a = createRegion(device, "a", 16 * MIB);

@@ -8,6 +8,7 @@ import type {
   EngineObservation,
   GenerateRequest,
   GenerationEvent,
+  Holder,
   NativeCancellation,
   NativeDevice,
   NativeEngine,
@@ -159,6 +160,10 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
         hostBackupBytes: 0,
         regions,
       };
+    }
+
+    holders(): readonly Holder[] {
+      return [...this.regions].map((region) => ({ consumer: region.consumer, bytes: region.committed }));
     }
 
     createRegion(): never {
