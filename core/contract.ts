@@ -281,6 +281,12 @@ export const swapSourceSchema = z.discriminatedUnion("kind", [
 ]);
 export type SwapSource = z.infer<typeof swapSourceSchema>;
 
+/** Checkpoint folders of a run instead of the workload's own; critic and reference follow another policy unless given. */
+const roleFoldersSchema = z
+  .object({ policy: path.optional(), critic: path.optional(), reference: path.optional(), reward: path.optional() })
+  .strict();
+export type RoleFolders = z.infer<typeof roleFoldersSchema>;
+
 /** name -> [request, answer]. The only place a command is declared. */
 export const commands = {
   /** The whole state; a window's first question. */
@@ -360,7 +366,10 @@ export const commands = {
     }),
   },
   /** What a workload file would run; the one that ships with Tideline when none is given. */
-  read_workload: { request: z.object({ path: path.optional() }).strict(), answer: workloadSummarySchema },
+  read_workload: {
+    request: z.object({ path: path.optional(), checkpoints: roleFoldersSchema.optional() }).strict(),
+    answer: workloadSummarySchema,
+  },
   /** Gives the device to a PPO run, which stands before its first item. The engine is closed until the run is. */
   open_run: {
     request: z
@@ -374,15 +383,7 @@ export const commands = {
         /** Instead of the workload's own. */
         capacityBytes: bytes.optional(),
         seed: count.optional(),
-        checkpoints: z
-          .object({
-            policy: path.optional(),
-            critic: path.optional(),
-            reference: path.optional(),
-            reward: path.optional(),
-          })
-          .strict()
-          .optional(),
+        checkpoints: roleFoldersSchema.optional(),
       })
       .strict(),
     answer: runStateSchema,

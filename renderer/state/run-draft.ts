@@ -1,6 +1,6 @@
 /** The PPO run being put together: a draft of the `open_run` command, checked here. It outlives its dialog. */
 import { create } from "zustand";
-import type { CommandInput } from "../../core/contract.ts";
+import type { CommandInput, RoleFolders } from "../../core/contract.ts";
 import { type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import type { WorkloadSummary } from "../../core/run/state.ts";
 import { buildSchedule } from "../../core/schedule/build.ts";
@@ -14,6 +14,8 @@ export interface RunDraft {
   readonly workload: "demo" | "file";
   /** The file. */
   readonly path: string;
+  /** Folders as typed; left out or empty: the workload's own. */
+  readonly checkpoints: RoleFolders;
   /** As typed; undefined: the workload's own. */
   readonly capacity: string | undefined;
   /** Undefined: the workload's own. */
@@ -27,6 +29,7 @@ export interface RunDraft {
 export const useRunDraft = create<RunDraft>(() => ({
   workload: "demo",
   path: "",
+  checkpoints: {},
   capacity: undefined,
   seed: undefined,
   kind: "strategies",
@@ -69,11 +72,33 @@ export function seedProblem({ seed }: RunDraft): string | undefined {
   return seed === undefined || (Number.isSafeInteger(seed) && seed >= 0) ? undefined : "a whole number from 0";
 }
 
+export type WorkloadQuestion = CommandInput<"read_workload">;
+
+/** The question which workload a draft means; undefined: its file is not named yet. */
+export function workloadOf({
+  workload,
+  path,
+  checkpoints,
+}: Pick<RunDraft, "workload" | "path" | "checkpoints">): WorkloadQuestion | undefined {
+  const file = path.trim();
+  if (workload === "file" && file === "") return undefined;
+  const given = Object.entries(checkpoints).flatMap(([role, folder]) => {
+    const trimmed = folder?.trim() ?? "";
+    return trimmed === "" ? [] : [[role, trimmed]];
+  });
+  return {
+    ...(workload === "file" && { path: file }),
+    ...(given.length > 0 && { checkpoints: Object.fromEntries(given) }),
+  };
+}
+
 /** The request of a draft whose parts are all well. */
 export function requestOf(draft: RunDraft, schedule: Schedule): CommandInput<"open_run"> {
-  const { workload, path, capacity, seed, kind, strategies } = draft;
+  const { capacity, seed, kind, strategies } = draft;
+  const { path, ...roles } = workloadOf(draft) ?? {};
   return {
-    ...(workload === "file" && { workload: path.trim() }),
+    ...(path !== undefined && { workload: path }),
+    ...roles,
     schedule: kind === "strategies" ? { kind, strategies } : { kind, schedule },
     ...(capacity !== undefined && { capacityBytes: parseBytes(capacity) }),
     ...(seed !== undefined && { seed }),

@@ -20,7 +20,7 @@ type RunCommand =
   | "measure_baseline";
 
 export const runCommands: Handlers<RunCommand> = {
-  read_workload: ({ path }, context) => summariseWorkload(fileOf(path, context)),
+  read_workload: async ({ path, checkpoints }, context) => summariseWorkload(fileOf(path, context), checkpoints),
 
   open_run: async (request, context) => {
     const { device, operations } = context;

@@ -1,6 +1,6 @@
 /** What a run would be, before anything is opened: a workload's file, what it says, and the schedule it is run under. */
 import { basename, dirname, resolve } from "node:path";
-import type { CommandRequest } from "../../../core/contract.ts";
+import type { CommandRequest, RoleFolders } from "../../../core/contract.ts";
 import type { WorkloadSummary } from "../../../core/run/state.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
@@ -35,8 +35,9 @@ export async function planRun(file: string, request: CommandRequest<"open_run">)
 }
 
 /** @throws TidelineError of readWorkload and openWorkload. */
-export async function summariseWorkload(file: string): Promise<WorkloadSummary> {
-  return summaryOf(file, await openWorkload(await readWorkload(file)));
+export async function summariseWorkload(file: string, checkpoints?: RoleFolders): Promise<WorkloadSummary> {
+  const settings = changeWorkload(await readWorkload(file), { checkpoints: absolute(checkpoints) });
+  return summaryOf(file, await openWorkload(settings));
 }
 
 export function summaryOf(file: string, workload: Workload): WorkloadSummary {
@@ -70,7 +71,7 @@ function nameOf(file: string): string {
   return name === "workload" ? basename(dirname(resolve(file))) : name;
 }
 
-function absolute(folders: CommandRequest<"open_run">["checkpoints"] = {}) {
+function absolute(folders: RoleFolders = {}) {
   const given = Object.entries(folders).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries(given.map(([role, folder]) => [role, resolve(folder)]));
 }

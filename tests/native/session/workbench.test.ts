@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { DEMO, eventually, GREEDY, openSession, type TestSession } from "./support.ts";
+import { DEMO, DEMO_PPO, eventually, GREEDY, openSession, type TestSession } from "./support.ts";
 
 /** What the engine says to a fixed prompt, and what lies on the device. */
 async function seen({ ask, events }: TestSession) {
@@ -81,7 +81,8 @@ test("a run that cannot be opened leaves the workbench as it was, and says why",
   const before = await seen(session);
   const strategies = { kind: "strategies", strategies: {} } as const;
   await expect(ask("open_run", { workload: join(folder, "none.json"), schedule: strategies })).rejects.toMatchObject({
-    code: "bad_argument",
+    code: "not_found",
+    hint: expect.stringContaining("workload"),
   });
   const contradiction = { swap: { method: "share" }, releaseEngineWeights: true } as const;
   await expect(openRun(contradiction)).rejects.toMatchObject({
@@ -169,4 +170,20 @@ test("a workload can be read without running it; the demo's is the one that is r
   });
   const { demoWorkload } = await ask("observe");
   expect(await ask("read_workload")).toMatchObject({ path: demoWorkload, name: "demo-ppo" });
+});
+
+test("roles are taken from other folders, and what is missing is said with the role", async () => {
+  const { ask, openRun, folder, workload } = await openSession();
+  const reward = join(DEMO_PPO, "reward");
+  const asked = await ask("read_workload", { path: workload, checkpoints: { reward } });
+  expect(asked).toMatchObject({ checkpoints: { reward }, roles: { reward: "fp32" } });
+  const run = await openRun({}, { checkpoints: { reward } });
+  expect(run.workload).toEqual(asked);
+  await ask("close_run");
+
+  const critic = join(folder, "nowhere");
+  const missing = { code: "checkpoint_unreadable", message: `critic: ${critic} does not exist` };
+  for (const refused of [ask("read_workload", { checkpoints: { critic } }), openRun({}, { checkpoints: { critic } })]) {
+    await expect(refused).rejects.toMatchObject(missing);
+  }
 });

@@ -17,9 +17,12 @@ interface FolderPickerProps {
   readonly path: string;
   readonly onPath: (path: string) => void;
   readonly hint?: string;
+  /** What an empty path means. */
+  readonly placeholder?: string;
 }
 
-export function FolderPicker({ label, path, onPath, hint }: FolderPickerProps): ReactNode {
+export function FolderPicker(props: FolderPickerProps): ReactNode {
+  const { label, path, onPath, hint, placeholder = "/path/to/checkpoint" } = props;
   const { door } = useClient();
   const [browsing, setBrowsing] = useState(false);
   const pick = async () => {
@@ -37,7 +40,7 @@ export function FolderPicker({ label, path, onPath, hint }: FolderPickerProps): 
           label={label}
           className="mono"
           value={path}
-          placeholder="/path/to/checkpoint"
+          placeholder={placeholder}
           onChange={({ target }) => onPath(target.value)}
           hint={hint}
         />

@@ -1,6 +1,6 @@
 /** Opens a PPO run: which workload, on how much memory, under which schedule. */
 import { Play } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { type TidelineErrorData, toErrorData } from "../../../../../core/errors.ts";
 import type { WorkloadSummary } from "../../../../../core/run/state.ts";
 import { buildSchedule } from "../../../../../core/schedule/build.ts";
@@ -20,8 +20,11 @@ import {
   requestOf,
   seedProblem,
   useRunDraft,
+  type WorkloadQuestion,
+  workloadOf,
 } from "../../../../state/run-draft.ts";
 import { useDialogRequest } from "../../../../state/use-request.ts";
+import { RoleFolders } from "./role-folders.tsx";
 import { SchedulePreview } from "./schedule-preview.tsx";
 import { StrategyForm } from "./strategy-form.tsx";
 import { WorkloadFacts } from "./workload-facts.tsx";
@@ -30,10 +33,11 @@ import "./open-run-dialog.css";
 export function OpenRunDialog(): ReactNode {
   const client = useClient();
   const draft = useRunDraft();
-  const { workload, problem } = useWorkload(draft);
+  const { workload, problem, isCurrent } = useWorkload(draft);
   const { busy, error, submit } = useDialogRequest("Open a PPO run");
   const plan = workload && planOf(draft, workload);
-  const isValid = plan?.ok === true && capacityProblem(draft) === undefined && seedProblem(draft) === undefined;
+  const isRead = isCurrent && problem === undefined;
+  const isValid = isRead && plan?.ok && capacityProblem(draft) === undefined && seedProblem(draft) === undefined;
   return (
     <Dialog
       title="Open a PPO run"
@@ -42,7 +46,7 @@ export function OpenRunDialog(): ReactNode {
       error={error}
       onSubmit={() => isValid && void submit(() => client.request("open_run", requestOf(draft, plan.schedule)))}
       actions={
-        <Button kind="primary" type="submit" icon={Play} busy={busy} disabled={!isValid || busy}>
+        <Button kind="primary" type="submit" icon={Play} busy={busy} disabled={isValid !== true || busy}>
           Open run
         </Button>
       }
@@ -51,6 +55,11 @@ export function OpenRunDialog(): ReactNode {
         <div className="open-run-column">
           <Workload draft={draft} workload={workload} problem={problem} />
           {workload && <Memory draft={draft} workload={workload} />}
+          <RoleFolders
+            folders={draft.checkpoints}
+            workload={workload}
+            onFolders={(checkpoints) => editRun({ checkpoints })}
+          />
           {plan && <SchedulePreview plan={plan} />}
         </div>
         <div className="open-run-column">
@@ -197,29 +206,39 @@ function textOf({ strategies }: RunDraft, { roles }: WorkloadSummary): string {
 const TYPING_MS = 300;
 
 interface WorkloadAnswer {
+  /** Of the draft's file the last that could be read, also while it is asked for again. */
   readonly workload?: WorkloadSummary;
   readonly problem?: TidelineErrorData;
+  /** Whether this is what the draft means now. */
+  readonly isCurrent: boolean;
 }
 
 /** The workload of a draft as the session reads it. */
-function useWorkload(draft: RunDraft): WorkloadAnswer {
+function useWorkload({ workload: choice, path, checkpoints }: RunDraft): WorkloadAnswer {
   const client = useClient();
-  const path = draft.workload === "file" ? draft.path.trim() : undefined;
-  const [answer, setAnswer] = useState<WorkloadAnswer & { readonly path: string | undefined }>();
+  const question = useMemo(() => workloadOf({ workload: choice, path, checkpoints }), [choice, path, checkpoints]);
+  const [known, setKnown] = useState<Omit<WorkloadAnswer, "isCurrent"> & { readonly of: WorkloadQuestion }>();
   useEffect(() => {
-    if (path === "") return;
-    let isCurrent = true;
+    if (question === undefined) return;
+    let isWanted = true;
     const ask = (): void => {
-      client.request("read_workload", path === undefined ? {} : { path }).then(
-        (workload) => isCurrent && setAnswer({ path, workload }),
-        (thrown: unknown) => isCurrent && setAnswer({ path, problem: toErrorData(thrown) }),
+      client.request("read_workload", question).then(
+        (workload) => isWanted && setKnown({ of: question, workload }),
+        (thrown: unknown) =>
+          isWanted &&
+          setKnown((before) => ({
+            ...(before?.of.path === question.path && before),
+            of: question,
+            problem: toErrorData(thrown),
+          })),
       );
     };
-    const timer = setTimeout(ask, path === undefined ? 0 : TYPING_MS);
+    const timer = setTimeout(ask, choice === "demo" && question.checkpoints === undefined ? 0 : TYPING_MS);
     return () => {
-      isCurrent = false;
+      isWanted = false;
       clearTimeout(timer);
     };
-  }, [client, path]);
-  return answer === undefined || answer.path !== path ? {} : answer;
+  }, [client, question, choice]);
+  if (known === undefined || known.of.path !== question?.path) return { isCurrent: false };
+  return { ...known, isCurrent: known.of === question };
 }
