@@ -33,7 +33,20 @@ export function menuTemplate({ runCommand, isDevelopment }: MenuParts): MenuItem
     },
     { role: "editMenu" },
     {
-      label: "&Run",
+      label: "&PPO",
+      submenu: [
+        command("Open a PPO run…", "run.open"),
+        separator,
+        command("Play or pause", "run.play"),
+        command("Do the next action or work", "run.next_action"),
+        command("Go to the next phase", "run.next_phase"),
+        command("Go to the next PPO step", "run.next_step"),
+        separator,
+        command("End the PPO run", "run.close"),
+      ],
+    },
+    {
+      label: "&Engine",
       submenu: [
         command("Generate", "generate.start"),
         command("Stop the generation", "generate.stop"),

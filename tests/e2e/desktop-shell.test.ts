@@ -8,6 +8,7 @@ import type { Page } from "playwright-core";
 import { afterEach, describe, expect, inject, it } from "vitest";
 import type { Door } from "../../core/contract.ts";
 import { Desktop, type DesktopFolders } from "./electron-double/launch.ts";
+import { PpoPage } from "./pages/ppo-page.ts";
 
 const chromium = inject("chromium") ?? "";
 
@@ -171,6 +172,35 @@ describe.skipIf(chromium === "")("the desktop shell", () => {
     expect(await page.evaluate(() => window.tidelineDoor?.pickFolder?.())).toBe("/models/llama");
     expect(await page.evaluate(() => window.tidelineDoor?.pickFolder?.())).toBeUndefined();
     expect((await desktop.report()).dialogs[0]).toMatchObject({ options: { properties: ["openDirectory"] } });
+  });
+
+  it("opens, steps and ends a PPO run from the application's menu", async () => {
+    const desktop = await start();
+    const page = await desktop.window();
+    const ppo = new PpoPage(page);
+    const choose = (id: string) => desktop.tell({ kind: "choose-menu", id });
+    await page.getByRole("button", { name: "PPO run…" }).waitFor();
+    await choose("run.next_step");
+    await page.getByText("No PPO run is open: open one first").waitFor();
+
+    await choose("run.open");
+    await ppo.dialog.getByText("Can run:").waitFor();
+    await ppo.dialog.getByRole("button", { name: "Open run" }).click();
+    await ppo.standsAt("nothing has run yet");
+    await choose("run.next_action");
+    await ppo.standsAt("step 1 · score_policy");
+    await choose("run.next_phase");
+    await ppo.standsAt("step 1 · score_reference");
+    await choose("run.next_step");
+    await ppo.standsAt("step 2 · rollout");
+    await choose("run.play");
+    await ppo.standsAt("step 3");
+    await choose("run.play");
+    await ppo.run.getByText("paused", { exact: true }).waitFor();
+    await choose("generate.start");
+    await page.getByText("A PPO run has the device: end it first").waitFor();
+    await choose("run.close");
+    await ppo.run.waitFor({ state: "detached" });
   });
 
   it("loads a renderer that crashed again; the session went on", async () => {
