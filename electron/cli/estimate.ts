@@ -53,7 +53,7 @@ export function addEstimate(program: Command): void {
     .requiredOption("--batch <n>", "rows", wholeOption(1, MOST))
     .requiredOption("--sequence <n>", "tokens of each row", wholeOption(2, MOST))
     .addOption(
-      new Option("--precision <precision>", "bf16 throughout, or float32 with bf16 matrix products")
+      new Option("--precision <precision>", "bf16 or fp32 throughout, or float32 with bf16 matrix products")
         .choices(PRECISIONS)
         .default("bf16"),
     )

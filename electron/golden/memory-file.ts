@@ -31,7 +31,7 @@ const stepRowSchema = z.object({
   batch: z.int().positive(),
   sequence: z.int().positive(),
   workload: z.enum(["score", "train"]),
-  precision: z.enum(["bf16", "fp32-master-autocast-bf16"]),
+  precision: z.enum(["bf16", "fp32-master-autocast-bf16", "fp32"]),
   gradient_checkpointing: z.boolean().default(false),
   attention: z.enum(["sdpa", "eager"]).default("sdpa"),
   /** Rank of LoRA adapters on every linear layer; 0: none. */

@@ -55,7 +55,7 @@ export function memoryStages({ steps, pools }: MemoryGolden): readonly Stage[] {
 function describeRow(row: StepRow): string {
   const { model, workload, batch, sequence, precision, gradient_checkpointing: checkpointing, lora, attention } = row;
   const more = [
-    precision === "bf16" ? undefined : "fp32 master",
+    precision === "bf16" ? undefined : precision === "fp32" ? precision : "fp32 master",
     checkpointing ? "checkpointing" : undefined,
     attention === "sdpa" ? undefined : attention,
     lora > 0 ? `LoRA ${lora}` : undefined,
@@ -77,7 +77,7 @@ function predicted(row: StepRow): Readonly<Record<string, unknown>> {
     workload: row.workload,
     batch: row.batch,
     sequence: row.sequence,
-    precision: row.precision === "bf16" ? "bf16" : "fp32-master",
+    precision: row.precision === "fp32-master-autocast-bf16" ? "fp32-master" : row.precision,
     gradientCheckpointing: row.gradient_checkpointing,
     attention: row.attention,
     masked: variant === "padded" || variant === "packed",

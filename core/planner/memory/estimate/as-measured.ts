@@ -28,7 +28,7 @@ export function asMeasured(
     parameters,
     batch: question.batch,
     sequence: question.sequence,
-    precision: question.precision === "bf16" ? "bf16" : "fp32-master-autocast-bf16",
+    precision: question.precision === "fp32-master" ? "fp32-master-autocast-bf16" : question.precision,
     gradient_checkpointing: question.gradientCheckpointing,
     workload: question.workload,
     weights_mib: mib(weightsBytes),

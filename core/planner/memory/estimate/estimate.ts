@@ -105,7 +105,7 @@ function stepOptions(question: EstimateQuestion, folded: boolean): StepOptions {
             : { kind: "adapters", rank: loraRank },
       tensorParallel: 1,
     },
-    autocast: precision === "fp32-master" && workload === "train",
+    autocast: precision === "fp32-master",
     checkpointing: question.gradientCheckpointing,
     attention: question.attention,
     keyValueCache: false,

@@ -8,14 +8,14 @@ import type { Architecture, FeedForward, Head } from "../../models/architecture.
 export const MOST = 2 ** 26;
 
 export const WORKLOADS = ["score", "train"] as const;
-export const PRECISIONS = ["bf16", "fp32-master"] as const;
+export const PRECISIONS = ["bf16", "fp32-master", "fp32"] as const;
 
 const flag = z.boolean({ error: "must be true or false" });
 export const estimateQuestionSchema = z.strictObject({
   workload: z.enum(WORKLOADS, { error: `must be one of ${WORKLOADS.join(", ")}` }),
   batch: wholeSchema(1, MOST),
   sequence: wholeSchema(2, MOST),
-  /** `fp32-master`: weights, gradients and moments in float32, matrix products in bfloat16 (`torch.autocast`). */
+  /** `fp32-master`: weights, gradients and moments in float32, matrix products in bfloat16 (`torch.autocast`); `fp32`: those too. */
   precision: z.enum(PRECISIONS, { error: `must be one of ${PRECISIONS.join(", ")}` }),
   gradientCheckpointing: flag.default(false),
   attention: z.enum(["sdpa", "eager", "flash"]).default("sdpa"),

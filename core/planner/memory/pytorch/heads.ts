@@ -33,17 +33,14 @@ export function logProbabilities(pass: Pass, logits: Tensor, callers: "held" | "
     () => [{ block: tape.allocate(logits.elements * logits.itemBytes), view: false }],
     gradients,
   );
-  const wide = tape.because("logits", () => graph.tensor(rows * vocabulary, SINGLE));
-  const float = graph.record(
-    wide,
-    [sliced],
-    [],
-    () => [{ block: tape.allocate(rows * vocabulary * logits.itemBytes), view: false }],
-    gradients,
-  );
+  const float = logits.itemBytes === SINGLE ? alias(graph, sliced) : widened();
   drop(graph, sliced);
   if (callers === "last use") drop(graph, logits);
+  // The kernel wants rows without gaps, which a slice of several sequences has.
+  const gaps = float.block === logits.block && pass.rows === undefined && batch.sequences > 1;
+  const packed = gaps ? tape.because("logits", () => graph.tensor(rows * vocabulary, SINGLE)) : undefined;
   const result = tape.because("log-probabilities", () => graph.tensor(rows * vocabulary, SINGLE));
+  drop(graph, packed);
   const logs = graph.record(
     result,
     [float],
@@ -62,4 +59,15 @@ export function logProbabilities(pass: Pass, logits: Tensor, callers: "held" | "
   );
   drop(graph, logs);
   return gathered;
+
+  function widened(): Tensor {
+    const wide = tape.because("logits", () => graph.tensor(rows * vocabulary, SINGLE));
+    return graph.record(
+      wide,
+      [sliced],
+      [],
+      () => [{ block: tape.allocate(rows * vocabulary * logits.itemBytes), view: false }],
+      gradients,
+    );
+  }
 }

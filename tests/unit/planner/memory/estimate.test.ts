@@ -85,7 +85,7 @@ test.each([
   [{ batch: 1.5 }, "batch", "must be a whole number from 1 to"],
   [{ sequence: 1 }, "sequence", "must be a whole number from 2 to"],
   [{ batch: 2 ** 60 }, "batch", "must be a whole number from 1 to"],
-  [{ precision: "fp7" }, "precision", "must be one of bf16, fp32-master"],
+  [{ precision: "fp7" }, "precision", "must be one of bf16, fp32-master, fp32"],
   [{ workload: "dream" }, "workload", "must be one of score, train"],
   [{ workload: "score", loraRank: 8 }, "loraRank", "leave it out"],
 ])("%o is refused at %s", (changes, field, problem) => {
