@@ -18,7 +18,7 @@ import type { TimeWindow } from "../../core/timeline/time-scale.ts";
 import type { Timeline as TimelineData } from "../../core/timeline/timeline.ts";
 import { formatSeconds } from "../../core/units.ts";
 import { BytesAxis, canMoveTo, moveAxis, overscanOf, TimeAxis } from "./axes.tsx";
-import { MARKER_PX, markersOf } from "./canvas/annotations.ts";
+import { markersOf } from "./canvas/annotations.ts";
 import { type Box, geometryOf } from "./canvas/geometry.ts";
 import { placeAt, startFrameLoop } from "./frame-loop.ts";
 import { listenToGestures } from "./gestures.ts";
@@ -123,7 +123,7 @@ function Stage({ timeline, view, width, height }: StageProps): ReactNode {
       const { markers: lane } = now.geometry;
       if (y < lane.y || y > lane.y + lane.height) return undefined;
       return markersOf(now.timeline.actions, now.view.state.window, now.geometry).find(
-        (candidate) => Math.abs(lane.x + candidate.px - x) <= MARKER_PX / 2 + 2,
+        (candidate) => Math.abs(lane.x + candidate.px - x) <= candidate.roomPx / 2,
       );
     };
     return listenToGestures(stage.current, view, {

@@ -15,9 +15,11 @@ import type { Box, Geometry } from "./geometry.ts";
 import { drawActionIcon } from "./icons.ts";
 import type { CanvasTheme } from "./theme.ts";
 
-/** Diameter of a marker, and how far two must be apart. */
-export const MARKER_PX = 18;
+/** Height of a marker, and how far two must be apart. */
+const MARKER_PX = 18;
 const MARKER_SPACING_PX = 20;
+/** Left and right of a count, both together. */
+const COUNT_PADDING_PX = 8;
 /** The capacity changes only when somebody sets it. */
 const CAPACITY_BINS = 256;
 
@@ -74,19 +76,22 @@ export function drawMarkers(
     () => {
       for (const marker of markers) {
         const x = Math.round(lane.x + marker.px) + 0.5;
-        const colour = marker.hasFailure ? theme.danger : theme.textSoft;
-        if (marker.px >= 0 && marker.px <= lane.width) {
-          context.strokeStyle = colour;
-          context.globalAlpha = marker.hasFailure ? 0.8 : 0.4;
-          context.lineWidth = 1;
-          context.setLineDash([2, 3]);
-          context.beginPath();
+        context.strokeStyle = marker.hasFailure ? theme.danger : theme.textSoft;
+        context.globalAlpha = marker.hasFailure ? 0.8 : 0.4;
+        context.lineWidth = 1;
+        context.setLineDash([2, 3]);
+        context.beginPath();
+        if (marker.toPx - marker.fromPx < MARKER_PX) {
           context.moveTo(x, middle + MARKER_PX / 2);
           context.lineTo(x, plot.y + plot.height);
-          context.stroke();
-          context.setLineDash([]);
-          context.globalAlpha = 1;
+        } else {
+          // A group that lasted is a stretch of time, not a moment.
+          context.moveTo(lane.x + marker.fromPx, middle);
+          context.lineTo(lane.x + marker.toPx, middle);
         }
+        context.stroke();
+        context.setLineDash([]);
+        context.globalAlpha = 1;
         drawMarker(context, x, middle, marker, theme);
       }
     },
@@ -102,8 +107,11 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
     : subject.consumer === undefined
       ? theme.textSoft
       : theme.band(subject.consumer).colour;
+  context.font = `600 10px ${theme.font}`;
+  const count = countOf(context, marker);
+  const width = Math.max(MARKER_PX, context.measureText(count).width + COUNT_PADDING_PX) - 1;
   context.beginPath();
-  context.arc(x, y, MARKER_PX / 2 - 0.5, 0, 2 * Math.PI);
+  context.roundRect(x - width / 2, y - MARKER_PX / 2 + 0.5, width, MARKER_PX - 1, MARKER_PX / 2);
   context.fillStyle = theme.surface;
   context.fill();
   context.lineWidth = 1.5;
@@ -114,10 +122,16 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
     return;
   }
   context.fillStyle = marker.hasFailure ? theme.danger : theme.text;
-  context.font = `600 10px ${theme.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.fillText(marker.actions.length > 99 ? "99+" : String(marker.actions.length), x, y + 0.5);
+  context.fillText(count, x, y + 0.5);
+}
+
+/** How many actions, as far as there is room to say it. */
+function countOf(context: CanvasRenderingContext2D, { actions, roomPx }: Marker): string {
+  const fits = (text: string) => context.measureText(text).width + COUNT_PADDING_PX <= roomPx;
+  const exact = String(actions.length);
+  return [exact, "999+", "99+"].find(fits) ?? "+";
 }
 
 /** Where a moment and a number of bytes lie on the plot. */

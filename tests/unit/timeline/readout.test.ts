@@ -1,9 +1,7 @@
-/** What the figures beside the timeline say: totals, differences, the peak and its owner, markers, the live edge. */
-import fc from "fast-check";
+/** What the figures beside the timeline say: totals, differences, the peak and its owner, the live edge. */
 import { describe, expect, it } from "vitest";
 import { byteAxis } from "../../../core/timeline/byte-axis.ts";
 import { FollowClock } from "../../../core/timeline/follow-clock.ts";
-import { layOutMarkers } from "../../../core/timeline/markers.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
 import { differenceBetween, latestReading, readingAt } from "../../../core/timeline/readout.ts";
 import { action, row, storeOf } from "./samples.ts";
@@ -71,29 +69,6 @@ describe("peak", () => {
   it("belongs to the window, including the value it begins with", () => {
     expect(peakIn(timeline, { startSeconds: 1.6, endSeconds: 10 })).toMatchObject({ timeSeconds: 1.6, bytes: 420 });
     expect(peakIn(timeline, { startSeconds: 5, endSeconds: 10 })).toBeUndefined();
-  });
-});
-
-describe("markers", () => {
-  it("do not overlap, lose no action, and never hide a failure", () => {
-    const window = { startSeconds: 0, endSeconds: 100 };
-    const arbitraryActions = fc.array(fc.tuple(fc.double({ min: 0, max: 100, noNaN: true }), fc.boolean()), {
-      maxLength: 60,
-    });
-    fc.assert(
-      fc.property(arbitraryActions, (times) => {
-        const sorted = times
-          .toSorted(([a], [b]) => a - b)
-          .map(([time, failed], id) => action(id, time, failed ? { error: { code: "busy", message: "busy" } } : {}));
-        const markers = layOutMarkers(sorted, window, 500, 20);
-        expect(markers.flatMap((marker) => marker.actions)).toEqual(sorted);
-        markers.forEach((marker, index) => {
-          expect(marker.hasFailure).toBe(marker.actions.some((one) => one.error !== undefined));
-          const next = markers[index + 1];
-          if (next !== undefined) expect(next.px - marker.px).toBeGreaterThanOrEqual(20);
-        });
-      }),
-    );
   });
 });
 
