@@ -87,8 +87,8 @@ function hostDevice({ totalBytes }: PlannedGpu): Gpu {
     hostToDeviceBytesPerSecond: copies,
     deviceToHostBytesPerSecond: copies,
     peerBytesPerSecond: copies,
-    flopsPerSecond: assumed(100e9, "a few cores with vector instructions"),
-    float32FlopsPerSecond: assumed(100e9, "a few cores with vector instructions"),
+    flopsPerSecond: assumed(250e9, "two cores with vector instructions"),
+    float32FlopsPerSecond: assumed(250e9, "two cores with vector instructions"),
     multiprocessors: 1,
     cublasBytes: 0,
   };

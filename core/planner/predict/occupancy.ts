@@ -17,6 +17,8 @@ import {
 } from "../memory/footprint.ts";
 import { sumOf } from "../provenance.ts";
 
+type Passed = Extract<Check, { ok: true }>;
+
 /** A footprint as numbers. */
 export interface Sizes {
   readonly kept: Readonly<Record<KeptConsumer, number>>;
@@ -51,7 +53,7 @@ export interface PassHoldings {
   readonly workspace: boolean;
 }
 
-const HELD_BY_NOBODY: PassHoldings = { activations: undefined, logits: undefined, workspace: false };
+export const HELD_BY_NOBODY: PassHoldings = { activations: undefined, logits: undefined, workspace: false };
 
 /** The memory just after an item, or at its most during one. */
 export interface Occupancy {
@@ -61,8 +63,9 @@ export interface Occupancy {
   readonly bucketBytes: number;
 }
 
-export interface OccupiedMoment extends Moment {
-  /** The state of before this item. */
+export interface OccupiedMoment {
+  readonly moment: Moment;
+  /** The state of before its item. */
   readonly before: MemoryState;
   /** While it is done, and once it is. */
   readonly during: Occupancy;
@@ -71,34 +74,35 @@ export interface OccupiedMoment extends Moment {
 
 export interface PlayedStep {
   readonly start: Occupancy;
+  /** As in the check. */
   readonly moments: readonly OccupiedMoment[];
 }
 
 /** One step of a loop that has been round once. */
-export function playStep(check: Extract<Check, { ok: true }>, footprint: Footprint, sizes: Sizes): PlayedStep {
-  const first = play(check, HELD_BY_NOBODY, footprint, sizes);
-  const held = first.moments.at(-1)?.after.passes ?? HELD_BY_NOBODY;
-  return play(check, held, footprint, sizes);
+export function playStep({ start, moments }: Passed, footprint: Footprint, sizes: Sizes): PlayedStep {
+  let passes = HELD_BY_NOBODY;
+  for (const moment of moments) passes = afterMoment(passes, moment, footprint, sizes);
+  const held = passes;
+  let before = start;
+  return {
+    start: { state: start, passes: held, bucketBytes: 0 },
+    moments: moments.map((moment): OccupiedMoment => {
+      const { item, state } = moment;
+      passes = afterMoment(passes, moment, footprint, sizes);
+      const after: Occupancy = { state, passes, bucketBytes: 0 };
+      const bucketBytes = item.kind === "work" ? 0 : bucketBytesOf(item.action, footprint, sizes);
+      const during = bucketBytes === 0 ? after : { state, passes, bucketBytes };
+      const occupied = { moment, before, during, after };
+      before = state;
+      return occupied;
+    }),
+  };
 }
 
-function play(check: Extract<Check, { ok: true }>, held: PassHoldings, footprint: Footprint, sizes: Sizes): PlayedStep {
-  let passes = held;
-  let state = check.start;
-  const moments = check.moments.map((moment): OccupiedMoment => {
-    const { item } = moment;
-    const before = state;
-    state = moment.state;
-    if (item.kind === "work") {
-      passes = afterPass(passes, item.work, state, sizes);
-      const during = { state, passes, bucketBytes: 0 };
-      return { ...moment, before, during, after: during };
-    }
-    passes = afterAction(passes, item.action, footprint);
-    const after = { state, passes, bucketBytes: 0 };
-    const bucketBytes = bucketOf(item.action, footprint, sizes);
-    return { ...moment, before, during: bucketBytes === 0 ? after : { ...after, bucketBytes }, after };
-  });
-  return { start: { state: check.start, passes: held, bucketBytes: 0 }, moments };
+function afterMoment(passes: PassHoldings, { item, state }: Moment, footprint: Footprint, sizes: Sizes): PassHoldings {
+  return item.kind === "work"
+    ? afterPass(passes, item.work, state, sizes)
+    : afterAction(passes, item.action, footprint);
 }
 
 function afterPass(passes: PassHoldings, work: Work, state: MemoryState, sizes: Sizes): PassHoldings {
@@ -113,7 +117,8 @@ function passBytes({ passes }: Sizes, work: Work | undefined, part: "activations
   return work === undefined ? 0 : (passes[work]?.[part] ?? 0);
 }
 
-function afterAction(passes: PassHoldings, action: Action, { workspace }: Footprint): PassHoldings {
+/** What is still held of passes after an action. */
+export function afterAction(passes: PassHoldings, action: Action, { workspace }: Footprint): PassHoldings {
   if (action.kind !== "release" && action.kind !== "offload") return passes;
   const { consumer } = action;
   if (consumer === "activations" || consumer === "logits") return { ...passes, [consumer]: undefined };
@@ -121,11 +126,11 @@ function afterAction(passes: PassHoldings, action: Action, { workspace }: Footpr
   return givesBack ? { ...passes, workspace: false } : passes;
 }
 
-function bucketOf(action: Action, { chunkBytes }: Footprint, sizes: Sizes): number {
+/** The memory that a swap takes while it lasts. */
+export function bucketBytesOf(action: Action, { chunkBytes }: Footprint, sizes: Sizes): number {
   if (action.kind !== "swap" || action.method !== "bucketed") return 0;
-  const target = targetOf(action);
   // Both ends of a swap are weights.
-  const bytes = target === "policy.weights" ? sizes.kept["policy.weights"] : sizes.kept["engine.weights"];
+  const bytes = sizes.kept[targetOf(action) === "policy.weights" ? "policy.weights" : "engine.weights"];
   return wholeChunks(Math.min(action.bucketBytes ?? 0, bytes), chunkBytes);
 }
 

@@ -65,11 +65,11 @@ function assemble(
   const transitions = predictedTransitions(resolved, sizes, step.moments);
 
   const phases = schedule.phases.map(({ work }, phase): PredictedPhase => {
-    const from = step.moments.findIndex(({ item }) => item.phase === phase);
-    const moments = step.moments.filter(({ item }) => item.phase === phase);
+    const from = step.moments.findIndex(({ moment }) => moment.item.phase === phase);
+    const moments = step.moments.filter(({ moment }) => moment.item.phase === phase);
     const entered = step.moments[from - 1]?.after ?? step.start;
     const occupancies = [entered, ...moments.map(({ during }) => during)];
-    const own = moments.flatMap((moment) => transitions.get(moment) ?? []);
+    const own = moments.flatMap((occupied) => transitions.get(occupied) ?? []);
     return {
       work,
       workTerm: works[work],
@@ -109,15 +109,16 @@ function assemble(
     fit: fitOf(fullest, marginBytes),
     verdict: verdictOf(fullest, capacityBytes, marginBytes, gpus.length > 1),
     start: bytesByConsumer(sizes, step.start, groups),
-    moments: step.moments.map((moment) => ({
-      item: moment.item,
-      outcome: moment.outcome,
-      state: moment.state,
-      seconds:
-        moment.item.kind === "work" ? works[moment.item.work].amount : (transitions.get(moment)?.totalSeconds ?? 0),
-      during: bytesByConsumer(sizes, moment.during, groups),
-      after: bytesByConsumer(sizes, moment.after, groups),
-    })),
+    moments: step.moments.map((occupied) => {
+      const { moment, during, after } = occupied;
+      const { item } = moment;
+      return {
+        ...moment,
+        seconds: item.kind === "work" ? works[item.work].amount : (transitions.get(occupied)?.totalSeconds ?? 0),
+        during: bytesByConsumer(sizes, during, groups),
+        after: bytesByConsumer(sizes, after, groups),
+      };
+    }),
     engine: {
       ...footprint.engine,
       trainersAtStartBytes:
@@ -133,12 +134,12 @@ function predictedTransitions(
 ): ReadonlyMap<OccupiedMoment, PredictedTransition> {
   const transitions = transitionsOf(resolved, sizes);
   const predicted = new Map<OccupiedMoment, PredictedTransition>();
-  for (const moment of moments) {
-    const { item, before, outcome } = moment;
+  for (const occupied of moments) {
+    const { item, outcome } = occupied.moment;
     if (item.kind === "work" || outcome === "already") continue;
     const { action, edge } = item;
-    const transition = transitions(action, before);
-    predicted.set(moment, {
+    const transition = transitions(action, occupied.before);
+    predicted.set(occupied, {
       ...transition,
       action,
       label: describeAction(action),
@@ -151,7 +152,7 @@ function predictedTransitions(
 }
 
 /** Backups keep their memory once they have it: all that ever goes to the host counts. */
-function hostBytesOf({ placement }: Plan, { phases }: Schedule, { kept }: Sizes): number {
+function hostBytesOf({ placement }: Plan, { phases }: Schedule, sizes: Sizes): number {
   const offloaded = SCHEDULED_CONSUMERS.filter((consumer) =>
     phases.some(({ before, after }) =>
       [...before, ...after].some(
@@ -160,5 +161,5 @@ function hostBytesOf({ placement }: Plan, { phases }: Schedule, { kept }: Sizes)
     ),
   );
   const gpusOfHost = Math.min(layoutOf(placement).trainerGpus, placement.gpusPerNode);
-  return offloaded.reduce((sum, consumer) => sum + gpusOfHost * keptBytes(kept, consumer), 0);
+  return offloaded.reduce((sum, consumer) => sum + gpusOfHost * keptBytes(sizes, consumer), 0);
 }

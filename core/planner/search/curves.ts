@@ -1,15 +1,24 @@
 /**
  * What each choice of each group does to the memory of a step: its consumers' bytes at every place of the schedule, and the
- * seconds of its actions. Places are those of all choices together, so that curves can be added.
+ * seconds of its actions. Places are those of all choices together, so that curves can be added. Where memory is follows from
+ * the strategies alone and is found out once (`playable`); how much it is changes with every size (`curveOf`).
  */
 import { TidelineError, toErrorData } from "../../errors.ts";
 import { buildSchedule } from "../../schedule/build.ts";
-import { type Check, checkSchedule } from "../../schedule/check.ts";
+import { type Check, checkSchedule, type Moment } from "../../schedule/check.ts";
+import type { MemoryState } from "../../schedule/residency.ts";
 import { type Item, type Roles, targetOf } from "../../schedule/schedule.ts";
 import type { StrategySet } from "../../schedule/strategies.ts";
-import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../schedule/works.ts";
-import { type Footprint, type GpuGroup, groupOf } from "../memory/footprint.ts";
-import { consumerBytes, type Occupancy, playStep, type Sizes } from "../predict/occupancy.ts";
+import { type Footprint, type GpuGroup, groupOf, KEPT_CONSUMERS, type KeptConsumer } from "../memory/footprint.ts";
+import {
+  afterAction,
+  bucketBytesOf,
+  consumerBytes,
+  HELD_BY_NOBODY,
+  type PassHoldings,
+  playStep,
+  type Sizes,
+} from "../predict/occupancy.ts";
 import type { TransitionSeconds } from "../predict/transition-seconds.ts";
 import type { Curve } from "./combinations.ts";
 import { type Choice, GROUPS, type Group, groupOfConsumer } from "./groups.ts";
@@ -21,8 +30,16 @@ export interface PlayableChoice {
   readonly group: Group;
   readonly choice: Choice;
   readonly check: Passed;
-  /** Its own items and the works, with their places on the common axis. */
-  readonly places: readonly (number | undefined)[];
+  /** The group's own items and the works, with their places on the common axis. */
+  readonly stops: readonly Stop[];
+  /** Of the group's consumers that are kept: 1 at places where one is resident. */
+  readonly resident: readonly { readonly consumer: KeptConsumer; readonly at: Uint8Array }[];
+}
+
+interface Stop {
+  readonly moment: Moment;
+  readonly before: MemoryState;
+  readonly place: number;
 }
 
 export interface Playables {
@@ -47,13 +64,17 @@ export function playable(
     (one, other) => one - other,
   );
   const placeOf = new Map(keys.map((key, place) => [key, place]));
-  const choices = (group: Group): readonly PlayableChoice[] =>
+  const choices = (wanted: Group): readonly PlayableChoice[] =>
     checked
-      .filter((one) => one.group === group)
-      .map(({ keys: own, ...one }) => ({
-        ...one,
-        places: own.map((key) => (key === undefined ? undefined : placeOf.get(key))),
-      }));
+      .filter(({ group }) => group === wanted)
+      .map(({ keys: own, ...one }) => {
+        const stops = one.check.moments.flatMap((moment, index) => {
+          const place = placeOf.get(own[index] ?? Number.NaN);
+          const before = one.check.moments[index - 1]?.state ?? one.check.start;
+          return place === undefined ? [] : [{ moment, before, place }];
+        });
+        return { ...one, stops, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
+      });
   return {
     choices: {
       engine: choices("engine"),
@@ -76,7 +97,7 @@ function checkedSchedule(strategies: StrategySet, roles: Roles): Passed | undefi
   }
 }
 
-/** A number that grows along a step: phase, edge, group, and the how-many-th of the group's own actions there. */
+/** A number that grows along a step: phase, edge, group, and the place among the edge's actions. */
 function keyOf(group: Group): (moment: { readonly item: Item }) => number | undefined {
   const rank = GROUPS.indexOf(group);
   return ({ item }) => {
@@ -91,6 +112,29 @@ function keyOf(group: Group): (moment: { readonly item: Item }) => number | unde
 const GROUP_KEYS = 64;
 const EDGE_KEYS = GROUP_KEYS * GROUPS.length;
 
+function residentTracks(group: Group, start: MemoryState, stops: readonly Stop[], places: number) {
+  return KEPT_CONSUMERS.filter((consumer) => groupOfConsumer(consumer) === group).map((consumer) => ({
+    consumer,
+    at: tracked(places, stops, isResident(start, consumer), ({ moment }) => isResident(moment.state, consumer)),
+  }));
+}
+
+function isResident(state: MemoryState, consumer: KeptConsumer): boolean {
+  return state[consumer].residency === "resident";
+}
+
+/** 1 from each stop on at which it holds, until the next at which it does not. */
+function tracked(places: number, stops: readonly Stop[], atStart: boolean, holds: (stop: Stop) => boolean): Uint8Array {
+  const track = new Uint8Array(places);
+  let [filled, held] = [0, atStart];
+  for (const stop of stops) {
+    track.fill(held ? 1 : 0, filled, stop.place);
+    held = holds(stop);
+    filled = stop.place;
+  }
+  return track.fill(held ? 1 : 0, filled);
+}
+
 export interface CurveContext {
   readonly footprint: Footprint;
   readonly sizes: Sizes;
@@ -101,40 +145,84 @@ export interface CurveContext {
 }
 
 /** For each kind of GPU one behind the other. */
-export function curveOf({ group, choice, check, places }: PlayableChoice, context: CurveContext): Curve {
-  const { footprint, sizes, kinds, transitions } = context;
-  const step = playStep(check, footprint, sizes);
-  const bytes = new Float64Array(kinds.length * context.places);
-  let seconds = 0;
-  for (const moment of step.moments) {
-    const { item, outcome } = moment;
-    if (item.kind === "work" || outcome === "already" || groupOfConsumer(targetOf(item.action)) !== group) continue;
-    seconds += transitions(item.action, moment.before);
-  }
+export function curveOf(playable: PlayableChoice, context: CurveContext): Curve {
+  const { group, choice, stops, resident } = playable;
+  const { footprint, sizes, kinds, transitions, places } = context;
+  const bytes = new Float64Array(kinds.length * places);
   for (const [kind, groups] of kinds.entries()) {
-    const own = SCHEDULED_CONSUMERS.filter(
-      (consumer) => groupOfConsumer(consumer) === group && groups.includes(groupOf(consumer)),
-    );
-    const fixed = group === "engine" ? groups.reduce((sum, one) => sum + sizes.context[one], 0) : 0;
-    const at = kind * context.places;
-    let filled = 0;
-    let held = fixed + heldBy(sizes, step.start, own);
-    for (const [index, { during, after }] of step.moments.entries()) {
-      const place = places[index];
-      if (place === undefined) continue;
-      bytes.fill(held, at + filled, at + place);
-      // Buckets lie on every kind of GPU that takes part in a swap.
-      bytes[at + place] = fixed + heldBy(sizes, during, own) + during.bucketBytes;
-      held = fixed + heldBy(sizes, after, own);
-      filled = place + 1;
+    const own = bytes.subarray(kind * places, (kind + 1) * places);
+    for (const { consumer, at } of resident) {
+      if (groups.includes(groupOf(consumer))) addWhere(own, at, sizes.kept[consumer]);
     }
-    bytes.fill(held, at + filled, at + context.places);
+    if (group === "engine") addEngine(own, playable, groups, context);
+    if (group === "training" && groups.includes("trainer")) addPasses(own, playable, context);
+  }
+  let seconds = 0;
+  for (const { moment, before, place } of stops) {
+    if (moment.item.kind === "work" || moment.outcome === "already") continue;
+    const { action } = moment.item;
+    seconds += transitions(action, before);
+    const bucketBytes = bucketBytesOf(action, footprint, sizes);
+    // A bucket lies on every kind of GPU that takes part in a swap.
+    for (let kind = 0; kind < kinds.length; kind++)
+      bytes[kind * places + place] = at(bytes, kind * places + place) + bucketBytes;
   }
   return { choice, bytes, seconds };
 }
 
-function heldBy(sizes: Sizes, occupancy: Occupancy, consumers: readonly ScheduledConsumer[]): number {
-  let bytes = 0;
-  for (const consumer of consumers) bytes += consumerBytes(sizes, occupancy, consumer);
-  return bytes;
+function at(numbers: Float64Array, index: number): number {
+  return numbers[index] ?? 0;
+}
+
+function addWhere(bytes: Float64Array, track: Uint8Array, size: number): void {
+  for (let place = 0; place < bytes.length; place++) {
+    if (track[place] === 1) bytes[place] = at(bytes, place) + size;
+  }
+}
+
+/** What the engine's and the trainers' processes take besides, and the engine's passes. */
+function addEngine(
+  bytes: Float64Array,
+  { check, stops }: PlayableChoice,
+  groups: readonly GpuGroup[],
+  { footprint, sizes }: CurveContext,
+): void {
+  let fixed = groups.reduce((sum, group) => sum + sizes.context[group], 0);
+  if (groups.includes("engine")) {
+    fixed += sizes.engineFixed;
+    let holdings = workspaceAtStart(check, footprint);
+    const held = tracked(bytes.length, stops, holdings.workspace, ({ moment: { item } }) => {
+      holdings = afterItem(holdings, item, footprint);
+      return holdings.workspace;
+    });
+    addWhere(bytes, held, sizes.workspace);
+  }
+  for (let place = 0; place < bytes.length; place++) bytes[place] = at(bytes, place) + fixed;
+}
+
+function workspaceAtStart({ moments }: Passed, footprint: Footprint): PassHoldings {
+  return moments.reduce((holdings, { item }) => afterItem(holdings, item, footprint), HELD_BY_NOBODY);
+}
+
+function afterItem(holdings: PassHoldings, item: Item, footprint: Footprint): PassHoldings {
+  if (item.kind === "work") return item.work === "rollout" ? { ...holdings, workspace: true } : holdings;
+  return afterAction(holdings, item.action, footprint);
+}
+
+/** Activations and logits: which pass is the largest so far depends on their sizes. */
+function addPasses(bytes: Float64Array, { check, stops }: PlayableChoice, { footprint, sizes }: CurveContext): void {
+  const { start, moments } = playStep(check, footprint, sizes);
+  const held = (occupancy: typeof start) =>
+    consumerBytes(sizes, occupancy, "activations") + consumerBytes(sizes, occupancy, "logits");
+  let [filled, holding] = [0, held(start)];
+  const add = (until: number) => {
+    for (let place = filled; place < until; place++) bytes[place] = at(bytes, place) + holding;
+    filled = until;
+  };
+  for (const { moment, place } of stops) {
+    add(place);
+    const played = moments[moment.item.index];
+    if (played !== undefined) holding = held(played.after);
+  }
+  add(bytes.length);
 }

@@ -75,19 +75,22 @@ function deviceCopy({ memoryBytesPerSecond: { value } }: Gpu, isH100: boolean): 
     : { value: value * COPIED_SHARE, provenance: "assumption", source: `the same part of its bandwidth as ${source}` };
 }
 
+/** Each action goes to a thread of the engine and back. */
+const HOST_SECONDS_PER_CALL = 0.0004;
+
 /** docs/benchmarks.md, 1 GiB discarded and taken again: neighbouring chunks move in one call, so the bytes are what counts. */
 function hostRates(gpu: Gpu): TransitionRates {
   const timed = (value: number): Figure => ({
     value,
     provenance: "measured",
-    source: "the memory bench on 2 and 16 cores, 1 GiB (docs/benchmarks.md)",
+    source: "the memory bench, 1 GiB (docs/benchmarks.md), and steps of the demo",
   });
   const rate = (secondsPerGib: number): CallRate => ({
-    secondsPerPiece: timed(0),
+    secondsPerPiece: timed(HOST_SECONDS_PER_CALL),
     secondsPerByte: timed(secondsPerGib / 2 ** 30),
   });
   return {
-    pieceBytes: 2 * MIB,
+    pieceBytes: Number.MAX_SAFE_INTEGER,
     release: rate(0.004),
     hold: rate(0.0004),
     resume: rate(0.065),
@@ -96,6 +99,6 @@ function hostRates(gpu: Gpu): TransitionRates {
     diskBytesPerSecond: { value: 1e9, provenance: "assumption", source: "one drive, with checksums" },
     deviceCopyBytesPerSecond: gpu.peerBytesPerSecond,
     peerBytesPerSecond: gpu.peerBytesPerSecond,
-    secondsPerBucket: { value: 0, provenance: "identity", source: "a bucket is memory of the same process" },
+    secondsPerBucket: timed(HOST_SECONDS_PER_CALL),
   };
 }
