@@ -55,7 +55,7 @@ export type LargestFit = z.infer<typeof largestFitSchema>;
 export const savingsSchema = z.object({
   /** This run. */
   own: measurementSchema,
-  /** Absent until a step is complete. */
+  /** Absent until a second step is complete: the first takes much of its memory only at its first use. */
   ownLargest: largestFitSchema.optional(),
   /** The same workload with no strategy, run beside this one on request, without a limit of memory. */
   baseline: measurementSchema.optional(),
