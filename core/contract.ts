@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ENGINE_TAGS, RESIDENCIES, ROLES } from "./consumers.ts";
 import { ERROR_CODES, errorDataSchema } from "./errors.ts";
+import { phaseSpanSchema } from "./run/ended-runs.ts";
 import { stepRecordSchema } from "./run/records.ts";
 import { runStateSchema, workloadSummarySchema } from "./run/state.ts";
 import { breakpointSchema, goalSchema } from "./schedule/cursor.ts";
@@ -300,6 +301,8 @@ export const commands = {
       generations: z.array(generationStateSchema),
       /** Of the run that is open. */
       steps: z.array(stepRecordSchema),
+      /** Phases of runs that have ended, run by run. */
+      endedRuns: z.array(z.array(phaseSpanSchema)),
     }),
   },
   /** Closes the engine and opens another device, capacity or KV cache size; the checkpoint is loaded again. */

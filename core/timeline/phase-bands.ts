@@ -29,25 +29,38 @@ function usualSeconds(phases: readonly Phase[]): { readonly phaseSeconds: number
     .map(({ startSeconds, endSeconds }) => (endSeconds ?? startSeconds) - startSeconds)
     .sort((one, other) => one - other);
   const phaseSeconds = seconds[Math.floor(seconds.length / 2)] ?? 0;
-  const steps = new Set(phases.map(({ step }) => step)).size;
+  const steps = phases.filter(({ step }, index) => index === 0 || step !== phases[index - 1]?.step).length;
   return { phaseSeconds, stepSeconds: (phaseSeconds * phases.length) / Math.max(1, steps) };
 }
 
+/** Several steps as one band, which is not finished while steps of its group may follow. */
+interface OpenBand {
+  readonly index: number;
+  readonly group: number;
+  readonly firstStep: number;
+  lastStep: number;
+}
+
 function merged(phases: readonly Phase[], groupOf: (step: number) => number): readonly Phase[] {
-  const bands: { band: Phase; group: number | undefined; firstStep: number | undefined }[] = [];
+  const bands: Phase[] = [];
+  let open: OpenBand | undefined;
   for (const phase of phases) {
     const { step, startSeconds, endSeconds } = phase;
-    const group = step === undefined ? undefined : groupOf(step);
-    const open = bands.at(-1);
-    if (open === undefined || step === undefined || open.group !== group || open.firstStep === undefined) {
-      const name = step === undefined ? phase.name : stepsName(step, step);
-      bands.push({ band: { ...phase, name }, group, firstStep: step });
+    const band = open && bands[open.index];
+    if (step === undefined) {
+      bands.push(phase);
+      open = undefined;
+    } else if (open === undefined || band === undefined || open.group !== groupOf(step) || step < open.lastStep) {
+      // A step before the last one is of another run.
+      open = { index: bands.length, group: groupOf(step), firstStep: step, lastStep: step };
+      bands.push({ ...phase, name: stepsName(step, step) });
     } else {
+      open.lastStep = step;
       const name = stepsName(open.firstStep, step);
-      open.band = { ...open.band, name, startSeconds: Math.min(open.band.startSeconds, startSeconds), endSeconds };
+      bands[open.index] = { ...band, name, startSeconds: Math.min(band.startSeconds, startSeconds), endSeconds };
     }
   }
-  return bands.map(({ band }) => band);
+  return bands;
 }
 
 /** Steps are counted from 0, and for people from 1. */

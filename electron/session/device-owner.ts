@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { Receipt } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
+import type { EndedRun } from "../../core/run/ended-runs.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";
 import type { Actions } from "./actions.ts";
 import type { Backend, Work } from "./backend.ts";
@@ -20,6 +21,7 @@ export interface DeviceOwnerOptions extends SessionRunListener {
   readonly workbench: NativeBackend;
   readonly actions: Actions;
   readonly backupsFolder: string;
+  readonly onRunEnded: (phases: EndedRun) => void;
 }
 
 interface OpenRun {
@@ -59,7 +61,7 @@ export class DeviceOwner {
     if (this.#open !== undefined) {
       throw new TidelineError({ code: "busy", message: "a PPO run is open already", hint: "End it first." });
     }
-    const { addon, workbench, backupsFolder, actions: _, ...listener } = this.#options;
+    const { addon, workbench, backupsFolder, actions: _, onRunEnded: __, ...listener } = this.#options;
     const { device, samplingHertz } = workbench.observe();
     const before = await workbench.vacate();
     try {
@@ -83,6 +85,7 @@ export class DeviceOwner {
   async closeRun(work: Work): Promise<void> {
     const run = this.requireRun();
     await run.stop();
+    this.#options.onRunEnded(run.phases);
     const { samplingHertz } = run.backend.observe();
     const before = this.#open?.before ?? { models: [] };
     // Nobody may look at a device that is being closed.

@@ -10,6 +10,7 @@ import {
   rowColumns,
   type SampleBatch,
 } from "../../core/contract.ts";
+import { type EndedRun, withEndedRun } from "../../core/run/ended-runs.ts";
 import type { SampleBatch as NativeBatch } from "../../native/addon.d.ts";
 
 const CHUNK_ROWS = 4096;
@@ -33,6 +34,7 @@ export class Recorder {
   readonly #chunks: Chunk[] = [];
   readonly #actions: ActionRecord[] = [];
   readonly #generations = new Map<number, GenerationState>();
+  #endedRuns: readonly EndedRun[] = [];
   #rows = 0;
   #dropped = 0;
 
@@ -73,7 +75,11 @@ export class Recorder {
     if (this.#generations.size > this.#limits.generations && !oldest.done) this.#generations.delete(oldest.value);
   }
 
-  /** The newest `maxRows` samples not older than `sinceSeconds`, oldest first, with all actions and generations since. */
+  addEndedRun(run: EndedRun): void {
+    this.#endedRuns = withEndedRun(this.#endedRuns, run);
+  }
+
+  /** The newest `maxRows` samples not older than `sinceSeconds`, oldest first, with everything else since. */
   history(sinceSeconds: number, maxRows: number) {
     const batches: SampleBatch[] = [];
     let wanted = maxRows;
@@ -96,6 +102,9 @@ export class Recorder {
       generations: [...this.#generations.values()].filter(
         ({ finishedSeconds }) => finishedSeconds === undefined || finishedSeconds >= sinceSeconds,
       ),
+      endedRuns: this.#endedRuns
+        .map((run) => run.filter(({ endSeconds }) => endSeconds >= sinceSeconds))
+        .filter((run) => run.length > 0),
     };
   }
 

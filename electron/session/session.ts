@@ -114,6 +114,7 @@ export class Session {
       onChange: changed,
       onAction: (action) => this.#recordScheduled(action),
       onStep: (run, step) => this.#publish({ event: "step", run, step }),
+      onRunEnded: (phases) => this.#recorder.addEndedRun(phases),
     });
     const tokenizers = new Tokenizers();
     this.#generations = new Generations(

@@ -7,8 +7,8 @@ import { assertNever, toErrorData } from "../../core/errors.ts";
 import type { Client } from "../door/client.ts";
 import { addAction, putGeneration, replaceActivity } from "./activity.ts";
 import { notifyError } from "./notices.ts";
-import { addStep, followRun, replaceSteps } from "./run.ts";
-import { setConnected, setSession } from "./session.ts";
+import { addStep, endRun, followRun, replaceEndedRuns, replaceSteps } from "./run.ts";
+import { setConnected, setSession, useSession } from "./session.ts";
 import { addSamples, replaceSamples } from "./timeline.ts";
 
 /** Ten minutes at 100 Hz: what a reload brings back without making the first second heavy. */
@@ -20,6 +20,8 @@ export function followSession(client: Client): () => void {
   let early: SampleBatch[] | undefined;
 
   function takeState(state: SessionState): void {
+    const before = useSession.getState().session?.run;
+    if (before !== undefined && before.id !== state.run?.id) endRun(before);
     setSession(state);
     followRun(state.run?.id);
   }
@@ -59,6 +61,7 @@ export function followSession(client: Client): () => void {
       replaceSamples(kept.batches);
       replaceActivity(kept.actions, kept.generations);
       replaceSteps(state.run?.id, kept.steps);
+      replaceEndedRuns(kept.endedRuns);
     } catch (error) {
       notifyError("Could not read the session", toErrorData(error));
     } finally {

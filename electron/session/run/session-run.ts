@@ -4,7 +4,7 @@
  */
 import { TidelineError } from "../../../core/errors.ts";
 import type { QuantisedRole } from "../../../core/run/quantisation.ts";
-import type { StepRecord } from "../../../core/run/records.ts";
+import type { PhaseRecord, StepRecord } from "../../../core/run/records.ts";
 import type { LargestFit, RunState, Savings } from "../../../core/run/state.ts";
 import type { Breakpoint, Cursor, Goal } from "../../../core/schedule/cursor.ts";
 import { type Action, describeAction } from "../../../core/schedule/schedule.ts";
@@ -112,6 +112,12 @@ export class SessionRun {
   /** Completed steps that are kept. */
   get steps(): StepRecord[] {
     return this.#run.records.steps.map(told);
+  }
+
+  /** All phases that are kept, those of the step under way included. */
+  get phases(): readonly PhaseRecord[] {
+    const { steps, phases } = this.#run.records;
+    return [...steps.flatMap((step) => step.phases), ...phases];
   }
 
   get undoable(): Undoable | undefined {

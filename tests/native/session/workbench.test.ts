@@ -50,8 +50,14 @@ test("the workbench's models leave the device to the run, and come back after it
   expect(held).toBeLessThan(2 * 2 ** 20);
 
   await go({ kind: "steps", steps: 1 });
+  await go({ kind: "phase" });
+  const recent = { sinceSeconds: 0, maxRows: 0 };
+  expect((await ask("history", recent)).endedRuns).toEqual([]);
   await ask("close_run");
   expect(await seen(session)).toEqual(before);
+  // What the run did stays on the timeline.
+  const [ended] = (await ask("history", recent)).endedRuns;
+  expect(ended?.map(({ step }) => step)).toEqual([...Array.from({ length: 9 }, () => 0), 1]);
 });
 
 test("the timeline goes on through both handovers, at the rate that was chosen meanwhile", async () => {
@@ -183,7 +189,6 @@ test("roles are taken from other folders, and what is missing is said with the r
 
   const critic = join(folder, "nowhere");
   const missing = { code: "checkpoint_unreadable", message: `critic: ${critic} does not exist` };
-  for (const refused of [ask("read_workload", { checkpoints: { critic } }), openRun({}, { checkpoints: { critic } })]) {
-    await expect(refused).rejects.toMatchObject(missing);
-  }
+  await expect(ask("read_workload", { checkpoints: { critic } })).rejects.toMatchObject(missing);
+  await expect(openRun({}, { checkpoints: { critic } })).rejects.toMatchObject(missing);
 });

@@ -33,7 +33,7 @@ describe("following the session", () => {
   it("asks for the state and the history when it connects", async () => {
     const door = fakeDoor();
     door.answer("observe", sessionState());
-    door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [], steps: [] });
+    door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [], steps: [], endedRuns: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
@@ -49,7 +49,7 @@ describe("following the session", () => {
     const stop = followSession(createClient(door));
     door.setConnected(true);
     door.emit({ event: "samples", batch: batch(2, 3) });
-    history.release({ batches: [batch(1, 2)], actions: [], generations: [], steps: [] });
+    history.release({ batches: [batch(1, 2)], actions: [], generations: [], steps: [], endedRuns: [] });
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(3));
     door.emit({ event: "samples", batch: batch(4) });
     const { store } = useTimeline.getState();
@@ -60,13 +60,19 @@ describe("following the session", () => {
   it("starts over after a reconnection, so a restarted session leaves nothing stale", async () => {
     const door = fakeDoor();
     door.answer("observe", sessionState());
-    door.answer("history", { batches: [batch(100, 101)], actions: [action], generations: [], steps: [] });
+    door.answer("history", {
+      batches: [batch(100, 101)],
+      actions: [action],
+      generations: [],
+      steps: [],
+      endedRuns: [],
+    });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
     door.setConnected(false);
     expect(useSession.getState()).toEqual({ connection: "lost", session: sessionState() });
-    door.answer("history", { batches: [batch(5)], actions: [], generations: [], steps: [] });
+    door.answer("history", { batches: [batch(5)], actions: [], generations: [], steps: [], endedRuns: [] });
     door.setConnected(true);
     await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(1));
     expect(useActivity.getState().actions).toEqual([]);
@@ -86,6 +92,7 @@ describe("following the session", () => {
       actions: [],
       generations: [],
       steps: [stepRecord(0), stepRecord(1), stepRecord(2)],
+      endedRuns: [],
     });
     const shown = () => useRun.getState().steps.map(({ step }) => step);
     await vi.waitFor(() => expect(shown()).toEqual([0, 1, 2]));
@@ -98,10 +105,38 @@ describe("following the session", () => {
     stop();
   });
 
+  it("keeps the phases of runs that ended, as the session does", async () => {
+    const span = (step: number, startSeconds: number) =>
+      ({ step, work: "rollout", startSeconds, endSeconds: startSeconds + 1 }) as const;
+    const phase = (step: number, startSeconds: number) => ({
+      ...span(step, startSeconds),
+      workSeconds: 1,
+      memorySeconds: 0,
+      peakBytes: 1,
+      holders: {},
+    });
+    const door = fakeDoor();
+    door.answer("observe", sessionState());
+    door.answer("history", { batches: [], actions: [], generations: [], steps: [], endedRuns: [[span(0, 1)]] });
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    const ended = () => useRun.getState().endedRuns;
+    await vi.waitFor(() => expect(ended()).toEqual([[span(0, 1)]]));
+
+    door.emit({ event: "state", state: sessionState({ run: runState(undefined, { id: 2, phases: [] }) }) });
+    door.emit({ event: "step", run: 2, step: { ...stepRecord(0), phases: [phase(0, 10)] } });
+    const half = runState(undefined, { id: 2, phases: [phase(1, 11)] });
+    door.emit({ event: "state", state: sessionState({ run: half }) });
+    expect(ended()).toHaveLength(1);
+    door.emit({ event: "state", state: sessionState() });
+    expect(ended()).toEqual([[span(0, 1)], [span(0, 10), span(1, 11)]]);
+    stop();
+  });
+
   it("shows a failure to read the session", async () => {
     const door = fakeDoor();
     door.refuse("observe", { code: "device_lost", message: "the device is gone" });
-    door.answer("history", { batches: [], actions: [], generations: [], steps: [] });
+    door.answer("history", { batches: [], actions: [], generations: [], steps: [], endedRuns: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
     await vi.waitFor(() => expect(useNotices.getState().notices[0]?.error?.code).toBe("device_lost"));

@@ -41,6 +41,17 @@ describe("phase bands", () => {
     expect(names(at(3.3))).toEqual(names(at(0)));
   });
 
+  it("do not join the steps of one run with those of the next", () => {
+    const later = phases.map((phase) => ({
+      ...phase,
+      startSeconds: phase.startSeconds + 20,
+      endSeconds: (phase.endSeconds ?? 0) + 20,
+    }));
+    const bands = phaseBands([...phases, ...later], { startSeconds: 0, endSeconds: 400 }, 1000);
+    expect(names(bands)).toEqual(["steps 1–20", "steps 1–20"]);
+    expect(bands[0]?.endSeconds).toBe(20);
+  });
+
   it("are open while the last phase is", () => {
     const open = phases.map((phase, index) =>
       index === phases.length - 1 ? { ...phase, endSeconds: undefined } : phase,

@@ -6,18 +6,17 @@ import { Ellipsis } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
-import { checkSchedule, type ResidencyCell, residencyMatrix } from "../../../../core/schedule/check.ts";
+import { checkSchedule, residencyMatrix } from "../../../../core/schedule/check.ts";
 import { itemAt } from "../../../../core/schedule/cursor.ts";
 import type { ConsumerMemory } from "../../../../core/schedule/residency.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../../core/schedule/works.ts";
-import { consumerColour } from "../../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../../core/units.ts";
 import { byHandId } from "../../../commands/by-hand-commands.ts";
 import { useCommands } from "../../../commands/use-commands.tsx";
 import { CommandMenu } from "../../../components/menu.tsx";
+import { ResidencyTableCell } from "../../../components/residency-cell.tsx";
 import { useRun } from "../../../state/run.ts";
 import { useSession } from "../../../state/session.ts";
-import { useColourScheme } from "../../../theme/apply-theme.ts";
 import { Swatch } from "../../../timeline/swatch.tsx";
 import { WORK_WORDS } from "./run-words.ts";
 import "./memory-matrix.css";
@@ -63,7 +62,12 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
               </th>
               <Now consumer={consumer} run={run} />
               {rows.map(({ phase, cells }) => (
-                <Cell key={phase} consumer={consumer} cell={cells[consumer]} isCurrent={phase === currentPhase} />
+                <ResidencyTableCell
+                  key={phase}
+                  consumer={consumer}
+                  cell={cells[consumer]}
+                  isCurrent={phase === currentPhase}
+                />
               ))}
             </tr>
           ))}
@@ -125,61 +129,6 @@ function nowWords({ residency, contents, backup }: ConsumerMemory): { readonly t
       };
   }
 }
-
-function Cell(props: {
-  readonly consumer: ScheduledConsumer;
-  readonly cell: ResidencyCell;
-  readonly isCurrent: boolean;
-}): ReactNode {
-  const { consumer, cell, isCurrent } = props;
-  const scheme = useColourScheme();
-  const { text, title } = cellWords(cell);
-  return (
-    <td
-      className="matrix-cell"
-      data-current={isCurrent || undefined}
-      data-place={placeOf(cell)}
-      title={`${consumer}: ${title}`}
-    >
-      <span style={{ "--consumer": consumerColour(consumer, scheme) } as React.CSSProperties}>{text}</span>
-    </td>
-  );
-}
-
-/** `used` is resident and needed by the phase; `idle` only takes room. */
-function placeOf({ residency, use }: ResidencyCell): "used" | "idle" | "away" | "none" {
-  switch (residency) {
-    case "resident":
-    case "shared":
-      return use === "none" ? "idle" : "used";
-    case "host":
-    case "disk":
-      return "away";
-    case "released":
-      return "none";
-  }
-}
-
-function cellWords({ residency, use }: ResidencyCell): { readonly text: string; readonly title: string } {
-  switch (residency) {
-    case "resident":
-      return IN_USE[use];
-    case "shared":
-      return { text: "shared", title: "reads the policy's bytes" };
-    case "released":
-      return { text: "–", title: "released" };
-    case "host":
-    case "disk":
-      return { text: residency, title: `its contents are on ${residency}` };
-  }
-}
-
-const IN_USE: Readonly<Record<ResidencyCell["use"], { readonly text: string; readonly title: string }>> = {
-  none: { text: "idle", title: "resident, and not used in this phase" },
-  read: { text: "read", title: "resident, and read" },
-  written: { text: "write", title: "resident, and written" },
-  scratch: { text: "scratch", title: "resident, as scratch memory" },
-};
 
 /** What each phase took at most the last time: where the step's peak is. */
 function Peaks(props: {

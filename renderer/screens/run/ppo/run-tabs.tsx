@@ -8,7 +8,7 @@ import { Learning } from "./learning.tsx";
 import { MemoryMatrix } from "./memory-matrix.tsx";
 import { Rollouts } from "./rollouts.tsx";
 import { SavingsTable } from "./savings-table.tsx";
-import "./run-tabs.css";
+import "../../../components/tabs.css";
 
 const NAMES: Readonly<Record<RunTab, string>> = {
   memory: "Memory",
@@ -29,20 +29,16 @@ export function RunTabs({ run }: { readonly run: RunState }): ReactNode {
   };
   return (
     <section className="panel run-tabs" aria-label="The run in detail">
-      <Tabs.Root
-        className="run-tabs-root"
-        value={tab}
-        onValueChange={(value: RunTab) => setPreferences({ runTab: value })}
-      >
-        <Tabs.List className="run-tab-list" activateOnFocus>
+      <Tabs.Root className="tabs-root" value={tab} onValueChange={(value: RunTab) => setPreferences({ runTab: value })}>
+        <Tabs.List className="tab-list" activateOnFocus>
           {RUN_TABS.map((name) => (
-            <Tabs.Tab key={name} value={name} className="run-tab">
+            <Tabs.Tab key={name} value={name} className="tab">
               {NAMES[name]}
             </Tabs.Tab>
           ))}
         </Tabs.List>
         {RUN_TABS.map((name) => (
-          <Tabs.Panel key={name} value={name} className="run-tab-panel">
+          <Tabs.Panel key={name} value={name} className="tab-panel">
             {contents[name]()}
           </Tabs.Panel>
         ))}
