@@ -1,7 +1,16 @@
 /** One thing the program can do, as buttons, keys, the palette and the `?` sheet all see it. */
 import type { Chord } from "./keys.ts";
 
-export const COMMAND_GROUPS = ["PPO run", "Generate", "Engine", "Memory", "Checkpoints", "Timeline", "Window"] as const;
+export const COMMAND_GROUPS = [
+  "Plan",
+  "PPO run",
+  "Generate",
+  "Engine",
+  "Memory",
+  "Checkpoints",
+  "Timeline",
+  "Window",
+] as const;
 export type CommandGroup = (typeof COMMAND_GROUPS)[number];
 
 export interface Command {

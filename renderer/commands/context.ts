@@ -17,8 +17,8 @@ export interface CommandContext {
   readonly preferences: Preferences;
   /** The operating system's folder dialog, where there is one. */
   readonly pickFolder: (() => Promise<string | undefined>) | undefined;
-  /** Commands of the timeline on screen. */
-  readonly timeline: readonly Command[];
+  /** Commands of what only the screen on show has: its timeline, its plan. */
+  readonly ofScreen: readonly Command[];
   readonly request: Client["request"];
 }
 

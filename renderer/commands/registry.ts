@@ -14,6 +14,7 @@ import { generateCommands } from "./generate-commands.ts";
 import { type KeyPress, matches, worksWhileTyping } from "./keys.ts";
 import { memoryCommands, operationCommands } from "./memory-commands.ts";
 import { openRunCommands, runCommands } from "./run-commands.ts";
+import { screenCommands } from "./screen-commands.ts";
 import { windowCommands } from "./window-commands.ts";
 
 /** All commands of this moment, in the order in which the palette shows them. */
@@ -30,7 +31,22 @@ export function buildCommands(context: CommandContext): readonly Command[] {
           ...checkpointCommands(context),
         ]
       : [...runCommands(context, run), ...byHandCommands(context, run), ...operationCommands(context)];
-  return [...ofDevice, ...context.timeline, ...windowCommands(context)];
+  const { ofScreen, preferences } = context;
+  return [
+    ...(preferences.screen === "run" ? [...ofDevice, ...ofScreen] : [...ofScreen, ...ofDevice.map(withoutKeys)]),
+    ...screenCommands(context),
+    ...windowCommands(context),
+  ];
+}
+
+/** From the palette only: keys belong to the screen on show. */
+function withoutKeys({ keys: _, ...command }: Command): Command {
+  return command;
+}
+
+/** Why the application's menu, which is always the same, names a command that does not exist in this state. */
+export function absentBecause(hasRun: boolean): string {
+  return hasRun ? "A PPO run has the device: end it first" : "No PPO run is open: open one first";
 }
 
 /**

@@ -2,13 +2,14 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
 import type { Client } from "../door/client.ts";
 import { lastSecondsOf, runningGenerations, useActivity } from "../state/activity.ts";
+import { notify } from "../state/notices.ts";
 import { usePreferences } from "../state/preferences.ts";
 import { usePrompt } from "../state/prompt.ts";
 import { useSession } from "../state/session.ts";
 import { useView } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { isMac } from "./keys.ts";
-import { buildCommands, commandForKey, execute } from "./registry.ts";
+import { absentBecause, buildCommands, commandForKey, execute } from "./registry.ts";
 
 interface CommandsValue {
   readonly client: Client;
@@ -20,10 +21,10 @@ const CommandsContext = createContext<CommandsValue | undefined>(undefined);
 
 export function CommandsProvider(props: {
   readonly client: Client;
-  readonly timeline: readonly Command[];
+  readonly ofScreen: readonly Command[];
   readonly children: ReactNode;
 }): ReactNode {
-  const { client, timeline } = props;
+  const { client, ofScreen } = props;
   const { session, connection } = useSession();
   const generations = useActivity((store) => store.generations);
   const draft = usePrompt();
@@ -38,11 +39,11 @@ export function CommandsProvider(props: {
       draft,
       preferences,
       pickFolder: client.door.pickFolder,
-      timeline,
+      ofScreen,
       request: client.request,
     });
     return { client, all, byId: new Map(all.map((command) => [command.id, command])) };
-  }, [client, timeline, session, connection, generations, draft, preferences]);
+  }, [client, ofScreen, session, connection, generations, draft, preferences]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
@@ -63,8 +64,9 @@ export function CommandsProvider(props: {
       client.door.onMenuCommand?.((id) => {
         const command = value.byId.get(id);
         if (command !== undefined) void execute(command);
+        else notify(absentBecause(session?.run !== undefined));
       }),
-    [client, value],
+    [client, value, session],
   );
 
   return <CommandsContext value={value}>{props.children}</CommandsContext>;

@@ -1,5 +1,5 @@
 /** The window's own commands: palette, shortcuts, theme, settings. */
-import { nextTheme, setPreferences, type Theme } from "../state/preferences.ts";
+import { nextTheme, type Preferences, setPreferences, type Theme } from "../state/preferences.ts";
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
@@ -11,7 +11,7 @@ const THEMES: readonly { readonly theme: Theme; readonly title: string }[] = [
 ];
 
 export function windowCommands(context: CommandContext): readonly Command[] {
-  const { theme, timelineView } = context.preferences;
+  const { theme, screen, timelineView } = context.preferences;
   return [
     {
       id: "window.palette",
@@ -57,13 +57,17 @@ export function windowCommands(context: CommandContext): readonly Command[] {
         run: () => setPreferences({ theme: choice.theme }),
       }),
     ),
-    {
-      id: "timeline.view",
-      title: timelineView === "chart" ? "Show the timeline as a table" : "Show the timeline as a chart",
-      label: timelineView === "chart" ? "Table" : "Chart",
-      group: "Timeline",
-      keys: [{ code: "KeyV" }],
-      run: () => setPreferences({ timelineView: timelineView === "chart" ? "table" : "chart" }),
-    },
+    ...(screen === "run" ? [timelineViewCommand(timelineView)] : []),
   ];
+}
+
+function timelineViewCommand(timelineView: Preferences["timelineView"]): Command {
+  return {
+    id: "timeline.view",
+    title: timelineView === "chart" ? "Show the timeline as a table" : "Show the timeline as a chart",
+    label: timelineView === "chart" ? "Table" : "Chart",
+    group: "Timeline",
+    keys: [{ code: "KeyV" }],
+    run: () => setPreferences({ timelineView: timelineView === "chart" ? "table" : "chart" }),
+  };
 }

@@ -1,6 +1,9 @@
 /** Whichever dialog is open. */
 import type { ReactNode } from "react";
 import { assertNever } from "../../core/errors.ts";
+import { ExportDialog } from "../screens/plan/dialogs/export-dialog.tsx";
+import { FitDialog } from "../screens/plan/dialogs/fit-dialog.tsx";
+import { PasteDialog } from "../screens/plan/dialogs/paste-dialog.tsx";
 import { ActByHandDialog } from "../screens/run/dialogs/act-by-hand-dialog.tsx";
 import { DeviceDialog } from "../screens/run/dialogs/device-dialog.tsx";
 import { LoadModelDialog } from "../screens/run/dialogs/load-model-dialog.tsx";
@@ -35,6 +38,12 @@ export function Dialogs(): ReactNode {
       return <OpenRunDialog />;
     case "act_by_hand":
       return <ActByHandDialog />;
+    case "plan_export":
+      return <ExportDialog />;
+    case "plan_paste":
+      return <PasteDialog />;
+    case "plan_fit":
+      return <FitDialog />;
     default:
       return assertNever(dialog);
   }

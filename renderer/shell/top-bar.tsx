@@ -4,15 +4,16 @@ import type { ReactNode } from "react";
 import type { EngineState } from "../../core/contract.ts";
 import type { RunState } from "../../core/run/state.ts";
 import { formatBytes } from "../../core/units.ts";
+import { execute } from "../commands/registry.ts";
 import { useCommand } from "../commands/use-commands.tsx";
-import { CommandButton } from "../components/button.tsx";
+import { CommandButton, CommandWords } from "../components/button.tsx";
 import { Chip, type Tone } from "../components/chip.tsx";
 import { Kbd } from "../components/kbd.tsx";
 import { Meter } from "../components/meter.tsx";
 import { Tooltip } from "../components/tooltip.tsx";
 import { engineStatus } from "../screens/run/engine-status.ts";
 import { runStatus } from "../screens/run/ppo/run-words.ts";
-import { type Theme, usePreferences } from "../state/preferences.ts";
+import { SCREENS, type Screen, type Theme, usePreferences } from "../state/preferences.ts";
 import { type Connection, useSession } from "../state/session.ts";
 import mark from "../theme/mark.svg";
 import "./top-bar.css";
@@ -36,6 +37,7 @@ export function TopBar(): ReactNode {
         <img src={mark} alt="" width={20} height={20} />
         Tideline
       </h1>
+      <ScreenTabs />
       <DeviceSummary />
       <DeviceUser />
       <CommandButton id="run.open" icon={Footprints} />
@@ -52,6 +54,34 @@ export function TopBar(): ReactNode {
       <CommandButton id="window.theme" kind="quiet" icon={THEME_ICONS[theme]} iconOnly />
       <CommandButton id="window.shortcuts" kind="quiet" icon={CircleHelp} iconOnly />
     </header>
+  );
+}
+
+function ScreenTabs(): ReactNode {
+  const shown = usePreferences((preferences) => preferences.screen);
+  return (
+    <nav className="screen-tabs" aria-label="Screens">
+      {SCREENS.map((screen) => (
+        <ScreenTab key={screen} screen={screen} isShown={screen === shown} />
+      ))}
+    </nav>
+  );
+}
+
+function ScreenTab({ screen, isShown }: { readonly screen: Screen; readonly isShown: boolean }): ReactNode {
+  const command = useCommand(`screen.${screen}`);
+  if (command === undefined) return undefined;
+  return (
+    <Tooltip content={<CommandWords command={command} />}>
+      <button
+        type="button"
+        className="screen-tab"
+        aria-current={isShown ? "page" : undefined}
+        onClick={() => isShown || void execute(command)}
+      >
+        {command.label}
+      </button>
+    </Tooltip>
   );
 }
 

@@ -2,12 +2,19 @@
 import { z } from "zod";
 import { create } from "zustand";
 
+export const SCREENS = ["run", "plan"] as const;
+export type Screen = (typeof SCREENS)[number];
+
+export const PLAN_TABS = ["terms", "residency", "transitions", "room", "differences"] as const;
+export type PlanTab = (typeof PLAN_TABS)[number];
+
 export const RUN_TABS = ["memory", "learning", "rollouts", "savings", "actions"] as const;
 export type RunTab = (typeof RUN_TABS)[number];
 
 const STORAGE_KEY = "tideline.preferences";
 
 const preferencesSchema = z.object({
+  screen: z.enum(SCREENS).catch("run"),
   theme: z.enum(["system", "light", "dark"]).catch("system"),
   /** Width of the side column, in CSS pixels. */
   sideWidthPx: z.number().min(320).max(800).catch(440),
@@ -16,6 +23,8 @@ const preferencesSchema = z.object({
   timelineView: z.enum(["chart", "table"]).catch("chart"),
   /** What is shown below the timeline during a PPO run. */
   runTab: z.enum(RUN_TABS).catch("memory"),
+  /** What is shown below the bars of a plan. */
+  planTab: z.enum(PLAN_TABS).catch("terms"),
   learningView: z.enum(["chart", "table"]).catch("chart"),
 });
 export type Preferences = z.infer<typeof preferencesSchema>;

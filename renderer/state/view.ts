@@ -12,7 +12,10 @@ export type DialogName =
   | "save_checkpoint"
   | "device_settings"
   | "open_run"
-  | "act_by_hand";
+  | "act_by_hand"
+  | "plan_export"
+  | "plan_paste"
+  | "plan_fit";
 
 interface ViewStore {
   readonly dialog: DialogName | undefined;

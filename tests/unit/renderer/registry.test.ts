@@ -3,15 +3,18 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { SessionState } from "../../../core/contract.ts";
 import { TidelineError } from "../../../core/errors.ts";
+import { PRESETS } from "../../../core/planner/presets.ts";
 import { MIB } from "../../../core/units.ts";
 import type { Command } from "../../../renderer/commands/command.ts";
 import type { CommandContext } from "../../../renderer/commands/context.ts";
 import { remedyFor } from "../../../renderer/commands/engine-commands.ts";
 import { findCommands } from "../../../renderer/commands/find-commands.ts";
 import { chordIdentity } from "../../../renderer/commands/keys.ts";
+import { planCommands } from "../../../renderer/commands/plan-commands.ts";
 import { buildCommands, commandForKey, execute } from "../../../renderer/commands/registry.ts";
 import { createClient } from "../../../renderer/door/client.ts";
 import { useNotices } from "../../../renderer/state/notices.ts";
+import { usePlan } from "../../../renderer/state/plan.ts";
 import { usePreferences } from "../../../renderer/state/preferences.ts";
 import { usePrompt } from "../../../renderer/state/prompt.ts";
 import { timelineCommands } from "../../../renderer/timeline/commands.ts";
@@ -30,7 +33,7 @@ function context(session: SessionState | undefined, change: Partial<CommandConte
     draft: usePrompt.getState(),
     preferences: usePreferences.getState(),
     pickFolder: undefined,
-    timeline: timelineCommands(new TimelineView({ isLive: true })),
+    ofScreen: timelineCommands(new TimelineView({ isLive: true })),
     request: createClient(door).request,
     ...change,
   };
@@ -60,6 +63,14 @@ const running = sessionState({
   operations: [{ id: 3, label: "measure the baseline", doneBytes: 1, totalBytes: 2, cancellable: true }],
 });
 
+/** The Plan screen, with a plan that was changed beside another. */
+function onPlanScreen(session: SessionState | undefined): CommandContext {
+  const store = { ...usePlan.getState(), other: PRESETS[0].plan };
+  const base = context(session);
+  const ofScreen = planCommands({ ...store, session, request: base.request });
+  return { ...base, preferences: { ...base.preferences, screen: "plan" }, ofScreen };
+}
+
 const states: readonly (readonly [string, SessionState | undefined])[] = [
   ["no session yet", undefined],
   ["nothing loaded", sessionState({ engine: { status: "empty" }, consumers: [] })],
@@ -70,21 +81,27 @@ const states: readonly (readonly [string, SessionState | undefined])[] = [
 
 describe("the command registry", () => {
   it.each(states)("has no id twice: %s", (_, session) => {
-    const ids = buildCommands(context(session)).map(({ id }) => id);
-    expect(new Set(ids).size).toBe(ids.length);
+    for (const of of [context, onPlanScreen]) {
+      const ids = buildCommands(of(session)).map(({ id }) => id);
+      expect(new Set(ids).size).toBe(ids.length);
+    }
   });
 
   it.each(states)("has no keys twice, except Escape, which stops or clears: %s", (_, session) => {
-    const chords = buildCommands(context(session))
-      .flatMap(({ keys }) => keys ?? [])
-      .filter(({ key }) => key !== "Escape")
-      .map(chordIdentity);
-    expect(new Set(chords).size).toBe(chords.length);
+    for (const of of [context, onPlanScreen]) {
+      const chords = buildCommands(of(session))
+        .flatMap(({ keys }) => keys ?? [])
+        .filter(({ key }) => key !== "Escape")
+        .map(chordIdentity);
+      expect(new Set(chords).size).toBe(chords.length);
+    }
   });
 
   it("knows the command of every button in the renderer's source", () => {
     const known = new Set(
-      [full, sessionState(), running].flatMap((session) => buildCommands(context(session)).map(({ id }) => id)),
+      [context(full), context(sessionState()), context(running), onPlanScreen(full)].flatMap((one) =>
+        buildCommands(one).map(({ id }) => id),
+      ),
     );
     const buttons = sources("renderer").flatMap((source) =>
       [...source.matchAll(/<CommandButton\s+id="([^"]+)"/g)].map(([, id]) => id ?? ""),
@@ -93,12 +110,16 @@ describe("the command registry", () => {
     expect(buttons.filter((id) => !known.has(id))).toEqual([]);
   });
 
-  it("keys are listened to in one place, but for a splitter that its own arrows move", () => {
+  it("keys are listened to in one place, but for a splitter and the bars of a plan, that their own arrows move", () => {
     const listening = readdirSync("renderer", { recursive: true, encoding: "utf8" })
       .filter((file) => /\.tsx?$/.test(file))
       .filter((file) => /onKeyDown|"keydown"/.test(readFileSync(join("renderer", file), "utf8")))
       .filter((file) => !file.startsWith("timeline"));
-    expect(listening.sort()).toEqual(["commands/use-commands.tsx", "components/splitter.tsx"]);
+    expect(listening.sort()).toEqual([
+      "commands/use-commands.tsx",
+      "components/splitter.tsx",
+      "screens/plan/chart/chart.tsx",
+    ]);
   });
 
   it("refuses everything that needs the session while it cannot be reached", () => {
@@ -124,8 +145,8 @@ describe("the command registry", () => {
     ];
     const means = (change: Partial<CommandContext>) =>
       commandForKey(buildCommands(context(sessionState(), change)), pressed, { typing: true, mac: false })?.id;
-    expect(means({ running, timeline: timelineCommands(view) })).toBe("generate.stop");
-    expect(means({ timeline: timelineCommands(view) })).toBe("timeline.clear_cursors");
+    expect(means({ running, ofScreen: timelineCommands(view) })).toBe("generate.stop");
+    expect(means({ ofScreen: timelineCommands(view) })).toBe("timeline.clear_cursors");
   });
 
   it("says why it cannot generate: the obstacle of the engine, or what is wrong with the prompt", () => {

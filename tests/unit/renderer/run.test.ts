@@ -180,7 +180,7 @@ describe("commands of a run", () => {
     draft: usePrompt.getState(),
     preferences: usePreferences.getState(),
     pickFolder: undefined,
-    timeline: [],
+    ofScreen: [],
     request: createClient(door).request,
   });
   const running = moved(everything, { run: { status: "running", goal: { kind: "play" } } });

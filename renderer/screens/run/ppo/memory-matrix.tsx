@@ -1,9 +1,10 @@
 /**
- * Who is where, in which phase: every consumer's residency as the schedule has it, and where it is now, with what can be
- * done about it by hand. Words and edges say it; the consumer's colour only helps.
+ * Who is where, in which phase: every consumer's residency as the schedule has it, and where it is now, with a mark where
+ * that is otherwise than planned and what can be done about it by hand. Words and edges say it; the consumer's colour only helps.
  */
-import { Ellipsis } from "lucide-react";
+import { Ellipsis, Hand } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
+import { departuresOf } from "../../../../core/run/departures.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
 import { checkSchedule, residencyMatrix } from "../../../../core/schedule/check.ts";
@@ -23,10 +24,9 @@ import "./memory-matrix.css";
 
 export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
   const { schedule, cursor } = run;
-  const rows = useMemo(() => {
-    const check = checkSchedule(schedule);
-    return check.ok ? residencyMatrix(schedule, check.moments) : [];
-  }, [schedule]);
+  const check = useMemo(() => checkSchedule(schedule), [schedule]);
+  const rows = useMemo(() => (check.ok ? residencyMatrix(schedule, check.moments) : []), [schedule, check]);
+  const departures = check.ok ? departuresOf(check, run) : undefined;
   const currentPhase = itemAt(schedule, cursor).phase;
   const consumers = SCHEDULED_CONSUMERS.filter(
     (consumer) => consumer !== "reward.weights" || schedule.roles.reward !== "rule",
@@ -60,7 +60,7 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
                 <Swatch consumer={consumer} />
                 {consumer}
               </th>
-              <Now consumer={consumer} run={run} />
+              <Now consumer={consumer} run={run} planned={departures?.get(consumer)} />
               {rows.map(({ phase, cells }) => (
                 <ResidencyTableCell
                   key={phase}
@@ -78,21 +78,47 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
   );
 }
 
-function Now({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly run: RunState }): ReactNode {
+function Now(props: {
+  readonly consumer: ScheduledConsumer;
+  readonly run: RunState;
+  /** How the schedule would have it here, where that is otherwise. */
+  readonly planned: ConsumerMemory | undefined;
+}): ReactNode {
+  const { consumer, run, planned } = props;
   const committedBytes = useSession(
     (store) => store.session?.consumers.find((state) => state.consumer === consumer)?.committedBytes ?? 0,
   );
   const commands = useCommands();
   const memory = run.memory[consumer];
   const ids = actionsByHand(run.memory, consumer, run.schedule.roles).map(byHandId);
+  // What the loop keeps resident is taken at its first use.
   const isTaken = memory.residency !== "resident" || committedBytes > 0;
-  const words = isTaken ? nowWords(memory) : NOT_TAKEN;
+  const words = nowWords(memory);
+  const departure = planned && `by hand: the schedule has it ${nowWords(planned).text} here`;
   return (
     <>
-      <td className="matrix-now" data-residency={isTaken ? memory.residency : undefined} title={words.title}>
-        <span className="matrix-now-words">{words.text}</span>
-        <span className="matrix-now-bytes">{committedBytes === 0 ? "—" : formatBytes(committedBytes)}</span>
-      </td>
+      {isTaken ? (
+        <td
+          className="matrix-now"
+          data-residency={memory.residency}
+          title={departure === undefined ? words.title : `${words.title}; ${departure}`}
+        >
+          <span className="matrix-now-words">{words.text}</span>
+          <span className="matrix-now-mark">
+            {departure && (
+              <>
+                <Hand aria-hidden size={12} />
+                <span className="visually-hidden">{departure}</span>
+              </>
+            )}
+          </span>
+          <span className="matrix-now-bytes">{committedBytes === 0 ? "—" : formatBytes(committedBytes)}</span>
+        </td>
+      ) : (
+        <td className="matrix-now" title="its memory is taken at its first use">
+          not taken yet
+        </td>
+      )}
       <td className="matrix-act">
         <CommandMenu
           label=""
@@ -106,9 +132,6 @@ function Now({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly
     </>
   );
 }
-
-/** What the loop keeps resident is taken at its first use. */
-const NOT_TAKEN = { text: "not yet", title: "its memory is taken at its first use" };
 
 function nowWords({ residency, contents, backup }: ConsumerMemory): { readonly text: string; readonly title: string } {
   const kept = backup === undefined ? "" : `; copy on ${backup.where}, ${backup.clean ? "current" : "out of date"}`;

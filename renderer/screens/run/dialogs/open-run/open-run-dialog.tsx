@@ -9,7 +9,6 @@ import { formatBytes } from "../../../../../core/units.ts";
 import { useClient } from "../../../../commands/use-commands.tsx";
 import { Button } from "../../../../components/button.tsx";
 import { Dialog } from "../../../../components/dialog.tsx";
-import { ErrorBox } from "../../../../components/error-words.tsx";
 import { NumberField, Segmented, TextField } from "../../../../components/field.tsx";
 import { Skeleton } from "../../../../components/skeleton.tsx";
 import {
@@ -43,7 +42,7 @@ export function OpenRunDialog(): ReactNode {
       title="Open a PPO run"
       description="The loop gets the device; the engine closes until the run ends."
       width="full"
-      error={error}
+      error={error ?? problem}
       onSubmit={() => isValid && void submit(() => client.request("open_run", requestOf(draft, plan.schedule)))}
       actions={
         <Button kind="primary" type="submit" icon={Play} busy={busy} disabled={isValid !== true || busy}>
@@ -53,7 +52,7 @@ export function OpenRunDialog(): ReactNode {
     >
       <div className="open-run">
         <div className="open-run-column">
-          <Workload draft={draft} workload={workload} problem={problem} />
+          <Workload draft={draft} workload={workload} isFailed={problem !== undefined} />
           {workload && <Memory draft={draft} workload={workload} />}
           <RoleFolders
             folders={draft.checkpoints}
@@ -73,9 +72,9 @@ export function OpenRunDialog(): ReactNode {
 function Workload(props: {
   readonly draft: RunDraft;
   readonly workload: WorkloadSummary | undefined;
-  readonly problem: TidelineErrorData | undefined;
+  readonly isFailed: boolean;
 }): ReactNode {
-  const { draft, workload, problem } = props;
+  const { draft, workload, isFailed } = props;
   return (
     <>
       <Segmented
@@ -96,9 +95,8 @@ function Workload(props: {
           onChange={({ target }) => editRun({ path: target.value })}
         />
       )}
-      {problem && <ErrorBox error={problem} />}
       {workload && <WorkloadFacts workload={workload} />}
-      {!workload && !problem && draft.workload === "demo" && <Skeleton rows={3} />}
+      {!workload && !isFailed && draft.workload === "demo" && <Skeleton rows={3} />}
     </>
   );
 }

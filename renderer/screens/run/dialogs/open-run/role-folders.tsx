@@ -1,5 +1,5 @@
 /** Checkpoint folders of one's own for the roles: the same loop on any model of the families. */
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import type { RoleFolders as Folders } from "../../../../../core/contract.ts";
 import type { WorkloadSummary } from "../../../../../core/run/state.ts";
 import { FolderPicker } from "../folder-browser.tsx";
@@ -18,9 +18,10 @@ export function RoleFolders(props: {
   readonly onFolders: (folders: Folders) => void;
 }): ReactNode {
   const { folders, workload, onFolders } = props;
-  const isChosen = ROLES.some((role) => (folders[role] ?? "") !== "");
+  // Only at first: it does not close because somebody clears a field.
+  const [isOpen] = useState(() => ROLES.some((role) => (folders[role] ?? "") !== ""));
   return (
-    <details className="role-folders" open={isChosen || undefined}>
+    <details className="role-folders" open={isOpen}>
       <summary>Other checkpoints</summary>
       <p>
         Critic and reference follow another policy unless they are given too. All roles have to share one tokenizer.

@@ -1,0 +1,215 @@
+/** What can be done with the plan on the Plan screen. */
+import { useMemo } from "react";
+import type { SessionState } from "../../core/contract.ts";
+import { TidelineError } from "../../core/errors.ts";
+import { HOST } from "../../core/planner/gpus/catalogue.ts";
+import type { Plan } from "../../core/planner/plan.ts";
+import { formatPlan, parsePlan } from "../../core/planner/plan-file.ts";
+import type { Prediction } from "../../core/planner/predict/prediction.ts";
+import { PRESETS, presetNamed } from "../../core/planner/presets.ts";
+import { planBest } from "../../core/planner/search/best.ts";
+import { planToLine } from "../../core/planner/share.ts";
+import { describeStrategies } from "../../core/schedule/build.ts";
+import type { Client } from "../door/client.ts";
+import { evaluationOf } from "../screens/plan/evaluation.ts";
+import { differenceFromRoles } from "../screens/plan/measured.ts";
+import { chooseTextFile, copyText, fileStem, saveFile } from "../state/files.ts";
+import { notify } from "../state/notices.ts";
+import {
+  choosePlan,
+  drawBeside,
+  exchangePlans,
+  layBeside,
+  type PlanStore,
+  redoPlan,
+  undoPlan,
+  usePlan,
+} from "../state/plan.ts";
+import { setPreferences } from "../state/preferences.ts";
+import { useSession } from "../state/session.ts";
+import { openDialog } from "../state/view.ts";
+import type { Command } from "./command.ts";
+import { refusedBecause } from "./context.ts";
+import type { Chord } from "./keys.ts";
+
+export interface PlanContext extends Pick<PlanStore, "plan" | "other" | "past" | "future"> {
+  readonly session: SessionState | undefined;
+  readonly request: Client["request"];
+}
+
+export function usePlanCommands({ request }: Client): readonly Command[] {
+  const { plan, other, past, future } = usePlan();
+  const session = useSession((store) => store.session);
+  return useMemo(
+    () => planCommands({ plan, other, past, future, session, request }),
+    [plan, other, past, future, session, request],
+  );
+}
+
+export function planCommands({ plan, other, past, future, session, request }: PlanContext): readonly Command[] {
+  return [
+    ...actCommands(plan, session, request),
+    ...shareCommands(plan),
+    ...besideCommands(plan, other),
+    ...presetCommands(plan),
+    command("undo", "Undo the last change of the plan", "Undo", [{ key: "z", mod: true }], {
+      refused: past.length === 0 && "nothing was changed",
+      run: undoPlan,
+    }),
+    command("redo", "Redo what was undone", "Redo", [{ key: "z", mod: true, shift: true }], {
+      refused: future.length === 0 && "nothing was undone",
+      run: redoPlan,
+    }),
+  ];
+}
+
+function command(
+  id: string,
+  title: string,
+  label: string,
+  keys: readonly Chord[],
+  more: {
+    readonly consequence?: string;
+    readonly refused?: string | false;
+    readonly run: Command["run"];
+  },
+): Command {
+  const { consequence, refused, run } = more;
+  return {
+    id: `plan.${id}`,
+    title,
+    label,
+    group: "Plan",
+    ...(keys.length > 0 && { keys }),
+    ...(consequence !== undefined && { consequence }),
+    ...refusedBecause(refused),
+    run,
+  };
+}
+
+const IMPOSSIBLE = "the plan is impossible: correct the fields that are marked";
+
+function actCommands(plan: Plan, session: SessionState | undefined, request: Client["request"]): readonly Command[] {
+  const evaluation = evaluationOf(plan);
+  const impossible = !evaluation.ok && IMPOSSIBLE;
+  const fits = evaluation.ok && evaluation.prediction.fit === "fits";
+  return [
+    command(
+      "make_fit",
+      fits ? "Choose the fastest strategies that fit" : "Make it fit",
+      fits ? "Fastest that fits" : "Make it fit",
+      [{ code: "KeyF" }],
+      {
+        consequence: "looks at every combination of strategies; sizes and models stay as they are",
+        refused: impossible,
+        run: () => makeFit(plan),
+      },
+    ),
+    command("run", "Run this plan's schedule on the demo workload", "Run this plan", [{ code: "KeyR" }], {
+      consequence: "gives the device to a PPO run; what it measures is then drawn beside the plan",
+      refused:
+        impossible ||
+        (session === undefined && "the session cannot be reached") ||
+        (session?.run !== undefined && "a PPO run has the device: end it first"),
+      run: async () => {
+        if (evaluation.ok) await runPlan(evaluation.prediction, request);
+      },
+    }),
+    command("export", "Export the plan: flags of launchers, tables, pictures", "Export…", [{ code: "KeyE" }], {
+      refused: impossible,
+      run: () => openDialog("plan_export"),
+    }),
+  ];
+}
+
+/** The best schedule takes the plan's place; where none fits, what else would have to change is asked. */
+function makeFit(plan: Plan): void {
+  const best = planBest(plan);
+  if (best.kind === "none") {
+    openDialog("plan_fit");
+    return;
+  }
+  choosePlan(best.prediction.plan);
+  notify(`Best of ${best.schedules} schedules: ${describeStrategies(best.prediction.plan.strategies)}`);
+}
+
+/** @throws TidelineError where the schedule is for other precisions than the demo's checkpoints. */
+async function runPlan({ plan, schedule }: Prediction, request: Client["request"]): Promise<void> {
+  const workload = await request("read_workload", {});
+  const difference = differenceFromRoles(plan, workload.roles, workload.name);
+  if (difference !== undefined) {
+    throw new TidelineError({
+      code: "bad_argument",
+      message: `the schedule is for other models: ${difference}`,
+      hint: "Start from the preset of the demo, or choose the same precisions.",
+    });
+  }
+  const capacityBytes = plan.gpu.name === HOST ? plan.gpu.totalBytes : undefined;
+  await request("open_run", {
+    schedule: { kind: "schedule", schedule },
+    ...(capacityBytes !== undefined && { capacityBytes }),
+  });
+  drawBeside("run");
+  setPreferences({ screen: "run" });
+  notify("The run has the plan's schedule: what a step measures is drawn beside the plan");
+}
+
+function shareCommands(plan: Plan): readonly Command[] {
+  const impossible = !evaluationOf(plan).ok && IMPOSSIBLE;
+  return [
+    command("share.copy", "Copy the plan as one line of text", "Copy as one line", [{ code: "KeyC" }], {
+      consequence: "for a chat or an issue; whoever pastes it sees this plan",
+      refused: impossible,
+      run: async () => {
+        await copyText(planToLine(plan));
+        notify("The plan's line is on the clipboard");
+      },
+    }),
+    command("share.paste", "Open a plan from its line of text…", "Paste a line…", [{ code: "KeyP" }], {
+      run: () => openDialog("plan_paste"),
+    }),
+    command("share.save", "Save the plan as a file", "Save as a file", [{ key: "s", mod: true }], {
+      refused: impossible,
+      run: () => saveFile(`${fileStem(plan.name)}.json`, new Blob([formatPlan(plan)], { type: "application/json" })),
+    }),
+    command("share.open", "Open a plan from a file…", "Open a file…", [{ key: "o", mod: true }], {
+      run: async () => {
+        const file = await chooseTextFile(".json,application/json");
+        if (file !== undefined) choosePlan(parsePlan(file.text, file.name));
+      },
+    }),
+  ];
+}
+
+function besideCommands(plan: Plan, other: Plan | undefined): readonly Command[] {
+  const none = other === undefined && "nothing lies beside the plan";
+  return [
+    command("beside.keep", "Lay a copy of this plan beside it", "Keep this plan beside", [{ code: "KeyB" }], {
+      consequence: "change the plan then, and the differences show",
+      refused: !evaluationOf(plan).ok && IMPOSSIBLE,
+      run: () => layBeside(plan),
+    }),
+    command("beside.exchange", "Exchange the plan and the one beside it", "Exchange the two", [{ code: "KeyX" }], {
+      refused: none,
+      run: exchangePlans,
+    }),
+    command("beside.remove", "Take away the plan beside", "Take it away", [], {
+      refused: none,
+      run: () => layBeside(undefined),
+    }),
+  ];
+}
+
+function presetCommands(plan: Plan): readonly Command[] {
+  return PRESETS.map((preset) => {
+    const beside = preset.beside === undefined ? undefined : presetNamed(preset.beside).plan;
+    return command(`preset.${preset.name}`, `Start from: ${preset.plan.name}`, preset.plan.name, [], {
+      consequence: beside === undefined ? preset.about : `${preset.about}; beside it: ${beside.name}`,
+      refused: plan === preset.plan && "it is this one already",
+      run: () => {
+        choosePlan(preset.plan);
+        layBeside(beside);
+      },
+    });
+  });
+}

@@ -1,0 +1,111 @@
+/** The bars in their panel: which GPU they are of, what is drawn beside them, and what their colours mean. */
+import { type ReactNode, useMemo, useRef, useState } from "react";
+import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
+import type { Work } from "../../../../core/schedule/works.ts";
+import { Segmented } from "../../../components/field.tsx";
+import { drawBeside, usePlan } from "../../../state/plan.ts";
+import { useColourScheme } from "../../../theme/apply-theme.ts";
+import { Swatch } from "../../../timeline/swatch.tsx";
+import { useSize } from "../../../timeline/use-view.ts";
+import { type Option, Select } from "../form/controls.tsx";
+import { type Beside, useMeasured } from "../use-beside.ts";
+import { consumersOf, geometryOf, gpuIndex, phaseBars } from "./bars.ts";
+import { Chart, type Hovered } from "./chart.tsx";
+import { useShownPicture } from "./picture.ts";
+import { ChartTooltip } from "./tooltip.tsx";
+import "./chart-panel.css";
+
+interface ChartPanelProps {
+  /** The last one that could be made. */
+  readonly prediction: Prediction;
+  /** The plan on the screen has none: fields are wrong. */
+  readonly isStale: boolean;
+  readonly beside: Beside | undefined;
+  readonly kind: string | undefined;
+  readonly onKind: (kind: string) => void;
+  readonly selected: Work;
+  readonly onSelect: (work: Work) => void;
+}
+
+const KIND_WORDS = { shared: "Every GPU", trainer: "A trainer's GPU", engine: "An engine's GPU" } as const;
+
+export function ChartPanel(props: ChartPanelProps): ReactNode {
+  const { prediction, isStale, beside, kind, selected, onSelect } = props;
+  const { gpus, capacityBytes, marginBytes, gpu } = prediction;
+  const scheme = useColourScheme();
+  const [place, setPlace] = useState<HTMLElement | null>(null);
+  const size = useSize(place);
+  const [hovered, setHovered] = useState<Hovered>();
+  const svg = useRef<SVGSVGElement>(null);
+  const index = gpuIndex(prediction, kind);
+  const phases = useMemo(() => phaseBars(prediction, index, beside?.stacks), [prediction, index, beside]);
+  const geometry = useMemo(
+    () => size && geometryOf(phases, { capacityBytes, marginBytes }, size),
+    [phases, capacityBytes, marginBytes, size],
+  );
+  const hoveredPhase = phases.find(({ work }) => work === hovered?.work);
+  useShownPicture(svg, prediction.plan.name);
+  return (
+    <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
+      <header className="panel-header">
+        <h2 className="panel-title">Memory by phase</h2>
+        {gpus.length > 1 && (
+          <Segmented
+            legend="GPU"
+            value={gpus[index]?.kind ?? "shared"}
+            choices={gpus.map((one) => ({ value: one.kind, label: KIND_WORDS[one.kind] }))}
+            onValue={props.onKind}
+          />
+        )}
+        <BesideSelect prediction={prediction} />
+      </header>
+      <div className="plan-legend">
+        {consumersOf(phases)
+          .toReversed()
+          .map((consumer) => (
+            <span key={consumer}>
+              <Swatch consumer={consumer} />
+              {consumer}
+            </span>
+          ))}
+        {beside && <span className="plan-legend-beside">dashed: {beside.name}</span>}
+      </div>
+      <div className="plan-chart-place" ref={setPlace}>
+        {geometry && (
+          <Chart
+            svg={svg}
+            label={`${prediction.plan.name}: bytes per phase`}
+            geometry={geometry}
+            capacityBytes={capacityBytes}
+            capacityName={gpu.name}
+            scheme={scheme}
+            selected={selected}
+            hovered={hovered}
+            onSelect={onSelect}
+            onHover={setHovered}
+          />
+        )}
+      </div>
+      {hovered && hoveredPhase && (
+        <ChartTooltip hovered={hovered} phase={hoveredPhase} ownName="predicted" besideName={beside?.name ?? ""} />
+      )}
+    </section>
+  );
+}
+
+function BesideSelect({ prediction }: { readonly prediction: Prediction }): ReactNode {
+  const { other, beside } = usePlan();
+  const measured = useMeasured(prediction);
+  const options: readonly Option<"nothing" | "plan" | "run">[] = [
+    { value: "nothing", label: "Nothing beside" },
+    ...(other === undefined ? [] : [{ value: "plan", label: `Beside: ${other.name}` } as const]),
+    ...(measured === undefined ? [] : [{ value: "run", label: `Beside: measured, step ${measured.step}` } as const]),
+  ];
+  if (options.length === 1) return undefined;
+  const value = options.some((option) => option.value === beside) ? beside : "nothing";
+  return (
+    <div className="plan-beside">
+      <Select label="Drawn beside the plan" value={value} options={options} onValue={drawBeside} />
+    </div>
+  );
+}

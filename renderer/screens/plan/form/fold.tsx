@@ -1,0 +1,30 @@
+/** A group of the form that is closed until somebody wants it; closed, it says what is chosen in it. */
+import { ChevronRight } from "lucide-react";
+import type { ReactNode } from "react";
+import { problemAt, useEvaluation } from "../evaluation.ts";
+import "./fold.css";
+
+export function Fold(props: {
+  readonly title: string;
+  /** What is chosen in it, in a few words. */
+  readonly summary: string;
+  /** Its fields: it opens when one of them is wrong. */
+  readonly fields: readonly string[];
+  readonly children: ReactNode;
+}): ReactNode {
+  const evaluation = useEvaluation();
+  const isWrong = props.fields.some((field) => problemAt(evaluation, field) !== undefined);
+  return (
+    // Remounted when something goes wrong in it, so that it opens then and can be closed all the same.
+    <details key={String(isWrong)} className="plan-fold" open={isWrong || undefined}>
+      <summary>
+        <ChevronRight aria-hidden size={14} />
+        <span className="plan-fold-title">{props.title}</span>
+        <span className="plan-fold-summary" title={props.summary}>
+          {props.summary}
+        </span>
+      </summary>
+      <div className="plan-fold-body">{props.children}</div>
+    </details>
+  );
+}

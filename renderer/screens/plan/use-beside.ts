@@ -1,0 +1,48 @@
+/** What is drawn beside the plan: another plan's prediction, or what a run of this plan measured. */
+import { useMemo } from "react";
+import type { Prediction } from "../../../core/planner/predict/prediction.ts";
+import type { Work } from "../../../core/schedule/works.ts";
+import { usePlan } from "../../state/plan.ts";
+import { useRun } from "../../state/run.ts";
+import { useSession } from "../../state/session.ts";
+import { gpuIndex, measuredStacks, type Stack, stacksOf } from "./chart/bars.ts";
+import { predictionOf } from "./evaluation.ts";
+import { type Measured, measuredOf } from "./measured.ts";
+
+export interface Beside {
+  readonly kind: "plan" | "run";
+  readonly name: string;
+  readonly stacks: ReadonlyMap<Work, Stack>;
+  /** Of another plan. */
+  readonly prediction?: Prediction;
+}
+
+/** What the run that has the device measured of this plan. */
+export function useMeasured(prediction: Prediction | undefined): Measured | undefined {
+  const run = useSession((store) => store.session?.run);
+  const steps = useRun((store) => store.steps);
+  return useMemo(
+    () => prediction && measuredOf(prediction.plan, prediction.schedule, run, steps),
+    [prediction, run, steps],
+  );
+}
+
+/** @param kind Of GPU that is drawn, where a placement has two. */
+export function useBeside(prediction: Prediction | undefined, kind: string | undefined): Beside | undefined {
+  const { other, beside } = usePlan();
+  const measured = useMeasured(prediction);
+  return useMemo((): Beside | undefined => {
+    if (beside === "run" && measured !== undefined) {
+      return { kind: "run", name: `measured, step ${measured.step}`, stacks: measuredStacks(measured.phases) };
+    }
+    const otherPrediction = beside === "plan" && other !== undefined ? predictionOf(other) : undefined;
+    if (otherPrediction === undefined) return undefined;
+    const index = gpuIndex(otherPrediction, kind);
+    return {
+      kind: "plan",
+      name: otherPrediction.plan.name,
+      stacks: stacksOf(otherPrediction, index),
+      prediction: otherPrediction,
+    };
+  }, [beside, measured, other, kind]);
+}
