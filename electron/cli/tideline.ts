@@ -12,6 +12,7 @@ import { addGolden } from "./golden.ts";
 import { addMakeDemo } from "./make-demo.ts";
 import { addMemoryCycle } from "./memory-cycle.ts";
 import { UsageError } from "./options.ts";
+import { addPlan } from "./plan/command.ts";
 import { addRun } from "./run/command.ts";
 import { addServe } from "./serve.ts";
 
@@ -26,7 +27,17 @@ const program = new Command("tideline")
   .showHelpAfterError("(--help says what can be given)")
   .exitOverride();
 
-for (const add of [addGenerate, addEstimate, addGolden, addDoctor, addServe, addMemoryCycle, addRun, addMakeDemo])
+for (const add of [
+  addGenerate,
+  addEstimate,
+  addGolden,
+  addDoctor,
+  addServe,
+  addMemoryCycle,
+  addPlan,
+  addRun,
+  addMakeDemo,
+])
   add(program);
 
 // `tideline generate … | head` is no failure: whoever reads has read enough.

@@ -20,9 +20,15 @@ export function plannedGpu(planned: PlannedGpu): Gpu {
   };
 }
 
-/** @throws TidelineError `plan_invalid` that lists the catalogue. */
+/**
+ * A card by its name or by a part of it: "H100" is the first of the catalogue that has it in its name.
+ * @throws TidelineError `plan_invalid` that lists the catalogue.
+ */
 export function gpuNamed(name: string): Gpu {
-  const found = GPUS.find((gpu) => key(gpu.name) === key(name));
+  const asked = key(name);
+  const found =
+    GPUS.find((gpu) => key(gpu.name) === asked) ??
+    GPUS.find((gpu) => asked.length >= SHORTEST_PART && key(gpu.name).includes(asked));
   if (found !== undefined) return found;
   throw new TidelineError({
     code: "plan_invalid",
@@ -31,6 +37,9 @@ export function gpuNamed(name: string): Gpu {
     hint: `allowed: ${[...GPUS.map((gpu) => gpu.name), HOST].join(", ")}`,
   });
 }
+
+/** "4090" and "L40S" are known by so much. */
+const SHORTEST_PART = 4;
 
 /**
  * The catalogue's card that a driver describes ("NVIDIA H100 80GB HBM3"), with the driver's own total; undefined for one

@@ -4,6 +4,7 @@
  */
 import type { Architecture, Head } from "../../models/architecture.ts";
 import type { Term } from "../../provenance.ts";
+import { reasonOf } from "../estimate/estimate.ts";
 import type { PassMemory } from "../footprint.ts";
 import { accumulateTape, type StepOptions, scoreTape } from "../pytorch/step.ts";
 import type { Cause, Stage } from "../pytorch/tape.ts";
@@ -103,13 +104,10 @@ const LOGITS_CAUSES: ReadonlySet<Cause> = new Set(["logits", "log-probabilities"
 
 /** What is left of these beside what is kept. */
 const NAMES: Readonly<Partial<Record<Cause, string>>> = { gradients: "a gradient before it is added" };
-const SOURCE = "PyTorch's operators one by one, held against measured training and scoring steps on an H100";
 
 function terms(peak: readonly (readonly [Cause, number])[], belongs: (cause: Cause) => boolean): readonly Term[] {
   return peak
     .filter(([cause, amount]) => amount > 0 && belongs(cause))
-    .map(
-      ([cause, amount]): Term => ({ cause: NAMES[cause] ?? cause, amount, provenance: "calibrated", source: SOURCE }),
-    )
+    .map(([cause, amount]): Term => ({ cause: NAMES[cause] ?? cause, amount, ...reasonOf(cause) }))
     .sort((one, other) => other.amount - one.amount);
 }

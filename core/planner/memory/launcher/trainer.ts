@@ -85,7 +85,8 @@ function questionOf({ plan: { workload, placement }, gpu }: ResolvedPlan, head: 
     head,
     sequences: packing ? 1 : microBatch,
     length: packing ? microBatch * tokens : tokens,
-    masked: !packing,
+    // Padding, or the borders between packed sequences; FlashAttention needs no mask for either.
+    masked: true,
     attention: workload.attention,
     lossRows: workload.lossChunkTokens,
     tensorParallel: placement.tensorParallel,
