@@ -1,6 +1,7 @@
 /** What a window sees of the PPO run that has the device: one snapshot, part of the session's state. */
 import { z } from "zod";
 import { errorDataSchema } from "../errors.ts";
+import { planSchema } from "../planner/plan.ts";
 import { cursorSchema } from "../schedule/cursor.ts";
 import { memoryStateSchema } from "../schedule/residency.ts";
 import { rolesSchema, scheduleSchema } from "../schedule/schedule.ts";
@@ -32,6 +33,8 @@ export const workloadSummarySchema = z.object({
     reference: z.string(),
     reward: z.string().optional(),
   }),
+  /** The same for the planner, without strategies; absent for one that no plan can say. */
+  plan: planSchema.optional(),
 });
 export type WorkloadSummary = z.infer<typeof workloadSummarySchema>;
 

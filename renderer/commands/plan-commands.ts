@@ -9,10 +9,11 @@ import type { Prediction } from "../../core/planner/predict/prediction.ts";
 import { PRESETS, presetNamed } from "../../core/planner/presets.ts";
 import { planBest } from "../../core/planner/search/best.ts";
 import { planToLine } from "../../core/planner/share.ts";
+import type { RunState } from "../../core/run/state.ts";
 import { describeStrategies } from "../../core/schedule/build.ts";
 import type { Client } from "../door/client.ts";
 import { evaluationOf } from "../screens/plan/evaluation.ts";
-import { differenceFromRoles } from "../screens/plan/measured.ts";
+import { differenceFromRoles, isSameWorkload } from "../screens/plan/measured.ts";
 import { chooseTextFile, copyText, fileStem, saveFile } from "../state/files.ts";
 import { notify } from "../state/notices.ts";
 import {
@@ -51,7 +52,8 @@ export function planCommands({ plan, other, past, future, session, request }: Pl
     ...actCommands(plan, session, request),
     ...shareCommands(plan),
     ...besideCommands(plan, other),
-    ...presetCommands(plan),
+    ...presetCommands(plan, request),
+    ...runPlanCommands(session?.run),
     command("undo", "Undo the last change of the plan", "Undo", [{ key: "z", mod: true }], {
       refused: past.length === 0 && "nothing was changed",
       run: undoPlan,
@@ -145,13 +147,17 @@ async function runPlan({ plan, schedule }: Prediction, request: Client["request"
     });
   }
   const capacityBytes = plan.gpu.name === HOST ? plan.gpu.totalBytes : undefined;
-  await request("open_run", {
+  const run = await request("open_run", {
     schedule: { kind: "schedule", schedule },
     ...(capacityBytes !== undefined && { capacityBytes }),
   });
-  drawBeside("run");
   setPreferences({ screen: "run" });
-  notify("The run has the plan's schedule: what a step measures is drawn beside the plan");
+  if (run.workload.plan !== undefined && isSameWorkload(plan, run.workload.plan)) {
+    drawBeside("run");
+    notify("What a step of this run measures is drawn beside the plan");
+  } else {
+    notify("The run has the plan's schedule, but models or sizes of its own: its bytes are not the plan's");
+  }
 }
 
 function shareCommands(plan: Plan): readonly Command[] {
@@ -200,16 +206,42 @@ function besideCommands(plan: Plan, other: Plan | undefined): readonly Command[]
   ];
 }
 
-function presetCommands(plan: Plan): readonly Command[] {
+function presetCommands(plan: Plan, request: Client["request"]): readonly Command[] {
   return PRESETS.map((preset) => {
     const beside = preset.beside === undefined ? undefined : presetNamed(preset.beside).plan;
     return command(`preset.${preset.name}`, `Start from: ${preset.plan.name}`, preset.plan.name, [], {
       consequence: beside === undefined ? preset.about : `${preset.about}; beside it: ${beside.name}`,
       refused: plan === preset.plan && "it is this one already",
-      run: () => {
-        choosePlan(preset.plan);
+      run: async () => {
+        choosePlan(preset.name === DEMO ? await demoHere(preset.plan, request) : preset.plan);
         layBeside(beside);
       },
     });
   });
+}
+
+const DEMO = "demo";
+
+/** The demo as this machine has it: its cores, and the workload's file as it is now. */
+async function demoHere(preset: Plan, request: Client["request"]): Promise<Plan> {
+  const { plan } = await request("read_workload", {});
+  return plan === undefined ? preset : { ...plan, name: preset.name };
+}
+
+/** The run that has the device, as a plan to go on from. */
+function runPlanCommands(run: RunState | undefined): readonly Command[] {
+  const planned = run?.workload.plan;
+  if (run === undefined || planned === undefined) return [];
+  const { name, strategies } = run.schedule;
+  return [
+    command("preset.run", "Plan the run that has the device", "The run that has the device", [], {
+      consequence: `${run.workload.name}: ${name}`,
+      refused: strategies === undefined && "its schedule was written by hand: no set of strategies makes it",
+      run: () => {
+        if (strategies === undefined) return;
+        choosePlan({ ...planned, strategies });
+        drawBeside("run");
+      },
+    }),
+  ];
 }

@@ -1,12 +1,15 @@
 /** What a run would be, before anything is opened: a workload's file, what it says, and the schedule it is run under. */
 import { basename, dirname, resolve } from "node:path";
 import type { CommandRequest, RoleFolders } from "../../../core/contract.ts";
+import { toErrorData } from "../../../core/errors.ts";
 import type { WorkloadSummary } from "../../../core/run/state.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
 import { scheduleFrom } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
+import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import { planOfWorkload } from "../../ppo/workload-plan.ts";
 
 export interface RunPlan {
   readonly summary: WorkloadSummary;
@@ -62,7 +65,18 @@ export function summaryOf(file: string, workload: Workload): WorkloadSummary {
       reference: reference.path,
       ...(reward !== undefined && { reward: reward.path }),
     },
+    ...planned(nameOf(file), workload),
   };
+}
+
+/** A workload that no plan can say, for a size beyond the planner's, runs all the same. */
+function planned(name: string, workload: Workload): Pick<WorkloadSummary, "plan"> {
+  try {
+    return { plan: planOfWorkload(name, workload, NO_STRATEGIES) };
+  } catch (error) {
+    if (toErrorData(error).code === "plan_invalid") return {};
+    throw error;
+  }
 }
 
 /** A file with the usual name is known by its folder. */

@@ -1,12 +1,9 @@
 /** What a run measured, laid beside a plan: only where run and plan are the same loop on the same memory. */
-
-import { HOST } from "../../../core/planner/gpus/catalogue.ts";
 import type { Plan } from "../../../core/planner/plan.ts";
 import { rolesOfPlan } from "../../../core/planner/resolve.ts";
 import type { PhaseRecord, StepRecord } from "../../../core/run/records.ts";
-import type { RunState, WorkloadSummary } from "../../../core/run/state.ts";
+import type { RunState } from "../../../core/run/state.ts";
 import { describeAction, type Roles, type Schedule } from "../../../core/schedule/schedule.ts";
-import { formatBytes } from "../../../core/units.ts";
 
 export interface Measured {
   /** Counted from 1. */
@@ -22,30 +19,33 @@ export function measuredOf(
   steps: readonly StepRecord[],
 ): Measured | undefined {
   const last = steps.at(-1);
-  if (run === undefined || last === undefined) return undefined;
-  if (differenceFromWorkload(plan, run.workload) !== undefined || !isSameLoop(schedule, run.schedule)) return undefined;
+  const planned = run?.workload.plan;
+  if (last === undefined || run === undefined || planned === undefined) return undefined;
+  if (!isSameWorkload(plan, planned) || !isSameLoop(schedule, run.schedule)) return undefined;
   return { step: last.step + 1, phases: last.phases };
 }
 
-/** In which size a plan is not what a workload says; undefined where they are the same. */
-export function differenceFromWorkload(plan: Plan, workload: WorkloadSummary): string | undefined {
-  const { batch, promptTokens, responseTokens, microBatch, engine } = plan.workload;
-  const totalBytes = plan.gpu.totalBytes ?? 0;
-  const sizes: readonly (readonly [what: string, planned: number, run: number, words?: (size: number) => string])[] = [
-    ["batch", batch, workload.rollouts],
-    ["tokens of a response", responseTokens, workload.maxNewTokens],
-    ["tokens of a sequence", promptTokens + responseTokens, workload.sequenceTokens],
-    ["micro-batch", microBatch, workload.microBatch],
-    ["KV cache", engine.kvCacheBytes ?? 0, workload.kvCacheBytes, formatBytes],
-    ["capacity", totalBytes, workload.capacityBytes, formatBytes],
-  ];
-  if (plan.gpu.name !== HOST) return `it is planned for ${plan.gpu.name}, not for the host`;
-  const differing = sizes.find(([, planned, run]) => planned !== run);
-  if (differing !== undefined) {
-    const [what, planned, run, words = String] = differing;
-    return `${what}: ${planned === 0 ? "left open" : words(planned)} in the plan, ${words(run)} in ${workload.name}`;
-  }
-  return differenceFromRoles(plan, workload.roles, workload.name);
+/** Whether two plans are of the same models, sizes and memory, whatever they are called and whichever strategies they have. */
+export function isSameWorkload(one: Plan, other: Plan): boolean {
+  const text = ({ workload, placement, gpu }: Plan) => inOrder({ workload, placement, gpu });
+  return text(one) === text(other);
+}
+
+/** JSON in which the order of fields does not matter. */
+function inOrder(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([first], [second]) => (first < second ? -1 : 1)))
+      : part,
+  );
+}
+
+function isSameLoop(one: Schedule, other: Schedule): boolean {
+  const text = ({ phases }: Schedule) =>
+    JSON.stringify(
+      phases.map(({ work, before, after }) => [before.map(describeAction), work, after.map(describeAction)]),
+    );
+  return text(one) === text(other);
 }
 
 /** Which role the plan has otherwise than a workload: a schedule made for one cannot run with the other. */
@@ -61,12 +61,4 @@ export function differenceFromRoles(plan: Plan, roles: Roles, name: string): str
 
 function words(role: Roles["reward"]): string {
   return role === "rule" ? "a rule" : role;
-}
-
-function isSameLoop(one: Schedule, other: Schedule): boolean {
-  const text = ({ phases }: Schedule) =>
-    JSON.stringify(
-      phases.map(({ work, before, after }) => [before.map(describeAction), work, after.map(describeAction)]),
-    );
-  return text(one) === text(other);
 }

@@ -1,10 +1,10 @@
 /** The answer in one sentence, the figures behind it, and what can be done with the plan. */
 import { Download, Play, Wand2 } from "lucide-react";
 import type { ReactNode } from "react";
-import { layoutOf, type Placement } from "../../../core/planner/plan.ts";
-import type { Fit, Prediction } from "../../../core/planner/predict/prediction.ts";
+import type { Fit } from "../../../core/planner/predict/prediction.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { CommandButton } from "../../components/button.tsx";
+import { capitalised } from "../../components/capitalised.ts";
 import { Chip, type Tone } from "../../components/chip.tsx";
 import type { Evaluation } from "./evaluation.ts";
 import { stepSeconds } from "./strategies/effects.ts";
@@ -17,17 +17,17 @@ const FITS: Readonly<Record<Fit, { readonly label: string; readonly tone: Tone }
 };
 
 export function VerdictPanel({ evaluation }: { readonly evaluation: Evaluation }): ReactNode {
+  const { sentence, more, tone, label } = wordsOf(evaluation);
   return (
     <section className="panel plan-verdict" aria-label="Verdict">
+      <p className="plan-verdict-sentence" role="status" aria-live="polite">
+        <Chip tone={tone}>{label}</Chip> {sentence}
+      </p>
       <div className="plan-verdict-row">
-        <div className="plan-verdict-words" role="status" aria-live="polite">
-          {evaluation.ok ? <Sentence prediction={evaluation.prediction} /> : <Wrong evaluation={evaluation} />}
-        </div>
-        <div className="plan-verdict-actions">
-          <CommandButton id="plan.make_fit" icon={Wand2} kind={needsFit(evaluation) ? "primary" : "plain"} />
-          <CommandButton id="plan.run" icon={Play} />
-          <CommandButton id="plan.export" icon={Download} />
-        </div>
+        <p className="plan-verdict-more figures">{more}</p>
+        <CommandButton id="plan.make_fit" icon={Wand2} kind={needsFit(evaluation) ? "primary" : "plain"} />
+        <CommandButton id="plan.run" icon={Play} />
+        <CommandButton id="plan.export" icon={Download} />
       </div>
     </section>
   );
@@ -37,42 +37,32 @@ function needsFit(evaluation: Evaluation): boolean {
   return evaluation.ok && evaluation.prediction.fit !== "fits";
 }
 
-function Sentence({ prediction }: { readonly prediction: Prediction }): ReactNode {
-  const { fit, verdict, plan, gpu, workSeconds, memorySeconds, hostBytes } = prediction;
-  const { label, tone } = FITS[fit];
-  return (
-    <>
-      <p className="plan-verdict-sentence">
-        <Chip tone={tone}>{label}</Chip>{" "}
-        {verdict.replace(/^(Fits|Tight|Does not fit): /, "").replace(/^./, (first) => first.toUpperCase())}
-      </p>
-      <p className="plan-verdict-more figures">
-        {[
-          `${placementWords(plan.placement)} ${gpu.name}`,
-          `${formatSeconds(stepSeconds(prediction))} a step: ${formatSeconds(workSeconds)} of work, ${formatSeconds(memorySeconds)} of moving memory`,
-          ...(hostBytes > 0 ? [`${formatBytes(hostBytes)} of host memory`] : []),
-        ].join(" · ")}
-      </p>
-    </>
-  );
+interface VerdictWords {
+  readonly label: string;
+  readonly tone: Tone;
+  readonly sentence: string;
+  readonly more: string;
 }
 
-function placementWords(placement: Placement): string {
-  const { trainerGpus, engineGpus } = layoutOf(placement);
-  return placement.kind === "colocated" ? `${trainerGpus} ×` : `${trainerGpus} + ${engineGpus} ×`;
-}
-
-function Wrong({ evaluation }: { readonly evaluation: Extract<Evaluation, { ok: false }> }): ReactNode {
-  const [first, ...more] = evaluation.problems;
-  return (
-    <>
-      <p className="plan-verdict-sentence">
-        <Chip tone="danger">impossible</Chip> {first?.field}: {first?.message}
-      </p>
-      <p className="plan-verdict-more">
-        {first?.hint ?? "What is drawn is the last plan that was possible."}
-        {more.length > 0 && ` ${more.length} more below their fields.`}
-      </p>
-    </>
-  );
+function wordsOf(evaluation: Evaluation): VerdictWords {
+  if (!evaluation.ok) {
+    const [first, ...others] = evaluation.problems;
+    const more = first?.hint ?? "What is drawn is the last plan that was possible.";
+    return {
+      label: "impossible",
+      tone: "danger",
+      sentence: `${first?.field}: ${first?.message}`,
+      more: others.length === 0 ? more : `${more} ${others.length} more below their fields.`,
+    };
+  }
+  const { prediction } = evaluation;
+  const { fit, verdict, memorySeconds, hostBytes } = prediction;
+  const moving = memorySeconds > 0 ? `, ${formatSeconds(memorySeconds)} of it to move memory` : "";
+  const host = hostBytes > 0 ? ` · ${formatBytes(hostBytes)} of host memory` : "";
+  return {
+    ...FITS[fit],
+    // The chip says the verdict's first word.
+    sentence: capitalised(verdict.replace(/^(Fits|Tight|Does not fit): /, "")),
+    more: `${formatSeconds(stepSeconds(prediction))} a step${moving}${host}`,
+  };
 }

@@ -1,5 +1,6 @@
 /** The bars in their panel: which GPU they are of, what is drawn beside them, and what their colours mean. */
 import { type ReactNode, useMemo, useRef, useState } from "react";
+import type { Consumer } from "../../../../core/consumers.ts";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import type { Work } from "../../../../core/schedule/works.ts";
 import { Segmented } from "../../../components/field.tsx";
@@ -60,14 +61,17 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
         <BesideSelect prediction={prediction} />
       </header>
       <div className="plan-legend">
-        {consumersOf(phases)
-          .toReversed()
-          .map((consumer) => (
-            <span key={consumer}>
-              <Swatch consumer={consumer} />
-              {consumer}
-            </span>
-          ))}
+        {legendOf(consumersOf(phases)).map(({ group, parts }) => (
+          <span key={group} className="plan-legend-group">
+            {parts.length > 1 && group}
+            {parts.map(({ consumer, name }) => (
+              <span key={consumer}>
+                <Swatch consumer={consumer} />
+                {parts.length > 1 ? name : consumer}
+              </span>
+            ))}
+          </span>
+        ))}
         {beside && <span className="plan-legend-beside">dashed: {beside.name}</span>}
       </div>
       <div className="plan-chart-place" ref={setPlace}>
@@ -91,6 +95,26 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
       )}
     </section>
   );
+}
+
+interface LegendGroup {
+  readonly group: string;
+  readonly parts: readonly { readonly consumer: Consumer; readonly name: string }[];
+}
+
+/** "policy: weights, optimizer, gradients": the parts of a role together. */
+function legendOf(consumers: readonly Consumer[]): readonly LegendGroup[] {
+  const groups = [...new Set(consumers.map((consumer) => groupOf(consumer)))];
+  return groups.map((group) => ({
+    group,
+    parts: consumers
+      .filter((consumer) => groupOf(consumer) === group)
+      .map((consumer) => ({ consumer, name: consumer.slice(group.length + 1) })),
+  }));
+}
+
+function groupOf(consumer: Consumer): string {
+  return consumer.split(".")[0] ?? consumer;
 }
 
 function BesideSelect({ prediction }: { readonly prediction: Prediction }): ReactNode {

@@ -171,7 +171,7 @@ function Bar(
   },
 ): ReactNode {
   const { bar, which, hatch, scheme, hovered, column, hover, geometry } = props;
-  const { x, width, segments, top, excess, bytes } = bar;
+  const { x, width, segments, top, excess } = bar;
   const isHoveredBar = hovered?.work === column.phase.work && hovered.bar === which;
   return (
     <g>
@@ -240,7 +240,7 @@ function Bar(
           pointerEvents="none"
         />
       )}
-      {which === "own" && <Total bar={bar} bytes={bytes} capacityY={geometry.capacityY} column={column} />}
+      {which === "own" && <Total bar={bar} isAlone={column.bars.length === 1} />}
     </g>
   );
 }
@@ -253,20 +253,13 @@ function opacityOf(consumer: Consumer, which: Hovered["bar"], hovered: Hovered |
   return own * textured * dimmed;
 }
 
-/** Bytes over a stack; where the capacity's line runs there, a surface keeps them apart. */
-function Total(props: {
-  readonly bar: BarGeometry;
-  readonly bytes: number;
-  readonly capacityY: number;
-  readonly column: ColumnGeometry;
-}): ReactNode {
-  const { bar, bytes, column } = props;
-  const tallest = Math.min(...column.bars.map((one) => one?.top ?? bar.top));
+/** Bytes over a stack; a surface keeps them apart from the capacity's line. */
+function Total({ bar, isAlone }: { readonly bar: BarGeometry; readonly isAlone: boolean }): ReactNode {
   return (
     <text
-      x={column.x + column.width / 2}
-      y={tallest - 5}
-      textAnchor="middle"
+      x={isAlone ? bar.x + bar.width / 2 : bar.x + bar.width}
+      y={bar.top - 5}
+      textAnchor={isAlone ? "middle" : "end"}
       fontWeight={600}
       fill={bar.excess > 0 ? "var(--danger)" : "var(--text-1)"}
       stroke="var(--surface-1)"
@@ -274,7 +267,7 @@ function Total(props: {
       paintOrder="stroke"
       pointerEvents="none"
     >
-      {shortBytes(bytes)}
+      {shortBytes(bar.bytes)}
     </text>
   );
 }

@@ -4,10 +4,10 @@ import type { Consumer } from "../../../../core/consumers.ts";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import { gpuCount } from "../../../../core/planner/resolve.ts";
 import type { Work } from "../../../../core/schedule/works.ts";
-import { formatBytes, formatSeconds } from "../../../../core/units.ts";
+import { formatBytes, formatSeconds, GIB, MIB } from "../../../../core/units.ts";
 import { Swatch } from "../../../timeline/swatch.tsx";
 import { consumersOf, type PhaseBars, type Stack } from "../chart/bars.ts";
-import { signedBytes, signedPercent } from "../figures.ts";
+import { signedPercent } from "../figures.ts";
 import type { Beside } from "../use-beside.ts";
 
 export function Differences(props: {
@@ -25,6 +25,7 @@ export function Differences(props: {
     );
   }
   const consumers = consumersOf(phases).toReversed();
+  const unit = unitOf(prediction.capacityBytes);
   return (
     <div className="plan-detail-scroll">
       <p className="plan-detail-lead">
@@ -42,7 +43,7 @@ export function Differences(props: {
       <table className="plan-table plan-differences figures">
         <thead>
           <tr>
-            <th scope="col">Consumer</th>
+            <th scope="col">{unit.name}</th>
             {phases.map(({ work }) => (
               <th scope="col" key={work} data-selected={work === selected || undefined}>
                 {work.replace("_", " ")}
@@ -58,17 +59,17 @@ export function Differences(props: {
                 {consumer}
               </th>
               {phases.map((phase) => (
-                <DifferenceCell key={phase.work} phase={phase} consumer={consumer} />
+                <DifferenceCell key={phase.work} phase={phase} consumer={consumer} unit={unit} />
               ))}
             </tr>
           ))}
         </tbody>
         <tfoot>
-          <Sum name="This plan" phases={phases} words={({ own }) => formatBytes(own.bytes)} />
+          <Sum name="This plan" phases={phases} words={({ own }) => inUnit(own.bytes, unit)} />
           <Sum
             name={beside.kind === "run" ? "Measured" : "Beside"}
             phases={phases}
-            words={({ beside: other }) => (other === undefined ? "" : formatBytes(other.bytes))}
+            words={({ beside: other }) => (other === undefined ? "" : inUnit(other.bytes, unit))}
           />
           <Sum
             name="Difference"
@@ -92,17 +93,39 @@ function wholeWords(own: Prediction, other: Prediction): string {
   ].join(", ");
 }
 
-function DifferenceCell({ phase, consumer }: { readonly phase: PhaseBars; readonly consumer: Consumer }): ReactNode {
+/** One for the whole table, so that numbers below each other can be compared. */
+interface Unit {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+function unitOf(capacityBytes: number): Unit {
+  return capacityBytes >= 4 * GIB ? { name: "GiB", bytes: GIB } : { name: "MiB", bytes: MIB };
+}
+
+function inUnit(bytes: number, unit: Unit): string {
+  return (bytes / unit.bytes).toFixed(2);
+}
+
+function DifferenceCell(props: {
+  readonly phase: PhaseBars;
+  readonly consumer: Consumer;
+  readonly unit: Unit;
+}): ReactNode {
+  const { phase, consumer, unit } = props;
   const { own, beside } = phase;
   if (beside === undefined) return <td />;
   const [before, after] = [heldBy(own, consumer), heldBy(beside, consumer)];
   const difference = after - before;
+  const sign = difference === 0 ? "same" : difference > 0 ? "more" : "less";
+  const title = `${consumer} in ${phase.work}: ${formatBytes(before)}, beside it ${formatBytes(after)}`;
   return (
-    <td
-      data-sign={difference === 0 ? undefined : difference > 0 ? "more" : "less"}
-      title={`${consumer} in ${phase.work}: ${formatBytes(before)}, beside it ${formatBytes(after)}`}
-    >
-      {before === 0 && after === 0 ? "" : signedBytes(difference)}
+    <td data-sign={sign} title={title}>
+      {before === 0 && after === 0
+        ? ""
+        : difference === 0
+          ? "0"
+          : `${difference > 0 ? "+" : "−"}${inUnit(Math.abs(difference), unit)}`}
     </td>
   );
 }

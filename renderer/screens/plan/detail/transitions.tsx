@@ -58,7 +58,7 @@ function TransitionRow(props: {
         <Swatch consumer={consumer} /> {label}
       </th>
       <td>{copiedBytes === 0 ? "–" : formatBytes(copiedBytes)}</td>
-      <td>{formatSeconds(totalSeconds)}</td>
+      <td>{totalSeconds === 0 ? "–" : formatSeconds(totalSeconds)}</td>
       <td className="plan-transition-meter">
         <Meter
           label={`Seconds of ${label}`}
@@ -67,10 +67,12 @@ function TransitionRow(props: {
           parts={[{ bytes: totalSeconds, colour: "var(--warning)" }]}
         />
       </td>
-      <td className="plan-transition-terms">
-        {seconds.map((term) => (
-          <Reason key={term.cause} term={term} />
-        ))}
+      <td>
+        <span className="plan-reasons">
+          {seconds.map((term) => (
+            <Reason key={term.cause} term={term} />
+          ))}
+        </span>
       </td>
     </tr>
   );
@@ -78,12 +80,10 @@ function TransitionRow(props: {
 
 function Reason({ term }: { readonly term: Term }): ReactNode {
   const { label, tone, about } = PROVENANCE_WORDS[term.provenance];
+  const words = `${term.cause}, ${formatSeconds(term.amount)}: ${term.source ?? about}`;
   return (
-    <span className="plan-reason">
-      {term.cause} {formatSeconds(term.amount)}{" "}
-      <Chip tone={tone} title={term.source ?? about}>
-        {label}
-      </Chip>
-    </span>
+    <Chip tone={tone} title={words}>
+      {label}
+    </Chip>
   );
 }

@@ -235,21 +235,28 @@ function EffectWords(props: {
   if (!effect.ok) return <span className="plan-refused">{effect.problem}</span>;
   // Switching it off is the other way round.
   const [bytes, seconds] = isOn ? [-effect.peakBytes, -effect.seconds] : [effect.peakBytes, effect.seconds];
-  const verb = (saves: string, costs: string, amount: number) =>
+  const says = (saves: string, costs: string, amount: number) =>
     isOn ? `${amount < 0 ? saves : costs}s` : `would ${amount < 0 ? saves : costs}`;
   return (
     <>
       {choice !== undefined && `${choice}: `}
       {bytes === 0 ? (
-        "no change of the peak"
+        "same peak"
       ) : (
         <>
-          {verb("save", "take", bytes)} <b data-sign={bytes < 0 ? "less" : "more"}>{formatBytes(Math.abs(bytes))}</b>
+          {says("save", "take", bytes)}{" "}
+          <b data-sign={bytes < 0 ? "less" : "more"}>{unbroken(formatBytes(Math.abs(bytes)))}</b>
         </>
       )}
-      {seconds !== 0 && `, ${seconds < 0 ? "save" : "cost"}${isOn ? "s" : ""} ${formatSeconds(Math.abs(seconds))}`}
+      {seconds !== 0 &&
+        `, ${bytes === 0 || isOn ? says("save", "cost", seconds) : seconds < 0 ? "save" : "cost"} ${unbroken(formatSeconds(Math.abs(seconds)))}`}
     </>
   );
+}
+
+/** A figure stays on one line with its unit. */
+function unbroken(figure: string): string {
+  return figure.replaceAll(" ", "\u00a0");
 }
 
 function setStrategies(field: string, change: Partial<StrategySet>): void {
