@@ -18,9 +18,10 @@ const COMMITTED_COLUMN = 1;
 /** Of Date.now(): a sample this close behind the beginning of a phase may be of the phase before. */
 const CLOCK_SECONDS = 0.001;
 
-/** Steps that are kept, and those of them whose rollouts and actions are. */
+/** Steps that are kept; those of them whose rollouts are, to be read; and whose actions, which whoever is told of a step keeps. */
 const KEPT_STEPS = 2000;
-const DETAILED_STEPS = 50;
+const STEPS_WITH_SAMPLES = 50;
+const STEPS_WITH_ACTIONS = 5;
 
 export interface ActionRecord {
   /** PPO steps are counted from 0. */
@@ -212,10 +213,16 @@ export class RunRecords {
 
   #keep(record: Growing<ExecutedStep>): void {
     this.#steps.push(record);
-    const old = this.#steps.at(-1 - DETAILED_STEPS);
-    // Another object, because whoever was told of the step may keep that one.
-    if (old !== undefined) this.#steps.splice(-1 - DETAILED_STEPS, 1, { ...old, actions: [], samples: [] });
+    this.#forget(STEPS_WITH_ACTIONS, { actions: [] });
+    this.#forget(STEPS_WITH_SAMPLES, { samples: [] });
     if (this.#steps.length > KEPT_STEPS) this.#steps.shift();
+  }
+
+  /** Of the step that is no longer among the newest `kept`. */
+  #forget(kept: number, nothing: Pick<ExecutedStep, "actions"> | Pick<ExecutedStep, "samples">): void {
+    const old = this.#steps.at(-1 - kept);
+    // Another object, because whoever was told of the step may keep that one.
+    if (old !== undefined) this.#steps.splice(-1 - kept, 1, { ...old, ...nothing });
   }
 
   #read(): TakenNow {
