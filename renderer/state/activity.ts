@@ -29,8 +29,8 @@ export function replaceActivity(actions: readonly ActionRecord[], generations: r
   });
 }
 
-export function addAction(action: ActionRecord): void {
-  useActivity.setState((before) => ({ actions: upsert(before.actions, action).slice(-MOST_ACTIONS) }));
+export function addActions(added: readonly ActionRecord[]): void {
+  useActivity.setState((before) => ({ actions: added.reduce(upsert, before.actions).slice(-MOST_ACTIONS) }));
 }
 
 export function putGeneration(generation: GenerationState): void {
@@ -67,7 +67,8 @@ export function runningGenerations(generations: readonly GenerationState[]): rea
   return generations.filter((generation) => generation.finishedSeconds === undefined);
 }
 
+/** The newest are the ones that change. */
 function upsert<T extends { readonly id: number }>(list: readonly T[], item: T): readonly T[] {
-  const index = list.findIndex((known) => known.id === item.id);
+  const index = list.findLastIndex((known) => known.id === item.id);
   return index < 0 ? [...list, item] : list.with(index, item);
 }

@@ -5,7 +5,8 @@
 import type { SampleBatch, SessionEvent, SessionState } from "../../core/contract.ts";
 import { assertNever, toErrorData } from "../../core/errors.ts";
 import type { Client } from "../door/client.ts";
-import { addAction, putGeneration, replaceActivity } from "./activity.ts";
+import { addActions, putGeneration, replaceActivity } from "./activity.ts";
+import { inBatches } from "./in-batches.ts";
 import { notifyError } from "./notices.ts";
 import { addStep, endRun, followRun, replaceEndedRuns, replaceSteps } from "./run.ts";
 import { setConnected, setSession, useSession } from "./session.ts";
@@ -14,10 +15,14 @@ import { addSamples, replaceSamples } from "./timeline.ts";
 /** Ten minutes at 100 Hz: what a reload brings back without making the first second heavy. */
 const HISTORY_ROWS = 60_000;
 
+/** A run at full speed does a hundred actions a second, and nobody reads more than a few screens of them. */
+const ACTIONS_MS = 100;
+
 /** Starts following the session; returns the function that stops. */
 export function followSession(client: Client): () => void {
   // Batches that arrive while the history is on its way wait here, or they would be wiped by it.
   let early: SampleBatch[] | undefined;
+  const actions = inBatches(ACTIONS_MS, addActions);
 
   function takeState(state: SessionState): void {
     const before = useSession.getState().session?.run;
@@ -36,7 +41,7 @@ export function followSession(client: Client): () => void {
         else early.push(event.batch);
         return;
       case "action":
-        addAction(event.action);
+        actions.add(event.action);
         return;
       case "generation":
         putGeneration(event.generation);
@@ -59,6 +64,7 @@ export function followSession(client: Client): () => void {
       takeState(state);
       const kept = await history;
       replaceSamples(kept.batches);
+      actions.forget();
       replaceActivity(kept.actions, kept.generations);
       replaceSteps(state.run?.id, kept.steps);
       replaceEndedRuns(kept.endedRuns);
@@ -77,6 +83,7 @@ export function followSession(client: Client): () => void {
     if (connected) void catchUp();
   });
   return () => {
+    actions.forget();
     stopEvents();
     stopConnection();
   };

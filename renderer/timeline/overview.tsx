@@ -5,7 +5,7 @@
 import { memo, type PointerEvent, type ReactNode, type RefObject, useMemo } from "react";
 import { Area, AreaChart, XAxis, YAxis } from "recharts";
 import { binRows, binSeries } from "../../core/timeline/bins.ts";
-import { SERIES } from "../../core/timeline/store.ts";
+import { SERIES, type TimelineStore } from "../../core/timeline/store.ts";
 import { pan, pxToTime, spanSeconds, type TimeWindow, timeToPx } from "../../core/timeline/time-scale.ts";
 import { extentOf, type Timeline } from "../../core/timeline/timeline.ts";
 import { usePulse } from "./use-view.ts";
@@ -38,7 +38,7 @@ export function Overview({ timeline, view, width, frame }: OverviewProps): React
   };
   return (
     <div className="timeline-overview" style={{ height: OVERVIEW_PX }} onPointerDown={move} onPointerMove={move}>
-      <Summary timeline={timeline} width={width} refresh={`${pulse}/${timeline.samples.rows > 0}`} />
+      <Summary samples={timeline.samples} width={width} refresh={`${pulse}/${timeline.samples.rows > 0}`} />
       <div className="timeline-overview-frame" ref={frame} />
     </div>
   );
@@ -56,14 +56,14 @@ export function placeFrame(frame: HTMLElement | null, timeline: Timeline, window
 }
 
 const Summary = memo(function Summary(props: {
-  readonly timeline: Timeline;
+  readonly samples: TimelineStore;
   readonly width: number;
   /** Changes when it is time to draw again: the samples change without React knowing. */
   readonly refresh: string;
 }): ReactNode {
-  const { timeline, width, refresh } = props;
+  const { samples, width, refresh } = props;
   // biome-ignore lint/correctness/useExhaustiveDependencies: see `refresh`
-  const points = useMemo(() => summarise(timeline), [timeline, refresh]);
+  const points = useMemo(() => summarise(samples), [samples, refresh]);
   if (points === undefined || width <= 0) return undefined;
   return (
     <AreaChart width={width} height={OVERVIEW_PX} data={points.data} margin={NO_MARGIN} accessibilityLayer={false}>
@@ -82,10 +82,9 @@ const Summary = memo(function Summary(props: {
   );
 });
 
-function summarise(timeline: Timeline) {
-  const extent = extentOf(timeline);
+function summarise(samples: TimelineStore) {
+  const extent = extentOf({ samples });
   if (extent === undefined || spanSeconds(extent) <= 0) return undefined;
-  const { samples } = timeline;
   const binSeconds = spanSeconds(extent) / POINTS;
   const bins = binRows(samples, { startSeconds: extent.startSeconds, binSeconds, count: POINTS });
   const used = binSeries(samples, bins, SERIES.used).max;

@@ -1,5 +1,5 @@
 /** The timeline in words, for readers who do not see it; said politely, and not more often than one can listen. */
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { peakIn } from "../../core/timeline/peak.ts";
 import { latestReading } from "../../core/timeline/readout.ts";
 import { spanSeconds, type TimeWindow } from "../../core/timeline/time-scale.ts";
@@ -16,12 +16,18 @@ interface SummaryProps {
 
 export function TimelineSummary({ timeline, view }: SummaryProps): ReactNode {
   const [words, setWords] = useState("");
+  const { samples } = timeline;
+  const latest = useRef(timeline);
   useEffect(() => {
-    const say = (): void => setWords(summaryOf(timeline, view.state.window));
+    latest.current = timeline;
+  }, [timeline]);
+  // Said anew for other samples, not for every action.
+  useEffect(() => {
+    const say = (): void => setWords(summaryOf({ ...latest.current, samples }, view.state.window));
     say();
     const timer = window.setInterval(say, SAY_EVERY_MS);
     return () => window.clearInterval(timer);
-  }, [timeline, view]);
+  }, [samples, view]);
   return (
     <p className="timeline-offscreen" aria-live="polite">
       {words}

@@ -90,7 +90,16 @@ export function Chart(props: ChartProps): ReactNode {
         strokeDasharray="5 3"
         pointerEvents="none"
       />
-      <text x={right} y={capacityY - 6} textAnchor="end" fill="var(--text-2)" pointerEvents="none">
+      <text
+        x={right}
+        y={capacityY - 6}
+        textAnchor="end"
+        fill="var(--text-1)"
+        stroke="var(--surface-1)"
+        strokeWidth={4}
+        paintOrder="stroke"
+        pointerEvents="none"
+      >
         {`${capacityName}, ${formatBytes(capacityBytes)}`}
       </text>
     </svg>
@@ -213,7 +222,7 @@ function Bar(
             width={width}
             height={excess}
             fill={`url(#${hatch})`}
-            fillOpacity={0.85}
+            fillOpacity={0.65}
             pointerEvents="none"
           />
           <rect

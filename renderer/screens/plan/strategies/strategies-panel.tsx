@@ -231,7 +231,7 @@ function EffectWords(props: {
   readonly choice?: string | undefined;
 }): ReactNode {
   const { effect, isOn, choice } = props;
-  if (effect === undefined) return "…";
+  if (effect === undefined) return "–";
   if (!effect.ok) return <span className="plan-refused">{effect.problem}</span>;
   // Switching it off is the other way round.
   const [bytes, seconds] = isOn ? [-effect.peakBytes, -effect.seconds] : [effect.peakBytes, effect.seconds];

@@ -14,6 +14,7 @@ import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../../core/sc
 import { formatBytes } from "../../../../core/units.ts";
 import { byHandId } from "../../../commands/by-hand-commands.ts";
 import { useCommands } from "../../../commands/use-commands.tsx";
+import { Button } from "../../../components/button.tsx";
 import { CommandMenu } from "../../../components/menu.tsx";
 import { ResidencyTableCell } from "../../../components/residency-cell.tsx";
 import { useRun } from "../../../state/run.ts";
@@ -88,9 +89,7 @@ function Now(props: {
   const committedBytes = useSession(
     (store) => store.session?.consumers.find((state) => state.consumer === consumer)?.committedBytes ?? 0,
   );
-  const commands = useCommands();
   const memory = run.memory[consumer];
-  const ids = actionsByHand(run.memory, consumer, run.schedule.roles).map(byHandId);
   // What the loop keeps resident is taken at its first use.
   const isTaken = memory.residency !== "resident" || committedBytes > 0;
   const words = nowWords(memory);
@@ -120,16 +119,39 @@ function Now(props: {
         </td>
       )}
       <td className="matrix-act">
-        <CommandMenu
-          label=""
-          description={`Act on ${consumer}`}
-          icon={Ellipsis}
-          kind="quiet"
-          commands={ids.flatMap((id) => commands.find((command) => command.id === id) ?? [])}
-          heading={`${consumer}, by hand`}
-        />
+        {isGoing(run) ? (
+          // No menus of what cannot be done, made anew with every item.
+          <Button
+            kind="quiet"
+            icon={Ellipsis}
+            disabled
+            aria-label={`Act on ${consumer}`}
+            title="the run goes on: pause it first"
+          />
+        ) : (
+          <ByHandMenu consumer={consumer} run={run} />
+        )}
       </td>
     </>
+  );
+}
+
+function isGoing({ cursor: { run } }: RunState): boolean {
+  return run.status === "running" || run.status === "cancelling";
+}
+
+function ByHandMenu({ consumer, run }: { readonly consumer: ScheduledConsumer; readonly run: RunState }): ReactNode {
+  const commands = useCommands();
+  const ids = actionsByHand(run.memory, consumer, run.schedule.roles).map(byHandId);
+  return (
+    <CommandMenu
+      label=""
+      description={`Act on ${consumer}`}
+      icon={Ellipsis}
+      kind="quiet"
+      commands={ids.flatMap((id) => commands.find((command) => command.id === id) ?? [])}
+      heading={`${consumer}, by hand`}
+    />
   );
 }
 
