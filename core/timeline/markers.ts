@@ -1,7 +1,7 @@
 /**
- * Action markers as they fit on the lane: those that would overlap become one marker with a count, many of them fewer and
- * wider ones, and a failure is never hidden inside a group that looks well. Groups begin at the first action there is, not
- * at the window's edge, so that panning does not regroup what is seen.
+ * Action markers as they fit on the lane: those that would overlap become one marker with a count. Where that makes crowds,
+ * markers lie in cells of time instead, fewer and with room for a large count; cells do not depend on where the window
+ * begins, so that what is seen does not regroup while it moves. A failure is never hidden inside a group that looks well.
  */
 import type { ActionRecord } from "../contract.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "./time-scale.ts";
@@ -19,20 +19,11 @@ export interface Marker {
   readonly hasFailure: boolean;
 }
 
-/** More actions than this in one marker are a crowd: then markers lie further apart. */
+/** More actions than this in one marker are a crowd. */
 const CROWD = 24;
-/** How far apart groups begin, and how much of that a marker may take; in sizes of a marker. */
-const SPACINGS = [
-  { apart: 1, room: 1 },
-  { apart: 2, room: 1 },
-  { apart: 4, room: 2 },
-] as const;
-
-/** Actions [from, to) that are one marker. */
-interface Group {
-  readonly from: number;
-  readonly to: number;
-}
+/** Width of a cell, and how much of it a marker may take; in sizes of a marker. */
+const CELL = 4;
+const CELL_ROOM = 2;
 
 /** Markers whose middle lies inside a window, at least `sizePx` apart. */
 export function layOutMarkers(
@@ -42,30 +33,43 @@ export function layOutMarkers(
   sizePx: number,
 ): readonly Marker[] {
   const secondsPerPx = spanSeconds(window) / widthPx;
-  let markers: readonly Marker[] = [];
-  for (const { apart, room } of SPACINGS) {
-    const apartPx = apart * sizePx;
-    const roomPx = room * sizePx;
-    markers = groupsOf(actions, apartPx * secondsPerPx).flatMap(({ from, to }): Marker | [] => {
-      const fromPx = timeToPx(window, widthPx, actions[from]?.timeSeconds ?? Number.NaN);
-      const toPx = timeToPx(window, widthPx, actions[to - 1]?.timeSeconds ?? Number.NaN);
-      const px = Math.min((fromPx + toPx) / 2, fromPx + apartPx - roomPx);
-      if (!(px >= 0 && px <= widthPx)) return [];
-      const own = actions.slice(from, to);
-      return { px, roomPx, fromPx, toPx, actions: own, hasFailure: own.some(({ error }) => error !== undefined) };
-    });
-    if (markers.every((marker) => marker.actions.length <= CROWD)) break;
-  }
-  return markers;
+  const markerOf = (own: readonly ActionRecord[], atSeconds: number, roomPx: number): Marker => ({
+    px: timeToPx(window, widthPx, atSeconds),
+    roomPx,
+    fromPx: timeToPx(window, widthPx, firstSeconds(own)),
+    toPx: timeToPx(window, widthPx, own.at(-1)?.timeSeconds ?? Number.NaN),
+    actions: own,
+    hasFailure: own.some(({ error }) => error !== undefined),
+  });
+  const isVisible = ({ px }: Marker) => px >= 0 && px <= widthPx;
+
+  const near = grouped(actions, (first, next) => next.timeSeconds - first.timeSeconds < sizePx * secondsPerPx)
+    .map((own) => markerOf(own, firstSeconds(own), sizePx))
+    .filter(isVisible);
+  if (near.every((marker) => marker.actions.length <= CROWD)) return near;
+
+  // Rounded, because a window's ends are Unix times, which have few digits after the point.
+  const cellSeconds = Number((CELL * sizePx * secondsPerPx).toPrecision(4));
+  const cellOf = (timeSeconds: number) => Math.floor(timeSeconds / cellSeconds);
+  return grouped(actions, (first, next) => cellOf(next.timeSeconds) === cellOf(first.timeSeconds))
+    .map((own) => markerOf(own, (cellOf(firstSeconds(own)) + 0.5) * cellSeconds, CELL_ROOM * sizePx))
+    .filter(isVisible);
 }
 
-function groupsOf(actions: readonly ActionRecord[], apartSeconds: number): readonly Group[] {
-  const starts: number[] = [];
-  let openSeconds = Number.NEGATIVE_INFINITY;
-  for (const [index, { timeSeconds }] of actions.entries()) {
-    if (timeSeconds - openSeconds < apartSeconds) continue;
-    starts.push(index);
-    openSeconds = timeSeconds;
+/** Neighbours that belong to the first one of their group. */
+function grouped(
+  actions: readonly ActionRecord[],
+  belongs: (first: ActionRecord, next: ActionRecord) => boolean,
+): readonly (readonly ActionRecord[])[] {
+  const groups: ActionRecord[][] = [];
+  for (const action of actions) {
+    const open = groups.at(-1);
+    if (open?.[0] !== undefined && belongs(open[0], action)) open.push(action);
+    else groups.push([action]);
   }
-  return starts.map((from, at) => ({ from, to: starts[at + 1] ?? actions.length }));
+  return groups;
+}
+
+function firstSeconds([first]: readonly ActionRecord[]): number {
+  return first?.timeSeconds ?? Number.NaN;
 }

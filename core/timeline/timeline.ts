@@ -48,8 +48,8 @@ export function actionsAround(
 }
 
 /** From the first sample kept to the last; undefined for an empty timeline. */
-export function extentOf(timeline: Timeline): TimeWindow | undefined {
-  const { firstSeconds, lastSeconds } = timeline.samples;
+export function extentOf({ samples }: Pick<Timeline, "samples">): TimeWindow | undefined {
+  const { firstSeconds, lastSeconds } = samples;
   if (firstSeconds === undefined || lastSeconds === undefined) return undefined;
   return { startSeconds: firstSeconds, endSeconds: lastSeconds };
 }

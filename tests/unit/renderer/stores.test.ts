@@ -3,7 +3,7 @@ import type { ActionRecord, GenerationState } from "../../../core/contract.ts";
 import { countWords, rateWords } from "../../../renderer/screens/run/figures.ts";
 import { outcomeWords } from "../../../renderer/screens/run/receipt-words.ts";
 import {
-  addAction,
+  addActions,
   lastActionOf,
   putGeneration,
   replaceActivity,
@@ -58,7 +58,7 @@ describe("actions and generations", () => {
       [2, "b"],
       [3, "a"],
     ] as const) {
-      addAction(action(id, consumer));
+      addActions([action(id, consumer)]);
     }
     expect(lastActionOf(useActivity.getState().actions, "a")?.id).toBe(3);
   });
