@@ -4,8 +4,8 @@
  * configuration class; what the engine cannot compute is refused here, by field, before any weight is read.
  */
 import { z } from "zod";
-import { TidelineError } from "../errors.ts";
-import { isJsonObject, type JsonObject, parseJsonObject } from "./json.ts";
+import { ConfigFields, shown } from "./config-fields.ts";
+import { parseJsonObject } from "./json.ts";
 import {
   LIMITS,
   type ModelConfig,
@@ -44,7 +44,7 @@ const eosSchema = z.union([tokenIdSchema, z.array(tokenIdSchema).max(1024)], {
  * compute); both name file and field.
  */
 export function parseConfig(text: string, file: string): ModelConfig {
-  const fields = new Fields(parseJsonObject(text, file), file);
+  const fields = new ConfigFields(parseJsonObject(text, file), file);
   const family = readFamily(fields);
   refuseUnsupported(fields, family);
   const defaults = DEFAULTS[family];
@@ -89,68 +89,11 @@ export function parseConfig(text: string, file: string): ModelConfig {
  * @throws TidelineError checkpoint_invalid
  */
 export function parseGenerationStops(text: string, file: string): readonly number[] | undefined {
-  const fields = new Fields(parseJsonObject(text, file), file);
+  const fields = new ConfigFields(parseJsonObject(text, file), file);
   return fields.has("eos_token_id") ? readEos(fields) : undefined;
 }
 
-/** One JSON object with errors that name file and field; `prefix` is the path of a nested object. */
-class Fields {
-  private readonly object: JsonObject;
-  private readonly file: string;
-  private readonly prefix: string;
-
-  constructor(object: JsonObject, file: string, prefix = "") {
-    this.object = object;
-    this.file = file;
-    this.prefix = prefix;
-  }
-
-  /** Whether the file says something, null included. */
-  has(field: string): boolean {
-    return Object.hasOwn(this.object, field);
-  }
-
-  raw(field: string): unknown {
-    return this.has(field) ? this.object[field] : undefined;
-  }
-
-  /** undefined when missing or null. */
-  optional<T>(field: string, schema: z.ZodType<T>): T | undefined {
-    const value = this.raw(field);
-    if (value === undefined || value === null) return undefined;
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    throw this.invalid(field, `${parsed.error.issues[0]?.message}, found ${shown(value)}`);
-  }
-
-  required<T>(field: string, schema: z.ZodType<T>): T {
-    const value = this.optional(field, schema);
-    if (value === undefined) throw this.invalid(field, "is missing");
-    return value;
-  }
-
-  nested(field: string): Fields | undefined {
-    const value = this.raw(field);
-    if (value === undefined || value === null) return undefined;
-    if (!isJsonObject(value)) throw this.invalid(field, `must be an object, found ${shown(value)}`);
-    return new Fields(value, this.file, `${this.prefix}${field}.`);
-  }
-
-  invalid(field: string, problem: string): TidelineError {
-    return this.error("checkpoint_invalid", field, problem, "Compare it with the config.json of the model's source.");
-  }
-
-  unsupported(field: string, problem: string, hint: string): TidelineError {
-    return this.error("model_unsupported", field, problem, hint);
-  }
-
-  private error(code: "checkpoint_invalid" | "model_unsupported", field: string, problem: string, hint: string) {
-    const path = `${this.prefix}${field}`;
-    return new TidelineError({ code, message: `${this.file}: ${path} ${problem}`, file: this.file, field: path, hint });
-  }
-}
-
-function readFamily(fields: Fields): ModelFamily {
+function readFamily(fields: ConfigFields): ModelFamily {
   const modelType = fields.optional("model_type", z.string({ error: "must be text" }));
   const named = fields.optional("architectures", z.array(z.string(), { error: "must be a list of names" }))?.[0];
   const [field, family] =
@@ -168,7 +111,7 @@ function readFamily(fields: Fields): ModelFamily {
   return family;
 }
 
-function refuseUnsupported(fields: Fields, family: ModelFamily): void {
+function refuseUnsupported(fields: ConfigFields, family: ModelFamily): void {
   const activation = fields.optional("hidden_act", z.string({ error: "must be text" })) ?? "silu";
   if (activation !== "silu") {
     throw fields.unsupported("hidden_act", `is ${shown(activation)}`, "Only silu is computed.");
@@ -190,7 +133,7 @@ function refuseUnsupported(fields: Fields, family: ModelFamily): void {
 }
 
 /** The window is in use when it is switched on and some layer takes it: by `layer_types`, else past `max_window_layers`. */
-function refuseSlidingWindow(fields: Fields): void {
+function refuseSlidingWindow(fields: ConfigFields): void {
   const switchedOn = fields.optional("use_sliding_window", flagSchema) ?? false;
   if (!switchedOn || fields.raw("sliding_window") === null) return;
   const layerTypes = fields.optional("layer_types", z.array(z.string(), { error: "must be a list of names" }));
@@ -201,7 +144,7 @@ function refuseSlidingWindow(fields: Fields): void {
   }
 }
 
-function readHeadDim(fields: Fields, family: ModelFamily, hiddenSize: number, heads: number): number {
+function readHeadDim(fields: ConfigFields, family: ModelFamily, hiddenSize: number, heads: number): number {
   const error = `must be an even number from 2 to ${LIMITS.headDim}`;
   const schema = wholeSchema(2, LIMITS.headDim).multipleOf(2, { error });
   // Only a config that does not mention head_dim gets the class's default; null means hidden_size / num_attention_heads.
@@ -216,7 +159,7 @@ function readHeadDim(fields: Fields, family: ModelFamily, hiddenSize: number, he
 }
 
 /** transformers 5: `rope_parameters`. transformers 4: `rope_theta`, with `rope_scaling` when there is scaling. */
-function readRope(fields: Fields): RopeConfig {
+function readRope(fields: ConfigFields): RopeConfig {
   const name = fields.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   const rope = fields.nested(name);
   const thetaSchema = rangeSchema(1, LIMITS.ropeTheta);
@@ -257,13 +200,7 @@ function readRope(fields: Fields): RopeConfig {
   }
 }
 
-function readEos(fields: Fields): readonly number[] {
+function readEos(fields: ConfigFields): readonly number[] {
   const eos = fields.optional("eos_token_id", eosSchema) ?? [];
   return typeof eos === "number" ? [eos] : eos;
-}
-
-/** A value as an error shows it: JSON, cut short. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -4,9 +4,9 @@
  * configuration class in transformers 5, and a family that is not known is read by its fields, which `assumed` says.
  */
 import { z } from "zod";
+import { ConfigFields } from "../../checkpoint/config-fields.ts";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.ts";
 import { LIMITS, wholeSchema } from "../../checkpoint/model-config.ts";
-import { TidelineError } from "../../errors.ts";
 import type { Architecture, Attention, Experts, FeedForward, Layer, LayerRun } from "./architecture.ts";
 
 /** What a family's class sets that its config.json need not say. */
@@ -72,7 +72,7 @@ export function parseArchitecture(text: string, file: string): ConfigReading {
 }
 
 export function readArchitecture(object: JsonObject, file: string): ConfigReading {
-  const fields = new Fields(object, file);
+  const fields = new ConfigFields(languageModelOf(object), file);
   const modelType = fields.optional("model_type", z.string({ error: "must be text" }));
   const known = modelType === undefined ? undefined : FAMILIES[modelType];
   const family = known ?? guess(fields);
@@ -86,7 +86,7 @@ export function readArchitecture(object: JsonObject, file: string): ConfigReadin
       family: modelType ?? "llama",
       vocabSize: fields.whole("vocab_size", 1, LIMITS.vocabSize),
       hiddenSize,
-      maxPositions: fields.wholeOr("max_position_embeddings", 1, LIMITS.maxPositions, family.maxPositions),
+      maxPositions: wholeOr(fields, "max_position_embeddings", 1, LIMITS.maxPositions, family.maxPositions),
       runs: runsOf(
         attentions.map((attention, index) => {
           const feedForward = feedForwards[index];
@@ -112,7 +112,7 @@ export function readArchitecture(object: JsonObject, file: string): ConfigReadin
 const flagSchema = z.boolean({ error: "must be true or false" });
 
 /** A family that is not in the table, by what its fields say. */
-function guess(fields: Fields): Family {
+function guess(fields: ConfigFields): Family {
   return {
     ...LLAMA,
     attention: fields.has("kv_lora_rank") ? "latent" : "grouped",
@@ -120,7 +120,7 @@ function guess(fields: Fields): Family {
   };
 }
 
-function readAttention(fields: Fields, family: Family, hiddenSize: number, layers: number): readonly Attention[] {
+function readAttention(fields: ConfigFields, family: Family, hiddenSize: number, layers: number): readonly Attention[] {
   const heads = fields.whole("num_attention_heads", 1, LIMITS.heads);
   const bias = fields.optional("attention_bias", flagSchema) ?? false;
   if (family.attention === "latent") {
@@ -129,7 +129,7 @@ function readAttention(fields: Fields, family: Family, hiddenSize: number, layer
     const latent: Attention = {
       kind: "latent",
       heads,
-      queryRank: queryRank === null ? undefined : fields.wholeOr("q_lora_rank", 1, LIMITS.hiddenSize, 1536),
+      queryRank: queryRank === null ? undefined : wholeOr(fields, "q_lora_rank", 1, LIMITS.hiddenSize, 1536),
       kvRank: rank("kv_lora_rank"),
       plainHeadDim: rank("qk_nope_head_dim"),
       rotatedHeadDim: rank("qk_rope_head_dim"),
@@ -138,7 +138,7 @@ function readAttention(fields: Fields, family: Family, hiddenSize: number, layer
     };
     return Array<Attention>(layers).fill(latent);
   }
-  const kvHeads = fields.wholeOr("num_key_value_heads", 1, heads, heads);
+  const kvHeads = wholeOr(fields, "num_key_value_heads", 1, heads, heads);
   if (heads % kvHeads !== 0) {
     throw fields.invalid("num_key_value_heads", `must divide num_attention_heads (${heads}), found ${kvHeads}`);
   }
@@ -160,7 +160,7 @@ function readAttention(fields: Fields, family: Family, hiddenSize: number, layer
 }
 
 /** The sliding window of each layer: by `layer_types`, else as the family alternates. */
-function readWindows(fields: Fields, family: Family, layers: number): readonly (number | undefined)[] {
+function readWindows(fields: ConfigFields, family: Family, layers: number): readonly (number | undefined)[] {
   const stated = fields.has("sliding_window")
     ? fields.optional("sliding_window", wholeSchema(1, LIMITS.maxPositions))
     : family.window;
@@ -174,7 +174,7 @@ function readWindows(fields: Fields, family: Family, layers: number): readonly (
   return full.map((_, at) => (at >= firstFull ? stated : undefined));
 }
 
-function readFeedForward(fields: Fields, family: Family, layers: number): readonly FeedForward[] {
+function readFeedForward(fields: ConfigFields, family: Family, layers: number): readonly FeedForward[] {
   const expertsField = ["num_experts", "num_local_experts", "n_routed_experts"].find((name) => {
     const value = fields.raw(name);
     return value !== undefined && value !== null && value !== 0;
@@ -223,52 +223,12 @@ function runsOf(layers: readonly Layer[]): readonly LayerRun[] {
   return runs;
 }
 
-/** One JSON object with errors that name file, field and range. */
-class Fields {
-  private readonly object: JsonObject;
-  private readonly file: string;
+/** Multimodal models keep the language model's fields in an object of their own. */
+function languageModelOf(object: JsonObject): JsonObject {
+  const inner = object.text_config;
+  return isJsonObject(inner) && object.hidden_size === undefined ? inner : object;
+}
 
-  constructor(object: JsonObject, file: string) {
-    // Multimodal models keep the language model's fields in an object of their own.
-    const inner = object.text_config;
-    this.object = isJsonObject(inner) && object.hidden_size === undefined ? inner : object;
-    this.file = file;
-  }
-
-  has(field: string): boolean {
-    return Object.hasOwn(this.object, field);
-  }
-
-  raw(field: string): unknown {
-    return this.has(field) ? this.object[field] : undefined;
-  }
-
-  optional<T>(field: string, schema: z.ZodType<T>): T | undefined {
-    const value = this.raw(field);
-    if (value === undefined || value === null) return undefined;
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    throw this.invalid(field, `${parsed.error.issues[0]?.message}, found ${JSON.stringify(value)?.slice(0, 60)}`);
-  }
-
-  whole(field: string, least: number, most: number): number {
-    const value = this.optional(field, wholeSchema(least, most));
-    if (value === undefined)
-      throw this.invalid(field, `is missing: it must be a whole number from ${least} to ${most}`);
-    return value;
-  }
-
-  wholeOr(field: string, least: number, most: number, otherwise: number): number {
-    return this.optional(field, wholeSchema(least, most)) ?? otherwise;
-  }
-
-  invalid(field: string, problem: string): TidelineError {
-    return new TidelineError({
-      code: "checkpoint_invalid",
-      message: `${this.file}: ${field} ${problem}`,
-      hint: "Compare it with the config.json of the model's source.",
-      file: this.file,
-      field,
-    });
-  }
+function wholeOr(fields: ConfigFields, field: string, least: number, most: number, otherwise: number): number {
+  return fields.optional(field, wholeSchema(least, most)) ?? otherwise;
 }
