@@ -1,6 +1,6 @@
 /** A plan written down for the launchers that people really use, with what each of them cannot say. */
 import type { Plan } from "../plan.ts";
-import type { Draft, Writer } from "./draft.ts";
+import { type Draft, unknownModels, type Writer } from "./draft.ts";
 import type { PredictedFigures } from "./figures.ts";
 import { writeOpenrlhf } from "./launchers/openrlhf.ts";
 import { writeSglang } from "./launchers/sglang.ts";
@@ -25,5 +25,14 @@ export interface LauncherExport extends Draft {
 
 /** The flags of a plan. They are those that decide about memory: data sets, learning rates and paths are the reader's. */
 export function exportPlan(plan: Plan, figures: PredictedFigures, target: Target): LauncherExport {
-  return { target, ...WRITERS[target.launcher](plan, figures, target.version) };
+  const draft = WRITERS[target.launcher](plan, figures, target.version);
+  const paths = unknownModels(plan)
+    .filter((name) => isLoaded(name, draft))
+    .map((name) => `Put the path or the Hugging Face repository of ${name} where its name stands.`);
+  return { target, ...draft, notes: [...paths, ...draft.notes] };
+}
+
+/** A launcher does not load every model of the plan: the reference is often the policy's first checkpoint. */
+function isLoaded(name: string, { commands }: Draft): boolean {
+  return commands.some((command) => command.arguments.some((given) => given.value === name || given.name === name));
 }

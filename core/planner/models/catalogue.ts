@@ -6,6 +6,7 @@ import type { JsonObject } from "../../checkpoint/json.ts";
 import { TidelineError } from "../../errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { readArchitecture } from "./from-config.ts";
+import { REPOSITORIES } from "./repositories.ts";
 
 type Sizes = readonly [
   hidden: number,
@@ -147,11 +148,23 @@ const CONFIGS = {
 
 export type ModelName = keyof typeof CONFIGS;
 
-/** In the order in which they are offered. */
-export const MODEL_NAMES: readonly string[] = Object.keys(CONFIGS);
+interface Entry {
+  readonly name: string;
+  readonly config: JsonObject;
+  readonly repository: string;
+}
 
-const byKey = new Map<string, { readonly name: string; readonly config: JsonObject }>(
-  Object.entries(CONFIGS).map(([name, object]) => [key(name), { name, config: object }]),
+const ENTRIES: readonly Entry[] = Object.entries(CONFIGS).map(([name, object]) => ({
+  name,
+  config: object,
+  repository: REPOSITORIES[name as ModelName],
+}));
+
+/** In the order in which they are offered. */
+export const MODEL_NAMES: readonly string[] = ENTRIES.map(({ name }) => name);
+
+const byKey = new Map<string, Entry>(
+  ENTRIES.flatMap((entry) => [entry.repository, entry.name].map((name) => [key(name), entry] as const)),
 );
 /** Read once: what is asked about a shape is remembered by its identity. */
 const architectures = new Map<string, Architecture>();
@@ -159,6 +172,19 @@ const architectures = new Map<string, Architecture>();
 /** The name in the catalogue of what a person or a log calls a model: with its organisation, as `-Instruct`, in capitals. */
 export function catalogueName(name: string): string | undefined {
   return byKey.get(key(name))?.name;
+}
+
+/**
+ * The repository on the Hugging Face hub of what a person calls a model; undefined where only they know it: a name without
+ * an organisation that is neither the catalogue's nor the repository's, such as that of another tuning.
+ */
+export function repositoryOf(name: string): string | undefined {
+  if (name.includes("/")) return name;
+  const entry = byKey.get(key(name));
+  const same = [entry?.name, entry?.repository.split("/").at(-1)].some(
+    (known) => known?.toLowerCase() === name.toLowerCase(),
+  );
+  return same ? entry?.repository : undefined;
 }
 
 /** @throws TidelineError bad_argument with `field`, listing the catalogue. */

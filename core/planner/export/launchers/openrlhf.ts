@@ -5,7 +5,7 @@
 import { layoutOf, modelName, type Plan } from "../../plan.ts";
 import { vllmBudget } from "../budget.ts";
 import { type Argument, argument, present } from "../command.ts";
-import { nodesOf, sequenceTokens, type Writer } from "../draft.ts";
+import { loadedModel, nodesOf, sequenceTokens, type Writer } from "../draft.ts";
 import { atLeast, type Version } from "../target.ts";
 import {
   notChunked,
@@ -70,9 +70,9 @@ export const writeOpenrlhf: Writer = (plan, figures, version) => {
         program: "python3 -m openrlhf.cli.train_ppo_ray",
         syntax: "flags",
         arguments: present(
-          flag("policyModel", modelName(policy.model)),
-          flag("criticModel", modelName(workload.critic.model)),
-          reward !== "rule" && flag("rewardModel", modelName(reward.model)),
+          flag("policyModel", loadedModel(policy.model)),
+          flag("criticModel", loadedModel(workload.critic.model)),
+          reward !== "rule" && flag("rewardModel", loadedModel(reward.model)),
           ...placed(plan, dotted),
           ...(colocated ? [flag("colocateAll")] : [flag("colocateActorRef"), flag("colocateCriticReward")]),
           flag("engines", engines),

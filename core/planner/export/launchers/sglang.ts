@@ -1,8 +1,8 @@
 /** SGLang's server: the engine's part of a plan. */
-import { layoutOf, modelName, type Plan } from "../../plan.ts";
+import { layoutOf, type Plan } from "../../plan.ts";
 import { sglangBudget } from "../budget.ts";
 import { argument, present } from "../command.ts";
-import { sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
+import { loadedModel, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { notOneCopy, releasedOf, type Unexpressed } from "../unexpressed.ts";
 
 export const writeSglang: Writer = (plan, figures) => {
@@ -19,7 +19,7 @@ export const writeSglang: Writer = (plan, figures) => {
         program: "python -m sglang.launch_server",
         syntax: "flags",
         arguments: present(
-          argument("--model-path", modelName(workload.policy.model)),
+          argument("--model-path", loadedModel(workload.policy.model)),
           argument("--dtype", TORCH_DTYPES[engine.precision]),
           argument("--tp-size", placement.engineTensorParallel),
           engines > 1 && argument("--dp-size", engines),

@@ -2,7 +2,7 @@
 import { layoutOf, modelName, type Plan } from "../../plan.ts";
 import { sglangBudget } from "../budget.ts";
 import { type Argument, argument, present } from "../command.ts";
-import { nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
+import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { notOnDisk, notOneCopy, notOneOfTwo, notQuantised, releasedOf, type Unexpressed } from "../unexpressed.ts";
 
 /** slime's own number of GPUs of a machine. */
@@ -23,8 +23,8 @@ export const writeSlime: Writer = (plan, figures) => {
         program: "python3 train.py",
         syntax: "flags",
         arguments: present(
-          argument("--hf-checkpoint", modelName(policy.model)),
-          argument("--ref-load", modelName(workload.reference.model)),
+          argument("--hf-checkpoint", loadedModel(policy.model)),
+          argument("--ref-load", loadedModel(workload.reference.model)),
           argument("--advantage-estimator", "ppo"),
           argument("--use-kl-loss"),
           ...placed(plan),

@@ -5,7 +5,7 @@
 import { layoutOf, modelName, type Plan } from "../../plan.ts";
 import { type Budget, vllmBudget } from "../budget.ts";
 import { type Argument, argument, type Command, present } from "../command.ts";
-import { nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
+import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { atLeast } from "../target.ts";
 import {
   notChunked,
@@ -67,8 +67,8 @@ function trainer(plan: Plan, budget: Budget): Command {
       argument("--accelerate_config", accelerateConfig(plan)),
       argument("--num_processes", trainerGpus),
       nodes > 1 && argument("--num_machines", nodes),
-      argument("--model_name_or_path", modelName(policy.model)),
-      reward !== "rule" && argument("--reward_model_name_or_path", modelName(reward.model)),
+      argument("--model_name_or_path", loadedModel(policy.model)),
+      reward !== "rule" && argument("--reward_model_name_or_path", loadedModel(reward.model)),
       argument("--dtype", TORCH_DTYPES[policy.precision]),
       argument("--bf16", String(policy.precision === "bf16" || policy.autocast)),
       policy.precision === "fp16" && argument("--fp16", "true"),
@@ -106,7 +106,7 @@ function server(plan: Plan, budget: Budget): Command {
     program: "trl vllm-serve",
     syntax: "flags",
     arguments: present(
-      argument("--model", modelName(workload.policy.model)),
+      argument("--model", loadedModel(workload.policy.model)),
       argument("--dtype", TORCH_DTYPES[engine.precision]),
       argument("--tensor_parallel_size", placement.engineTensorParallel),
       argument("--data_parallel_size", layoutOf(placement).engines),

@@ -6,7 +6,7 @@ import { MIB } from "../../../units.ts";
 import { layoutOf, modelName, type Plan, type TrainedRole } from "../../plan.ts";
 import { type Budget, sglangBudget, vllmBudget } from "../budget.ts";
 import { type Argument, argument, present } from "../command.ts";
-import { nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
+import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { type PredictedFigures, phaseBytes } from "../figures.ts";
 import { atLeast, type Version } from "../target.ts";
 import { releasedOf } from "../unexpressed.ts";
@@ -78,7 +78,7 @@ function policy({ workload, strategies, placement }: Plan): readonly Argument[] 
   const actor = "actor_rollout_ref.actor";
   const model = "actor_rollout_ref.model";
   return present(
-    argument(`${model}.path`, modelName(role.model)),
+    argument(`${model}.path`, loadedModel(role.model)),
     argument(`${model}.enable_gradient_checkpointing`, pythonBoolean(role.gradientCheckpointing)),
     argument(`${model}.use_remove_padding`, pythonBoolean(workload.packing)),
     workload.attention !== "flash" && attention(model, workload.attention),
@@ -97,7 +97,7 @@ function critic({ workload, strategies, placement }: Plan, version: Version): re
   const { critic: role } = workload;
   const fsdp = atLeast(version, "0.8.0") ? "critic.fsdp" : "critic.model.fsdp_config";
   return present(
-    argument("critic.model.path", modelName(role.model)),
+    argument("critic.model.path", loadedModel(role.model)),
     argument("critic.model.enable_gradient_checkpointing", pythonBoolean(role.gradientCheckpointing)),
     argument("critic.model.use_remove_padding", pythonBoolean(workload.packing)),
     workload.attention !== "flash" && attention("critic.model", workload.attention),
@@ -139,7 +139,7 @@ function reference({ workload }: Plan, version: Version): readonly Argument[] {
   if (trained.lora !== undefined) return [micro];
   const ownModel = modelName(frozen.model) !== modelName(trained.model) && !atLeast(version, "0.8.0");
   return present(
-    ownModel && argument(`+${ref}.model.path`, modelName(frozen.model)),
+    ownModel && argument(`+${ref}.model.path`, loadedModel(frozen.model)),
     argument(`${ref}.fsdp_config.model_dtype`, ["fp32", "fp16"].includes(frozen.precision) ? frozen.precision : "bf16"),
     argument(`${ref}.fsdp_config.param_offload`, "True"),
     micro,
@@ -177,7 +177,7 @@ function reward(plan: Plan, figures: PredictedFigures, version: Version): readon
   const group = moved ? "reward.reward_model" : "reward_model";
   return [
     argument(`${group}.enable`, "True"),
-    argument(moved ? `${group}.model_path` : `${group}.model.path`, modelName(workload.reward.model)),
+    argument(moved ? `${group}.model_path` : `${group}.model.path`, loadedModel(workload.reward.model)),
     argument(`${group}.rollout.name`, "vllm"),
     argument(`${group}.rollout.tensor_model_parallel_size`, 1),
     argument(`${group}.rollout.gpu_memory_utilization`, rewardFraction(figures)),

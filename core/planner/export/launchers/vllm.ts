@@ -1,8 +1,8 @@
 /** vLLM's server: the engine's part of a plan. */
-import { layoutOf, modelName } from "../../plan.ts";
+import { layoutOf } from "../../plan.ts";
 import { vllmBudget } from "../budget.ts";
 import { argument, present } from "../command.ts";
-import { sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
+import { loadedModel, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { atLeast, type Version } from "../target.ts";
 import { notOneCopy, notOneOfTwo, releasedOf, type Unexpressed } from "../unexpressed.ts";
 
@@ -29,7 +29,7 @@ export const writeVllm: Writer = (plan, figures, version) => {
         program: "vllm serve",
         syntax: "flags",
         arguments: present(
-          argument(modelName(workload.policy.model)),
+          argument(loadedModel(workload.policy.model)),
           argument("--dtype", TORCH_DTYPES[engine.precision]),
           argument("--tensor-parallel-size", placement.engineTensorParallel),
           engines > 1 && argument("--data-parallel-size", engines),

@@ -1,5 +1,6 @@
 /** What holds for the exports of all launchers. */
 import { expect, it } from "vitest";
+import { commandText } from "../../../../../core/planner/export/command.ts";
 import { exportPlan } from "../../../../../core/planner/export/export.ts";
 import { parseTarget } from "../../../../../core/planner/export/target.ts";
 import { planWith } from "../../plans.ts";
@@ -20,3 +21,35 @@ it("every export says how its memory fraction was computed, and every gap why an
     }
   }
 });
+
+const TARGETS = ["sglang", "vllm", "openrlhf@0.11", "openrlhf@0.8", "verl", "trl", "slime"];
+
+it.each(TARGETS)("%s is given repositories, not names of the catalogue", (target) => {
+  const { commands, notes } = exportPlan(planFor("Llama-2-7B"), FIGURES, parseTarget(target));
+  const text = commands.map(commandText).join("\n");
+  expect(text).toContain("meta-llama/Llama-2-7b-hf");
+  expect(text).not.toContain("Llama-2-7B");
+  expect(notes.join("\n")).not.toContain("repository");
+});
+
+it.each(TARGETS)(
+  "%s keeps the name of a model that came as a config.json, and says that a path is needed",
+  (target) => {
+    const config = {
+      model_type: "llama",
+      hidden_size: 64,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      vocab_size: 256,
+    };
+    const plan = planFor({ name: "mine", config: { ...config, intermediate_size: 128 } });
+    const { commands, notes } = exportPlan(plan, FIGURES, parseTarget(target));
+    expect(commands.map(commandText).join("\n")).toMatch(/\bmine\b/);
+    expect(notes).toContain("Put the path or the Hugging Face repository of mine where its name stands.");
+  },
+);
+
+function planFor(model: unknown) {
+  const role = { model };
+  return planWith({ workload: { policy: role, critic: role, reference: role } });
+}
