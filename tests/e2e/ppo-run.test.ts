@@ -1,5 +1,6 @@
 /** A PPO run on the Run screen, over both doors: opened, stepped, stopped, put right by hand, compared, ended. */
 import { execFileSync } from "node:child_process";
+import { resolve } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { parseBytes } from "../../core/units.ts";
 import { PpoPage } from "./pages/ppo-page.ts";
@@ -28,6 +29,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
 
   it("runs out of memory without strategies, says who held what, goes on when something is freed, and ends", async () => {
     await ppo.open(CAPACITY, "None");
+    await ppo.consumer("activations").getByText("not taken yet").waitFor();
     await ppo.step("Play");
     await ppo.failure.getByText(/^out of memory: .* asked for, .* of 12\.0 MiB are free$/).waitFor();
     await ppo.standsAt("step 1 · score_policy · work");
@@ -86,12 +88,34 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
     await offload.click();
     await ppo.dialog.getByText(/the run stops there until you/).waitFor();
     await ppo.dialog.getByRole("button", { name: "Do it" }).click();
-    await ppo.consumer("critic.weights").getByText("on host").waitFor();
+    const critic = ppo.consumer("critic.weights");
+    await critic.getByText("on host", { exact: true }).waitFor();
+    const mark = critic.getByText("by hand: the schedule has it resident here");
+    await mark.waitFor({ state: "attached" });
 
     await ppo.step("Undo");
-    await ppo.consumer("critic.weights").getByText("resident").waitFor();
+    await critic.getByText("resident", { exact: true }).waitFor();
+    await mark.waitFor({ state: "detached" });
     await ppo.step("Step");
     await ppo.standsAt("step 2 · rollout");
+  });
+
+  it("opens on other checkpoints, says which cannot be read, and what int8 weights change", async () => {
+    await ppo.page.getByRole("button", { name: "PPO run…" }).click();
+    await ppo.dialog.getByText("Other checkpoints").click();
+    const folder = (role: string) => ppo.dialog.getByRole("textbox", { name: role });
+    await folder("Critic").fill("/nowhere");
+    await ppo.dialog.getByText("critic: /nowhere does not exist").waitFor();
+    expect(await ppo.dialog.getByRole("button", { name: "Open run" }).isDisabled()).toBe(true);
+    await folder("Critic").fill("");
+    await folder("Reward model").fill(resolve("assets/demo-ppo/reward"));
+    await ppo.dialog.getByText("fp32 · reward").waitFor();
+    await ppo.dialog.getByRole("switch", { name: "Reward model as int8" }).click();
+    await ppo.dialog.getByRole("button", { name: "Open run" }).click();
+    await ppo.standsAt("nothing has run yet");
+    const changes = ppo.run.getByRole("list", { name: "What int8 weights change" });
+    expect(await changes.textContent()).toMatch(/^int8 reward .* → .*; rewards change by [\d.]+, at most [\d.]+$/);
+    await ppo.consumer("reward.weights").getByText("resident").waitFor();
   });
 
   it("says what it saves only when the baseline is measured, with both peaks", async () => {

@@ -16,15 +16,16 @@ const SIZES = [
   { width: 1920, height: 1080 },
 ] as const;
 
-const DIALOGS: readonly (readonly [string, string])[] = [
-  ["palette", "window.palette"],
-  ["shortcuts", "window.shortcuts"],
-  ["open", "checkpoint.open"],
-  ["swap", "engine.swap"],
-  ["second-model", "checkpoint.load_model"],
-  ["save", "checkpoint.save"],
-  ["device", "window.device_settings"],
-  ["open-run", "run.open"],
+/** The name of the picture, the words that find the dialog in the palette, and its title; none: the palette itself. */
+const DIALOGS: readonly (readonly [name: string, words?: string, title?: string])[] = [
+  ["palette"],
+  ["shortcuts", "keyboard shortcuts", "Keyboard shortcuts"],
+  ["open", "open a checkpoint", "Open a checkpoint"],
+  ["swap", "swap the engine", "Swap the engine's weights"],
+  ["second-model", "load a second model", "Load a second model"],
+  ["save", "save the engine", "Save as a Hugging Face folder"],
+  ["device", "device, capacity", "Device, capacity and KV cache"],
+  ["open-run", "open a ppo run", "Open a PPO run"],
 ];
 
 describe.skipIf(chromium === "")("screenshots", () => {
@@ -57,13 +58,13 @@ describe.skipIf(chromium === "")("screenshots", () => {
       await run.timeline.table.waitFor();
       await take("table");
       await run.page.keyboard.press("v");
-      for (const [name, command] of DIALOGS) {
+      for (const [name, words, title = "Commands"] of DIALOGS) {
         await run.page.keyboard.press("Control+k");
-        if (command !== "window.palette") {
-          await run.page.keyboard.type(command);
+        if (words !== undefined) {
+          await run.page.keyboard.type(words);
           await run.page.keyboard.press("Enter");
         }
-        await run.dialog.waitFor();
+        await run.page.getByRole("dialog", { name: title }).waitFor();
         await take(name);
         await run.page.keyboard.press("Escape");
         await run.dialog.waitFor({ state: "detached" });
