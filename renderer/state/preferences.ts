@@ -23,6 +23,7 @@ const preferencesSchema = z.object({
   timelineView: z.enum(["chart", "table"]).catch("chart"),
   /** What is shown below the timeline during a PPO run. */
   runTab: z.enum(RUN_TABS).catch("memory"),
+  planChart: z.enum(["phases", "time"]).catch("phases"),
   /** What is shown below the bars of a plan. */
   planTab: z.enum(PLAN_TABS).catch("terms"),
   learningView: z.enum(["chart", "table"]).catch("chart"),

@@ -33,7 +33,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
     const before = await plan.bars();
     await plan
       .strategy("Optimizer on the host")
-      .getByText(/saves [\d.]+ GiB, costs/)
+      .getByText(/saves [\d.]+\sGiB, costs/)
       .waitFor();
 
     await plan.toggle("Optimizer on the host");
@@ -41,7 +41,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
     expect(await plan.bars()).not.toEqual(before);
     await plan
       .strategy("Optimizer on the host")
-      .getByText(/would save [\d.]+ GiB/)
+      .getByText(/would save [\d.]+\sGiB/)
       .waitFor();
 
     await plan.press("Make it fit");

@@ -37,6 +37,7 @@ export function PlanPanel(): ReactNode {
           spellCheck={false}
           autoComplete="off"
           value={name}
+          title={name}
           aria-invalid={problem !== undefined || undefined}
           onChange={({ target }) => editPlan("name", (plan) => ({ ...plan, name: target.value }))}
         />

@@ -36,7 +36,7 @@ export function PlanScreen(): ReactNode {
           kind={kind}
           onKind={setKind}
           selected={selected}
-          onSelect={setChosen}
+          onSelect={(work) => setChosen(work === chosen ? undefined : work)}
         />
         <DetailTabs prediction={prediction} beside={beside} kind={kind} selected={selected} />
       </div>

@@ -13,6 +13,8 @@ export interface Beside {
   readonly kind: "plan" | "run";
   readonly name: string;
   readonly stacks: ReadonlyMap<Work, Stack>;
+  /** Of each phase, work and memory actions together. */
+  readonly seconds: ReadonlyMap<Work, number>;
   /** Of another plan. */
   readonly prediction?: Prediction;
 }
@@ -33,16 +35,34 @@ export function useBeside(prediction: Prediction | undefined, kind: string | und
   const measured = useMeasured(prediction);
   return useMemo((): Beside | undefined => {
     if (beside === "run" && measured !== undefined) {
-      return { kind: "run", name: `measured, step ${measured.step}`, stacks: measuredStacks(measured.phases) };
+      return {
+        kind: "run",
+        name: `measured, step ${measured.step}`,
+        stacks: measuredStacks(measured.phases),
+        seconds: new Map(
+          measured.phases.map(({ work, workSeconds, memorySeconds }) => [work, workSeconds + memorySeconds]),
+        ),
+      };
     }
     const otherPrediction = beside === "plan" && other !== undefined ? predictionOf(other) : undefined;
     if (otherPrediction === undefined) return undefined;
     const index = gpuIndex(otherPrediction, kind);
     return {
       kind: "plan",
-      name: otherPrediction.plan.name,
+      name: nameOf(otherPrediction, index),
       stacks: stacksOf(otherPrediction, index),
+      seconds: new Map(
+        otherPrediction.phases.map(({ work, workTerm, memorySeconds }) => [work, workTerm.amount + memorySeconds]),
+      ),
       prediction: otherPrediction,
     };
   }, [beside, measured, other, kind]);
 }
+
+/** With the kind of GPU, where it has two. */
+function nameOf({ plan, gpus }: Prediction, index: number): string {
+  const gpuKind = gpus[index]?.kind;
+  return gpuKind === undefined || gpuKind === "shared" ? plan.name : `${plan.name}, ${GPU_KIND_WORDS[gpuKind]}`;
+}
+
+const GPU_KIND_WORDS = { trainer: "a trainer's GPU", engine: "an engine's GPU" } as const;

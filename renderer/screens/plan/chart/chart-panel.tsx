@@ -5,6 +5,7 @@ import type { Prediction } from "../../../../core/planner/predict/prediction.ts"
 import type { Work } from "../../../../core/schedule/works.ts";
 import { Segmented } from "../../../components/field.tsx";
 import { drawBeside, usePlan } from "../../../state/plan.ts";
+import { setPreferences, usePreferences } from "../../../state/preferences.ts";
 import { useColourScheme } from "../../../theme/apply-theme.ts";
 import { Swatch } from "../../../timeline/swatch.tsx";
 import { useSize } from "../../../timeline/use-view.ts";
@@ -12,6 +13,7 @@ import { type Option, Select } from "../form/controls.tsx";
 import { type Beside, useMeasured } from "../use-beside.ts";
 import { consumersOf, geometryOf, gpuIndex, phaseBars } from "./bars.ts";
 import { Chart, type Hovered } from "./chart.tsx";
+import { OverTime } from "./over-time.tsx";
 import { useShownPicture } from "./picture.ts";
 import { ChartTooltip } from "./tooltip.tsx";
 import "./chart-panel.css";
@@ -31,8 +33,40 @@ interface ChartPanelProps {
 const KIND_WORDS = { shared: "Every GPU", trainer: "A trainer's GPU", engine: "An engine's GPU" } as const;
 
 export function ChartPanel(props: ChartPanelProps): ReactNode {
-  const { prediction, isStale, beside, kind, selected, onSelect } = props;
-  const { gpus, capacityBytes, marginBytes, gpu } = prediction;
+  const { prediction, isStale, kind } = props;
+  const { gpus } = prediction;
+  const shownAs = usePreferences((preferences) => preferences.planChart);
+  return (
+    <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
+      <header className="panel-header">
+        <h2 className="panel-title">Memory</h2>
+        {shownAs === "phases" && <BesideSelect prediction={prediction} />}
+        {shownAs === "phases" && gpus.length > 1 && (
+          <Segmented
+            legend="GPU"
+            value={gpus[gpuIndex(prediction, kind)]?.kind ?? "shared"}
+            choices={gpus.map((one) => ({ value: one.kind, label: KIND_WORDS[one.kind] }))}
+            onValue={props.onKind}
+          />
+        )}
+        <Segmented
+          legend="Drawn"
+          value={shownAs}
+          choices={[
+            { value: "phases", label: "By phase" },
+            { value: "time", label: "Over time" },
+          ]}
+          onValue={(planChart) => setPreferences({ planChart })}
+        />
+      </header>
+      {shownAs === "phases" ? <PhaseBarsChart {...props} /> : <OverTime prediction={prediction} />}
+    </section>
+  );
+}
+
+function PhaseBarsChart(props: ChartPanelProps): ReactNode {
+  const { prediction, beside, kind, selected, onSelect } = props;
+  const { capacityBytes, marginBytes, gpu } = prediction;
   const scheme = useColourScheme();
   const [place, setPlace] = useState<HTMLElement | null>(null);
   const size = useSize(place);
@@ -47,19 +81,7 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
   const hoveredPhase = phases.find(({ work }) => work === hovered?.work);
   useShownPicture(svg, prediction.plan.name);
   return (
-    <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
-      <header className="panel-header">
-        <h2 className="panel-title">Memory by phase</h2>
-        {gpus.length > 1 && (
-          <Segmented
-            legend="GPU"
-            value={gpus[index]?.kind ?? "shared"}
-            choices={gpus.map((one) => ({ value: one.kind, label: KIND_WORDS[one.kind] }))}
-            onValue={props.onKind}
-          />
-        )}
-        <BesideSelect prediction={prediction} />
-      </header>
+    <>
       <div className="plan-legend">
         {legendOf(consumersOf(phases)).map(({ group, parts }) => (
           <span key={group} className="plan-legend-group">
@@ -93,7 +115,7 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
       {hovered && hoveredPhase && (
         <ChartTooltip hovered={hovered} phase={hoveredPhase} ownName="predicted" besideName={beside?.name ?? ""} />
       )}
-    </section>
+    </>
   );
 }
 

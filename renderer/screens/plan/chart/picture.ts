@@ -14,6 +14,9 @@ let shown: Picture | undefined;
 export function useShownPicture(svg: RefObject<SVGSVGElement | null>, name: string): void {
   useEffect(() => {
     shown = svg.current === null ? undefined : { svg: svg.current, name };
+    return () => {
+      shown = undefined;
+    };
   });
 }
 
@@ -23,7 +26,11 @@ const TITLE_PX = 28;
 /** @throws TidelineError where no chart is on the screen. */
 export function pictureAsSvg(): string {
   if (shown === undefined) {
-    throw new TidelineError({ code: "bad_argument", message: "there is no chart to export", hint: "correct the plan" });
+    throw new TidelineError({
+      code: "bad_argument",
+      message: "there are no bars on the screen to take a picture of",
+      hint: "Show the plan by phase.",
+    });
   }
   const { svg, name } = shown;
   const [width, height] = [svg.width.baseVal.value, svg.height.baseVal.value];

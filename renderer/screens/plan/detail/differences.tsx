@@ -78,6 +78,16 @@ export function Differences(props: {
               other === undefined ? "" : signedPercent(other.bytes - own.bytes, own.bytes)
             }
           />
+          <Sum
+            name="Seconds"
+            phases={phases}
+            words={({ workSeconds, memorySeconds }) => secondsWords(workSeconds + memorySeconds)}
+          />
+          <Sum
+            name={beside.kind === "run" ? "Seconds, measured" : "Seconds, beside"}
+            phases={phases}
+            words={({ work }) => secondsWords(beside.seconds.get(work) ?? 0)}
+          />
         </tfoot>
       </table>
     </div>
@@ -128,6 +138,10 @@ function DifferenceCell(props: {
           : `${difference > 0 ? "+" : "−"}${inUnit(Math.abs(difference), unit)}`}
     </td>
   );
+}
+
+function secondsWords(seconds: number): string {
+  return seconds === 0 ? "" : formatSeconds(seconds);
 }
 
 function heldBy({ holders }: Stack, consumer: Consumer): number {
