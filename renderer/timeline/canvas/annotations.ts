@@ -18,6 +18,8 @@ import type { CanvasTheme } from "./theme.ts";
 /** Height of a marker, and how far two must be apart. */
 const MARKER_PX = 18;
 const MARKER_SPACING_PX = 20;
+/** How far those at the edges of the window stand out of it. */
+const MARKER_OVERHANG_PX = 40;
 /** Left and right of a count, both together. */
 const COUNT_PADDING_PX = 8;
 /** The capacity changes only when somebody sets it. */
@@ -72,7 +74,12 @@ export function drawMarkers(
   const middle = lane.y + lane.height / 2;
   clipped(
     context,
-    { x: lane.x - MARKER_PX / 2, y: lane.y, width: lane.width + MARKER_PX, height: plot.height + lane.height },
+    {
+      x: lane.x - MARKER_OVERHANG_PX,
+      y: lane.y,
+      width: lane.width + 2 * MARKER_OVERHANG_PX,
+      height: plot.height + lane.height,
+    },
     () => {
       for (const marker of markers) {
         const x = Math.round(lane.x + marker.px) + 0.5;
@@ -81,13 +88,13 @@ export function drawMarkers(
         context.lineWidth = 1;
         context.setLineDash([2, 3]);
         context.beginPath();
-        if (marker.toPx - marker.fromPx < MARKER_PX) {
+        if (marker.toPx - marker.fromPx < MARKER_PX && marker.px >= 0) {
           context.moveTo(x, middle + MARKER_PX / 2);
           context.lineTo(x, plot.y + plot.height);
         } else {
           // A group that lasted is a stretch of time, not a moment.
-          context.moveTo(lane.x + marker.fromPx, middle);
-          context.lineTo(lane.x + marker.toPx, middle);
+          context.moveTo(lane.x + Math.max(0, marker.fromPx), middle);
+          context.lineTo(lane.x + Math.min(lane.width, marker.toPx), middle);
         }
         context.stroke();
         context.setLineDash([]);

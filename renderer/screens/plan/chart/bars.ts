@@ -105,7 +105,7 @@ export interface BarGeometry {
   readonly segments: readonly Segment[];
   /** Of the whole stack. */
   readonly top: number;
-  /** The part beyond the capacity. */
+  /** The part beyond the capacity; what lies beside may have another. */
   readonly excess: number;
   readonly bytes: number;
 }
@@ -158,7 +158,7 @@ export function geometryOf(
       return segment;
     });
     const top = y(bytes);
-    return { x, width: barWidth, segments, top, excess: Math.max(0, capacityY - top), bytes };
+    return { x, width: barWidth, segments, top, excess: 0, bytes };
   };
 
   return {
@@ -172,7 +172,8 @@ export function geometryOf(
       const x = MARGIN.left + index * band;
       const taken = hasBeside ? 2 * barWidth + gap : barWidth;
       const first = x + (band - taken) / 2;
-      const own = barOf(phase.own, first);
+      const stack = barOf(phase.own, first);
+      const own = { ...stack, excess: Math.max(0, capacityY - stack.top) };
       return {
         phase,
         x,

@@ -9,10 +9,9 @@ import { Swatch } from "../../../timeline/swatch.tsx";
 import { PROVENANCE_WORDS } from "../provenance-words.ts";
 
 export function Transitions({ prediction }: { readonly prediction: Prediction }): ReactNode {
-  const all = prediction.phases.flatMap(({ work, transitions }) =>
-    transitions.map((transition, index) => ({ key: `${work} ${index}`, work, transition })),
-  );
-  const longest = Math.max(0, ...all.map(({ transition }) => transition.totalSeconds));
+  const phases = prediction.phases.filter(({ transitions }) => transitions.length > 0);
+  const all = phases.flatMap(({ transitions }) => transitions);
+  const longest = Math.max(0, ...all.map(({ totalSeconds }) => totalSeconds));
   if (all.length === 0) return <p className="panel-empty">Nothing is moved: everything stays where it is.</p>;
   return (
     <div className="plan-detail-scroll">
@@ -26,34 +25,36 @@ export function Transitions({ prediction }: { readonly prediction: Prediction })
             <th scope="col">When</th>
             <th scope="col">Action</th>
             <th scope="col">Copied</th>
-            <th scope="col" colSpan={2}>
-              Seconds
-            </th>
+            <th scope="col">Seconds</th>
+            <th scope="col" aria-label="Share of the longest" />
             <th scope="col">Reckoned with</th>
           </tr>
         </thead>
-        <tbody>
-          {all.map(({ key, work, transition }) => (
-            <TransitionRow key={key} work={work} transition={transition} longest={longest} />
-          ))}
-        </tbody>
+        {phases.map(({ work, memorySeconds, transitions }) => (
+          <tbody key={work}>
+            <tr className="plan-transition-phase">
+              <th scope="rowgroup" colSpan={3}>
+                {work}
+              </th>
+              <td>{formatSeconds(memorySeconds)}</td>
+              <td colSpan={2} />
+            </tr>
+            {transitions.map((transition) => (
+              <TransitionRow key={`${transition.edge} ${transition.label}`} transition={transition} longest={longest} />
+            ))}
+          </tbody>
+        ))}
       </table>
     </div>
   );
 }
 
-function TransitionRow(props: {
-  readonly work: string;
-  readonly transition: PredictedTransition;
-  readonly longest: number;
-}): ReactNode {
-  const { work, transition, longest } = props;
+function TransitionRow(props: { readonly transition: PredictedTransition; readonly longest: number }): ReactNode {
+  const { transition, longest } = props;
   const { edge, label, consumer, copiedBytes, totalSeconds, seconds } = transition;
   return (
     <tr>
-      <td className="plan-soft">
-        {edge} {work}
-      </td>
+      <td className="plan-soft">{edge}</td>
       <th scope="row" title={label}>
         <Swatch consumer={consumer} /> {label}
       </th>

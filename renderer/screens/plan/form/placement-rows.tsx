@@ -11,9 +11,12 @@ type CountName = "gpus" | "trainerGpus" | "engineGpus";
 
 export function PlacementRows(): ReactNode {
   const placement = usePlan(({ plan }) => plan.placement);
+  const evaluation = useEvaluation();
+  // Of the placement as a whole; its counts have their own below them.
+  const problem = evaluation.ok ? undefined : evaluation.problems.find(({ field }) => field === "placement");
   return (
     <>
-      <Row label="Engines" title="On the trainers' GPUs, or on GPUs of their own" problem={undefined}>
+      <Row label="Engines" title="On the trainers' GPUs, or on GPUs of their own" problem={problem?.message}>
         <Segmented
           legend="Engines"
           value={placement.kind}
