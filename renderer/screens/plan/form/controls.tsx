@@ -74,16 +74,16 @@ export function OptionalNumberRow(
   const { label, title, lens, placeholder, unit, after } = props;
   const id = useId();
   const { value, set, problem } = usePlanField(lens);
-  const shown = value === undefined || Number.isNaN(value) ? "" : Number((value / (unit?.of ?? 1)).toPrecision(6));
+  const one = unit?.of ?? 1;
   return (
     <Row id={id} label={label} title={title} problem={problem}>
       <input
         id={id}
         type="number"
         className="input figures"
-        value={shown}
+        value={value === undefined || Number.isNaN(value) ? "" : value / one}
         placeholder={placeholder}
-        onChange={({ target }) => set(target.value === "" ? undefined : target.valueAsNumber * (unit?.of ?? 1))}
+        onChange={({ target }) => set(target.value === "" ? undefined : target.valueAsNumber * one)}
         {...invalid(id, problem)}
       />
       {unit && <span className="plan-row-unit">{unit.name}</span>}

@@ -1,6 +1,6 @@
 /** A group of the form that is closed until somebody wants it; closed, it says what is chosen in it. */
 import { ChevronRight } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { problemAt, useEvaluation } from "../evaluation.ts";
 import "./fold.css";
 
@@ -14,9 +14,12 @@ export function Fold(props: {
 }): ReactNode {
   const evaluation = useEvaluation();
   const isWrong = props.fields.some((field) => problemAt(evaluation, field) !== undefined);
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (isWrong) setOpen(true);
+  }, [isWrong]);
   return (
-    // Remounted when something goes wrong in it, so that it opens then and can be closed all the same.
-    <details key={String(isWrong)} className="plan-fold" open={isWrong || undefined}>
+    <details className="plan-fold" open={isOpen} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
         <ChevronRight aria-hidden size={14} />
         <span className="plan-fold-title">{props.title}</span>
