@@ -25,7 +25,7 @@ const CROWD = 24;
 const CELL = 4;
 const CELL_ROOM = 2;
 
-/** Markers whose middle lies inside a window, at least `sizePx` apart. */
+/** Markers of the actions inside a window, at least `sizePx` apart; those at its edges may stand out of it. */
 export function layOutMarkers(
   actions: readonly ActionRecord[],
   window: TimeWindow,
@@ -33,26 +33,31 @@ export function layOutMarkers(
   sizePx: number,
 ): readonly Marker[] {
   const secondsPerPx = spanSeconds(window) / widthPx;
-  const markerOf = (own: readonly ActionRecord[], atSeconds: number, roomPx: number): Marker => ({
-    px: timeToPx(window, widthPx, atSeconds),
-    roomPx,
-    fromPx: timeToPx(window, widthPx, firstSeconds(own)),
-    toPx: timeToPx(window, widthPx, own.at(-1)?.timeSeconds ?? Number.NaN),
-    actions: own,
-    hasFailure: own.some(({ error }) => error !== undefined),
-  });
-  const isVisible = ({ px }: Marker) => px >= 0 && px <= widthPx;
+  const pxOf = (timeSeconds: number) => timeToPx(window, widthPx, timeSeconds);
+  const markerOf = (own: readonly ActionRecord[], roomPx: number, place: (from: number, to: number) => number) => {
+    const fromPx = pxOf(firstSeconds(own));
+    const toPx = pxOf(own.at(-1)?.timeSeconds ?? Number.NaN);
+    const hasFailure = own.some(({ error }) => error !== undefined);
+    return { px: place(fromPx, toPx), roomPx, fromPx, toPx, actions: own, hasFailure };
+  };
+  const isVisible = ({ fromPx, toPx }: Marker) => toPx >= 0 && fromPx <= widthPx;
 
   const near = grouped(actions, (first, next) => next.timeSeconds - first.timeSeconds < sizePx * secondsPerPx)
-    .map((own) => markerOf(own, firstSeconds(own), sizePx))
+    .map((own) => markerOf(own, sizePx, (fromPx) => fromPx))
     .filter(isVisible);
   if (near.every((marker) => marker.actions.length <= CROWD)) return near;
 
   // Rounded, because a window's ends are Unix times, which have few digits after the point.
   const cellSeconds = Number((CELL * sizePx * secondsPerPx).toPrecision(4));
   const cellOf = (timeSeconds: number) => Math.floor(timeSeconds / cellSeconds);
+  const roomPx = CELL_ROOM * sizePx;
   return grouped(actions, (first, next) => cellOf(next.timeSeconds) === cellOf(first.timeSeconds))
-    .map((own) => markerOf(own, (cellOf(firstSeconds(own)) + 0.5) * cellSeconds, CELL_ROOM * sizePx))
+    .map((own) => {
+      const cell = cellOf(firstSeconds(own));
+      const leastPx = pxOf(cell * cellSeconds) + roomPx / 2;
+      const mostPx = pxOf((cell + 1) * cellSeconds) - roomPx / 2;
+      return markerOf(own, roomPx, (fromPx, toPx) => Math.min(mostPx, Math.max(leastPx, (fromPx + toPx) / 2)));
+    })
     .filter(isVisible);
 }
 

@@ -20,8 +20,9 @@ const MARKER_PX = 18;
 const MARKER_SPACING_PX = 20;
 /** How far those at the edges of the window stand out of it. */
 const MARKER_OVERHANG_PX = 40;
-/** Left and right of a count, both together. */
-const COUNT_PADDING_PX = 8;
+/** Left and right of a count that fits the circle, and of one that makes it longer; both sides together. */
+const CIRCLE_PADDING_PX = 4;
+const PILL_PADDING_PX = 10;
 /** The capacity changes only when somebody sets it. */
 const CAPACITY_BINS = 256;
 
@@ -116,7 +117,7 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
       : theme.band(subject.consumer).colour;
   context.font = `600 10px ${theme.font}`;
   const count = countOf(context, marker);
-  const width = Math.max(MARKER_PX, context.measureText(count).width + COUNT_PADDING_PX) - 1;
+  const width = widthOf(context, count) - 1;
   context.beginPath();
   context.roundRect(x - width / 2, y - MARKER_PX / 2 + 0.5, width, MARKER_PX - 1, MARKER_PX / 2);
   context.fillStyle = theme.surface;
@@ -136,9 +137,14 @@ function drawMarker(context: CanvasRenderingContext2D, x: number, y: number, mar
 
 /** How many actions, as far as there is room to say it. */
 function countOf(context: CanvasRenderingContext2D, { actions, roomPx }: Marker): string {
-  const fits = (text: string) => context.measureText(text).width + COUNT_PADDING_PX <= roomPx;
   const exact = String(actions.length);
-  return [exact, "999+", "99+"].find(fits) ?? "+";
+  return [exact, "999+", "99+"].find((text) => widthOf(context, text) <= roomPx) ?? "+";
+}
+
+/** Of a marker with a count: a circle, or as long as the count asks for. */
+function widthOf(context: CanvasRenderingContext2D, count: string): number {
+  const textWidth = context.measureText(count).width;
+  return textWidth + CIRCLE_PADDING_PX <= MARKER_PX ? MARKER_PX : textWidth + PILL_PADDING_PX;
 }
 
 /** Where a moment and a number of bytes lie on the plot. */

@@ -62,6 +62,23 @@ export class RunPage {
     return (await this.#generation.locator("p[aria-busy]").first().textContent()) ?? "";
   }
 
+  /** Begins to count the texts that the shown generation has had, in the page: no poll is fast enough on a busy machine. */
+  async watchText(): Promise<void> {
+    await this.page.evaluate(() => {
+      const seen = new Set<string>();
+      const look = (): void => {
+        const text = document.querySelector("p[aria-busy]")?.textContent;
+        if (text) seen.add(text);
+        document.documentElement.dataset.textsSeen = String(seen.size);
+      };
+      new MutationObserver(look).observe(document.body, { childList: true, characterData: true, subtree: true });
+    });
+  }
+
+  async textsSeen(): Promise<number> {
+    return Number(await this.page.evaluate(() => document.documentElement.dataset.textsSeen));
+  }
+
   /** A figure of the shown generation: "speed", "new tokens", "took". */
   figure(name: string): Locator {
     return this.#generation.locator("dl > div", { has: this.page.locator("dt", { hasText: name }) }).locator("dd");

@@ -18,8 +18,9 @@ describe("markers", () => {
   it("do not overlap, lose no action, and never hide a failure", () => {
     const times = fc.oneof(
       fc.array(fc.double({ min: 0, max: 90, noNaN: true }), { maxLength: 60 }),
-      // Crowds, at some places.
-      fc.array(fc.double({ min: 20, max: 30, noNaN: true }), { minLength: 100, maxLength: 400 }),
+      // Crowds, at the edges of the window too.
+      fc.array(fc.double({ min: 0, max: 6, noNaN: true }), { minLength: 100, maxLength: 400 }),
+      fc.array(fc.double({ min: 90, max: 100, noNaN: true }), { minLength: 100, maxLength: 400 }),
     );
     fc.assert(
       fc.property(times, fc.nat(400), (moments, failing) => {
