@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ENGINE_TAGS, RESIDENCIES, ROLES } from "./consumers.ts";
 import { ERROR_CODES, errorDataSchema } from "./errors.ts";
+import { linkMeasurementSchema } from "./link-measurement.ts";
 import { phaseSpanSchema } from "./run/ended-runs.ts";
 import { stepRecordSchema } from "./run/records.ts";
 import { runStateSchema, workloadSummarySchema } from "./run/state.ts";
@@ -102,6 +103,8 @@ export const deviceChoiceSchema = z.object({
   totalBytes: bytes,
   freeBytes: bytes,
   problem: z.string().optional(),
+  /** What `measure_link` found last on this device. */
+  link: linkMeasurementSchema.optional(),
 });
 export type DeviceChoice = z.infer<typeof deviceChoiceSchema>;
 
@@ -317,6 +320,8 @@ export const commands = {
       .strict(),
     answer: sessionStateSchema,
   },
+  /** Measures the session's device: its memory, and its link to the host. Refused (`busy`) while something runs there. */
+  measure_link: { request: none, answer: linkMeasurementSchema },
   /** Opens a checkpoint in the engine. The model loaded before stays when this fails. */
   open_checkpoint: { request: z.object({ path }).strict(), answer: receiptSchema },
   /** Loads a second model onto the device beside the engine. */

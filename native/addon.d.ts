@@ -80,6 +80,8 @@ export interface NativeRegion {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Refused with `contents_undefined` until the region was written. */
   read(offset: number, bytes: number): Promise<Uint8Array>;
+  /** One copy on the device of all bytes of another region of this device, of the same size; both must be resident. */
+  copyFrom(source: NativeRegion): Promise<Receipt>;
   /** Fills the whole region with a pattern of `seed`: makes its contents defined. */
   fill(seed: number): Promise<void>;
   /** CRC-32C of the committed bytes, as 8 hex digits. */

@@ -1,8 +1,8 @@
 /** A plan as a file: JSON that a person edits by hand. Whatever is wrong with it is said with the field and what is allowed. */
 import { findDuplicateKey } from "../checkpoint/json.ts";
 import { TidelineError } from "../errors.ts";
-import { type Fault, fieldOf, firstFault } from "../schema-fault.ts";
-import { type Plan, planSchema } from "./plan.ts";
+import { allowed, type Fault, fieldOf, firstFault } from "../schema-fault.ts";
+import { frozenRoleSchema, type Plan, planSchema } from "./plan.ts";
 
 /**
  * The plan in a file's text.
@@ -28,12 +28,24 @@ export function parsePlan(text: string, file: string): Plan {
  */
 export function planFrom(data: unknown, source: string): Plan {
   const parsed = planSchema.safeParse(data);
-  if (!parsed.success) throw invalid(source, firstFault(parsed.error, data));
+  if (!parsed.success) throw invalid(source, explained(firstFault(parsed.error, data)));
   return parsed.data;
 }
 
 export function formatPlan(plan: Plan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
+}
+
+/** What a trained role has and a frozen one has not, such as LoRA, is said to be so. */
+function explained(fault: Fault): Fault {
+  const [part, role, ...inside] = fault.path;
+  const isFrozen = part === "workload" && (role === "reference" || role === "reward") && inside.length === 1;
+  if (!isFrozen || fault.message !== "is not a field here") return fault;
+  return {
+    ...fault,
+    message: `is not a field here: the ${role} is frozen, only policy and critic are trained`,
+    hint: allowed(Object.keys(frozenRoleSchema.shape)),
+  };
 }
 
 function invalid(source: string, { path, message, hint }: Fault): TidelineError {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { LIMITS, wholeSchema } from "../checkpoint/model-config.ts";
+import { linkMeasurementSchema } from "../link-measurement.ts";
 import { precisionSchema } from "../schedule/schedule.ts";
 import { strategySetSchema } from "../schedule/strategies.ts";
 
@@ -45,7 +46,7 @@ export type TrainedRole = z.infer<typeof trainedRoleSchema>;
 
 export const FROZEN_PRECISIONS = [...precisionSchema.options, "int8", "fp8", "nf4"] as const;
 
-const frozenRoleSchema = z.strictObject({
+export const frozenRoleSchema = z.strictObject({
   model: modelSchema,
   /** How it is stored; the strategy `int8` quantises one that is not yet. */
   precision: z.enum(FROZEN_PRECISIONS).default("bf16"),
@@ -111,6 +112,8 @@ const gpuSchema = z.strictObject({
   memoryBytesPerSecond: bytesPerSecond.exactOptional(),
   hostToDeviceBytesPerSecond: bytesPerSecond.exactOptional(),
   deviceToHostBytesPerSecond: bytesPerSecond.exactOptional(),
+  /** What was measured of this very card, in place of the catalogue's; what is set above goes before it. */
+  measured: linkMeasurementSchema.exactOptional(),
   /** Of the device `host`, the embedded engine's: memory is mapped in pieces of this size, and so many threads compute. */
   chunkBytes: bytes.exactOptional(),
   threads: wholeSchema(1, MOST.threads).exactOptional(),
@@ -198,12 +201,23 @@ function* placementContradictions({ placement }: Plan): Generator<Contradiction>
     }
   }
   if (trainerGpus % tensorParallel !== 0) {
-    yield { path: ["placement", "tensorParallel"], message: `${tensorParallel} does not divide ${trainerGpus} GPUs` };
+    yield { path: ["placement", "tensorParallel"], message: undivided(tensorParallel, trainerGpus) };
   }
   if (engineGpus % engineTensorParallel !== 0) {
-    const message = `${engineTensorParallel} does not divide ${engineGpus} GPUs`;
-    yield { path: ["placement", "engineTensorParallel"], message };
+    yield { path: ["placement", "engineTensorParallel"], message: undivided(engineTensorParallel, engineGpus) };
   }
+}
+
+function undivided(parts: number, gpus: number): string {
+  return `${parts} does not divide ${gpus} GPUs: choose ${divisorsOf(gpus).join(", ")}`;
+}
+
+const MOST_PARTS = 64;
+
+/** In how many equal parts something can be cut, as far as anybody cuts it. */
+export function divisorsOf(count: number): readonly number[] {
+  const parts = Array.from({ length: Math.min(count, MOST_PARTS) }, (_, index) => index + 1);
+  return parts.filter((divisor) => count % divisor === 0);
 }
 
 function* strategyContradictions({ strategies, placement, workload }: Plan): Generator<Contradiction> {

@@ -4,10 +4,11 @@
  */
 import { TidelineError } from "../errors.ts";
 import type { Roles } from "../schedule/schedule.ts";
+import { allowed } from "../schema-fault.ts";
 import { type Gpu, HOST } from "./gpus/catalogue.ts";
 import { plannedGpu } from "./gpus/planned-gpu.ts";
 import type { Architecture, Head } from "./models/architecture.ts";
-import { type FrozenRole, layoutOf, type Plan, type TrainedRole } from "./plan.ts";
+import { divisorsOf, type FrozenRole, layoutOf, type Plan, type TrainedRole } from "./plan.ts";
 import { architectureOf } from "./planned-model.ts";
 
 export interface ResolvedRole<Planned> {
@@ -97,11 +98,10 @@ function requireDivides(field: string, parts: number, architecture: Architecture
   for (const { layer } of architecture.runs) {
     const { heads } = layer.attention;
     if (heads % parts === 0) continue;
-    const divisors = Array.from({ length: Math.min(heads, 64) }, (_, index) => index + 1);
     throw refused(
       `placement.${field}`,
       `${parts} does not divide the ${heads} attention heads of ${architecture.family}`,
-      `allowed: ${divisors.filter((divisor) => heads % divisor === 0).join(", ")}`,
+      allowed(divisorsOf(heads)),
     );
   }
 }

@@ -16,6 +16,7 @@ import type {
   RunningPolicy,
   SwapMethod,
 } from "../../core/contract.ts";
+import type { LinkMeasurement } from "../../core/link-measurement.ts";
 import type { GenerateRequest, GenerationEvent } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
@@ -100,6 +101,8 @@ export interface Backend {
   swap(request: SwapRequest, work: Work): Promise<Receipt>;
   /** Gives held chunks back to the device; resolves with their bytes. */
   trim(): Promise<number>;
+  /** How fast bytes move on the device, and between it and the host; `busy` while something runs there. */
+  measureLink(work: Work): Promise<LinkMeasurement>;
   /** Starts a generation and resolves with its number; its events arrive at `onEvents`. */
   generate(
     requests: readonly BackendRequest[],

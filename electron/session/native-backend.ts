@@ -6,6 +6,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import type { CheckpointSummary, PauseMode } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
+import type { LinkMeasurement } from "../../core/link-measurement.ts";
 import type {
   GenerationEvent,
   LongOperation,
@@ -28,6 +29,7 @@ import type {
 } from "./backend.ts";
 import { ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import { measureLink } from "./measure-link.ts";
 import { type LoadedEngine, observeEngine, refuseWhileGenerating, startGeneration } from "./native-engine.ts";
 import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
 import { replaceEngine } from "./replace-engine.ts";
@@ -168,6 +170,11 @@ export class NativeBackend implements Backend {
 
   async trim(): Promise<number> {
     return this.#device.trim();
+  }
+
+  async measureLink(work: Work): Promise<LinkMeasurement> {
+    if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
+    return measureLink(this.#device, this.#operation(work), work.progress);
   }
 
   async generate(

@@ -9,6 +9,7 @@ import {
   type CommandName,
   type ConsumerState,
   commands,
+  type DeviceChoice,
   type EngineState,
   eventSchema,
   isCommandName,
@@ -199,7 +200,7 @@ export class Session {
       version: this.#version,
       backend: backend.name,
       device,
-      devices: this.#devices,
+      devices: this.#devices.map((choice) => withLink(choice, this.#settings)),
       consumers: [...consumers],
       engine: engine ? engineState(engine, consumers) : { status: "empty" },
       models: [...models],
@@ -268,6 +269,11 @@ export class Session {
     if (this.#options.checkItself) eventSchema.parse(event);
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function withLink(device: DeviceChoice, settings: Settings): DeviceChoice {
+  const link = settings.linkOf(device);
+  return link === undefined ? device : { ...device, link };
 }
 
 /** What a window sees of the engine: stop tokens are the session's own business. */

@@ -4,14 +4,23 @@
  */
 import Conf from "conf";
 import { z } from "zod";
+import { type LinkMeasurement, linkMeasurementSchema } from "../../core/link-measurement.ts";
 import { MIB } from "../../core/units.ts";
 import type { BackendSettings } from "./backend.ts";
 
 const MAX_RECENTS = 12;
+const MAX_LINKS = 64;
 
 const bytes = z.number().int().positive().max(Number.MAX_SAFE_INTEGER);
 const storedRecentSchema = z.object({ path: z.string().min(1), name: z.string(), parameters: z.number().optional() });
 export type StoredRecent = z.infer<typeof storedRecentSchema>;
+
+const storedLinkSchema = z.object({ name: z.string(), description: z.string(), link: linkMeasurementSchema });
+
+interface DeviceIdentity {
+  readonly name: string;
+  readonly description: string;
+}
 
 /** Each field falls back by itself, so that one bad value does not cost the others. */
 const storedSchema = z.object({
@@ -20,6 +29,8 @@ const storedSchema = z.object({
   kvCacheBytes: bytes.catch(64 * MIB),
   samplingHertz: z.number().min(10).max(1000).catch(100),
   recents: z.array(storedRecentSchema).max(MAX_RECENTS).catch([]),
+  /** What was measured of a device, newest first; one in another slot or with another card is another device. */
+  links: z.array(storedLinkSchema).max(MAX_LINKS).catch([]),
 });
 type Stored = z.infer<typeof storedSchema>;
 
@@ -30,6 +41,8 @@ export interface Settings {
   saveBackend(settings: Partial<BackendSettings>): void;
   addRecent(recent: StoredRecent): void;
   forgetRecent(path: string): void;
+  linkOf(device: DeviceIdentity): LinkMeasurement | undefined;
+  saveLink(device: DeviceIdentity, link: LinkMeasurement): void;
 }
 
 /** The settings of `directory`, or of the user's own configuration folder. */
@@ -48,7 +61,7 @@ export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Setti
   };
   return {
     get backend() {
-      const { recents: _, ...backend } = stored;
+      const { recents: _, links: __, ...backend } = stored;
       return backend;
     },
     get recents() {
@@ -61,5 +74,16 @@ export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Setti
     forgetRecent(path) {
       save({ recents: stored.recents.filter((recent) => recent.path !== path) });
     },
+    linkOf(device) {
+      return stored.links.find((known) => isSame(known, device))?.link;
+    },
+    saveLink({ name, description }, link) {
+      const others = stored.links.filter((known) => !isSame(known, { name, description }));
+      save({ links: [{ name, description, link }, ...others].slice(0, MAX_LINKS) });
+    },
   };
+}
+
+function isSame(one: DeviceIdentity, other: DeviceIdentity): boolean {
+  return one.name === other.name && one.description === other.description;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "addon/convert.h"  // ReadReleaseOptions, ToJs
+#include "engine/stopwatch.h"
 
 namespace tideline {
 namespace {
@@ -15,6 +16,24 @@ namespace {
 constexpr uint64_t kMostReadBytes = uint64_t{1} << 32;
 
 Napi::Value Undefined(Napi::Env env) { return env.Undefined(); }
+
+// In the device's queue, where nothing releases either of them meanwhile.
+Receipt CopyWhole(Region& target, const Region& source) {
+  const Stopwatch stopwatch;
+  const uint64_t bytes = source.reserved_bytes();
+  if (&target == &source || &target.device() != &source.device() || target.reserved_bytes() != bytes) {
+    throw Error("bad_argument", "source must be another region of this device, of " +
+                                    std::to_string(target.reserved_bytes()) + " bytes")
+        .WithField("source");
+  }
+  target.device().CopyOnDevice(target.MutableData(), source.Data(), bytes);
+  target.MarkWritten();
+  return Receipt{.action = "load",
+                 .consumer = target.consumer(),
+                 .method = "copy",
+                 .bytes_copied = bytes,
+                 .milliseconds = stopwatch.Milliseconds()};
+}
 
 Napi::Value ReceiptToJs(Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); }
 
@@ -25,7 +44,8 @@ void NativeRegion::Register(Napi::Env env) {
       env, kClassName,
       {InstanceMethod<&NativeRegion::Observe>("observe"), InstanceMethod<&NativeRegion::Release>("release"),
        InstanceMethod<&NativeRegion::Resume>("resume"), InstanceMethod<&NativeRegion::Write>("write"),
-       InstanceMethod<&NativeRegion::Read>("read"), InstanceMethod<&NativeRegion::Fill>("fill"),
+       InstanceMethod<&NativeRegion::Read>("read"), InstanceMethod<&NativeRegion::CopyFrom>("copyFrom"),
+       InstanceMethod<&NativeRegion::Fill>("fill"),
        InstanceMethod<&NativeRegion::Checksum>("checksum"), InstanceMethod<&NativeRegion::Close>("close")}));
 }
 
@@ -101,6 +121,17 @@ Napi::Value NativeRegion::Read(const Napi::CallbackInfo& info) {
           std::copy(data.begin(), data.end(), array.Data());
           return array;
         });
+  });
+}
+
+Napi::Value NativeRegion::CopyFrom(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return RunAsync(
+        info.This().As<Napi::Object>(), *device_.queue,
+        [region = region_, source = Unwrapped<NativeRegion>(info[0], "source").region_] {
+          return CopyWhole(*region, *source);
+        },
+        ReceiptToJs);
   });
 }
 

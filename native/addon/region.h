@@ -30,6 +30,7 @@ class NativeRegion : public Napi::ObjectWrap<NativeRegion> {
   Napi::Value Resume(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
+  Napi::Value CopyFrom(const Napi::CallbackInfo& info);
   Napi::Value Fill(const Napi::CallbackInfo& info);
   Napi::Value Checksum(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -155,6 +155,61 @@ it("delivers samples of every consumer, and keeps them", async () => {
   );
 });
 
+it("measures the device's link on request, gives its memory back and remembers what it found", async () => {
+  open(64 * MIB);
+  await ask("open_checkpoint", { path: LLAMA });
+  const before = await continuation();
+  const { device, consumers } = await ask("observe");
+
+  const measuring = ask("measure_link");
+  const { operations } = await ask("observe");
+  expect(operations).toMatchObject([{ label: "measure the link", cancellable: true }]);
+  const link = await measuring;
+
+  expect(link.bytes).toBeGreaterThan(0);
+  expect(2 * link.bytes).toBeLessThanOrEqual(device.freeBytes + device.heldBytes);
+  for (const rate of [link.hostToDeviceBytesPerSecond, link.deviceToHostBytesPerSecond, link.memoryBytesPerSecond]) {
+    // Memory of any machine there is: between 10 MB/s and 100 TB/s.
+    expect(rate).toBeGreaterThan(1e7);
+    expect(rate).toBeLessThan(1e14);
+  }
+  const after = await ask("observe");
+  expect(after.device.committedBytes).toBe(device.committedBytes);
+  expect(after.device.heldBytes).toBe(device.heldBytes);
+  expect(after.device.hostBackupBytes).toBe(device.hostBackupBytes);
+  expect(after.consumers).toEqual(consumers);
+  expect(await continuation()).toBe(before);
+
+  expect(after.devices.find(({ name }) => name === "host")?.link).toEqual(link);
+  await session.close();
+  open(64 * MIB);
+  const { devices } = await ask("observe");
+  expect(devices.find(({ name }) => name === "host")?.link).toEqual(link);
+});
+
+it("measures no link while the engine generates or memory is full, and stops when told to", async () => {
+  open(64 * MIB);
+  await ask("open_checkpoint", { path: DEMO });
+  const { generation } = await ask("generate", {
+    prompt: { kind: "ids", ids: [5, 6, 7] },
+    maxNewTokens: 500,
+    sampling: GREEDY,
+    pastEndOfText: true,
+  });
+  await expect(ask("measure_link")).rejects.toMatchObject({ code: "busy" });
+  await ask("cancel_generation", { generation });
+  await vi.waitFor(async () => expect((await ask("observe")).engine).toMatchObject({ runningRequests: 0 }));
+
+  const measuring = ask("measure_link");
+  const { operations, device } = await ask("observe");
+  await ask("cancel_operation", { id: operations[0]?.id ?? 0 });
+  await expect(measuring).rejects.toMatchObject({ code: "cancelled" });
+
+  await ask("configure", { capacityBytes: device.committedBytes });
+  await expect(ask("measure_link")).rejects.toMatchObject({ code: "out_of_memory" });
+  expect((await ask("observe")).devices.every(({ link }) => link === undefined)).toBe(true);
+});
+
 /** A checkpoint that reads well and lacks what its config asks for. */
 async function damagedCopy(): Promise<string> {
   const { cpSync, readFileSync, writeFileSync } = await import("node:fs");

@@ -1,5 +1,7 @@
 /** The GPU of a plan: the catalogue's figures, with those in their place that the plan gives. */
 import { TidelineError } from "../../errors.ts";
+import type { LinkMeasurement } from "../../link-measurement.ts";
+import { formatBytes } from "../../units.ts";
 import type { PlannedGpu } from "../plan.ts";
 import type { Figure } from "../provenance.ts";
 import { GPUS, type Gpu, HOST } from "./catalogue.ts";
@@ -13,10 +15,21 @@ export function plannedGpu(planned: PlannedGpu): Gpu {
   const known = planned.name === HOST ? hostDevice(planned) : gpuNamed(planned.name);
   return {
     ...known,
+    ...(planned.measured !== undefined && measuredFigures(planned.measured)),
     ...(totalBytes !== undefined && { totalBytes: chosen(totalBytes) }),
     ...(memoryBytesPerSecond !== undefined && { memoryBytesPerSecond: chosen(memoryBytesPerSecond) }),
     ...(hostToDeviceBytesPerSecond !== undefined && { hostToDeviceBytesPerSecond: chosen(hostToDeviceBytesPerSecond) }),
     ...(deviceToHostBytesPerSecond !== undefined && { deviceToHostBytesPerSecond: chosen(deviceToHostBytesPerSecond) }),
+  };
+}
+
+function measuredFigures({ bytes, repetitions, ...rates }: LinkMeasurement) {
+  const source = `measured here with ${formatBytes(bytes)}, the fastest of ${repetitions}`;
+  const measured = (value: number): Figure => ({ value, provenance: "measured", source });
+  return {
+    memoryBytesPerSecond: measured(rates.memoryBytesPerSecond),
+    hostToDeviceBytesPerSecond: measured(rates.hostToDeviceBytesPerSecond),
+    deviceToHostBytesPerSecond: measured(rates.deviceToHostBytesPerSecond),
   };
 }
 
@@ -42,16 +55,19 @@ export function gpuNamed(name: string): Gpu {
 const SHORTEST_PART = 4;
 
 /**
- * The catalogue's card that a driver describes ("NVIDIA H100 80GB HBM3"), with the driver's own total; undefined for one
- * that is not in it.
+ * The catalogue's card that a driver describes ("NVIDIA H100 80GB HBM3"), with the driver's own total and what was
+ * measured of it; undefined for one that is not in it.
  */
 export function gpuOfDevice(device: {
   readonly description: string;
   readonly totalBytes: number;
+  readonly link?: LinkMeasurement | undefined;
 }): PlannedGpu | undefined {
   const words = key(device.description);
   const found = DRIVER_NAMES.find(([pattern]) => pattern.test(words));
-  return found && { name: found[1], totalBytes: device.totalBytes };
+  if (found === undefined) return undefined;
+  const { totalBytes, link } = device;
+  return { name: found[1], totalBytes, ...(link !== undefined && { measured: link }) };
 }
 
 /** Of `key`, the special before the general. */

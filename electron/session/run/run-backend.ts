@@ -4,6 +4,7 @@
  */
 import type { PauseMode, ReleaseMode } from "../../../core/contract.ts";
 import { TidelineError } from "../../../core/errors.ts";
+import type { LinkMeasurement } from "../../../core/link-measurement.ts";
 import { castOf } from "../../../core/schedule/residency.ts";
 import { type Action, itemsOf, type Swap } from "../../../core/schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../core/schedule/works.ts";
@@ -139,6 +140,10 @@ export class RunBackend implements Backend {
 
   async unloadModel(): Promise<Receipt> {
     throw taken("The run needs its models");
+  }
+
+  async measureLink(): Promise<LinkMeasurement> {
+    throw taken("The run has the device");
   }
 
   async pause(_: PauseMode): Promise<void> {

@@ -127,6 +127,33 @@ describeDevice("release and resume", () => {
   });
 });
 
+describeDevice("a copy on the device", () => {
+  test("has the bytes of its source, and is no longer what was backed up", async () => {
+    const device = openDevice(16 * MIB);
+    const [source, target] = [createRegion(device, "source", 4 * MIB), createRegion(device, "target", 4 * MIB)];
+    await source.resume();
+    await target.resume();
+    expect(await failure(() => target.copyFrom(source))).toMatchObject({ code: "contents_undefined" });
+    await source.fill(3);
+    await target.fill(4);
+    await target.release({ mode: "host" });
+    expect(await failure(() => target.copyFrom(source))).toMatchObject({ code: "not_resident" });
+    await target.resume();
+
+    expect(await target.copyFrom(source)).toMatchObject({ method: "copy", consumer: "target", bytesCopied: 4 * MIB });
+    expect(await target.checksum()).toBe(await source.checksum());
+    expect(target.observe().backup).toMatchObject({ clean: false });
+
+    const smaller = createRegion(device, "smaller", 2 * MIB);
+    await smaller.resume();
+    for (const wrong of [target, smaller]) {
+      expect(await failure(() => target.copyFrom(wrong))).toMatchObject({ code: "bad_argument", field: "source" });
+    }
+    for (const region of [source, target, smaller]) await region.close();
+    await device.close();
+  });
+});
+
 describeDevice("refusals change nothing", () => {
   const modes: readonly ReleaseMode[] = ["discard", "host", "disk", "clean"];
   test.each(modes)("releasing twice with %s", (mode) =>

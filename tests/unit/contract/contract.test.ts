@@ -48,6 +48,7 @@ const REQUESTS: { readonly [Name in CommandName]: CommandInput<Name> } = {
   resume: { consumer: "engine.kv_cache" },
   swap: { source: { kind: "model", role: "policy" } },
   trim: {},
+  measure_link: {},
   generate: { prompt: { kind: "ids", ids: [1, 2, 3] }, maxNewTokens: 8, sampling: SAMPLING },
   cancel_generation: { generation: 1 },
   pause: { mode: "in_place" },

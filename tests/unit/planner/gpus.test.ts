@@ -1,0 +1,34 @@
+/** Figures of a GPU: measured here before the catalogue's, and what a person sets before both. */
+import { expect, test } from "vitest";
+import { gpuOfDevice, plannedGpu } from "../../../core/planner/gpus/planned-gpu.ts";
+import { GIB, MIB } from "../../../core/units.ts";
+
+const LINK = {
+  hostToDeviceBytesPerSecond: 51e9,
+  deviceToHostBytesPerSecond: 52e9,
+  memoryBytesPerSecond: 2.5e12,
+  bytes: 256 * MIB,
+  repetitions: 3,
+};
+const CARD = { description: "NVIDIA H100 80GB HBM3", totalBytes: 79 * GIB };
+
+test("a card whose link was measured is planned with what was found", () => {
+  const planned = gpuOfDevice({ ...CARD, link: LINK });
+  if (planned === undefined) throw new Error("an H100 is in the catalogue");
+  expect(plannedGpu(planned)).toMatchObject({
+    name: "H100 SXM",
+    hostToDeviceBytesPerSecond: { value: 51e9, provenance: "measured", source: expect.stringContaining("256 MiB") },
+    deviceToHostBytesPerSecond: { value: 52e9, provenance: "measured" },
+    memoryBytesPerSecond: { value: 2.5e12, provenance: "measured" },
+  });
+  expect(plannedGpu({ ...planned, memoryBytesPerSecond: 3e12 }).memoryBytesPerSecond).toMatchObject({
+    value: 3e12,
+    provenance: "chosen",
+  });
+});
+
+test("one whose link was not has the catalogue's figures", () => {
+  const planned = gpuOfDevice(CARD);
+  expect(planned).toEqual({ name: "H100 SXM", totalBytes: 79 * GIB });
+  expect(plannedGpu({ name: "H100 SXM" }).memoryBytesPerSecond.provenance).toBe("assumption");
+});
