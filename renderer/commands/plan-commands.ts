@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import type { SessionState } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
+import { gpuOfDevice } from "../../core/planner/gpus/planned-gpu.ts";
 import type { Plan } from "../../core/planner/plan.ts";
 import { formatPlan, parsePlan } from "../../core/planner/plan-file.ts";
 import type { Prediction } from "../../core/planner/predict/prediction.ts";
@@ -19,6 +20,7 @@ import { notify } from "../state/notices.ts";
 import {
   choosePlan,
   drawBeside,
+  editPlan,
   exchangePlans,
   layBeside,
   type PlanStore,
@@ -54,6 +56,7 @@ export function planCommands({ plan, other, past, future, session, request }: Pl
     ...besideCommands(plan, other),
     ...presetCommands(plan, request),
     ...runPlanCommands(session?.run),
+    measureCommand(plan, session, request),
     command("undo", "Undo the last change of the plan", "Undo", [{ key: "z", mod: true }], {
       refused: past.length === 0 && "nothing was changed",
       run: undoPlan,
@@ -244,4 +247,27 @@ function runPlanCommands(run: RunState | undefined): readonly Command[] {
       },
     }),
   ];
+}
+
+/** The catalogue's figures are of some card of the name; this machine's own can be asked. */
+function measureCommand(plan: Plan, session: SessionState | undefined, request: Client["request"]): Command {
+  const device = session?.device;
+  const here = device === undefined ? undefined : device.name === HOST ? HOST : gpuOfDevice(device)?.name;
+  return command(
+    "measure_link",
+    "Measure this device: its memory, and its link to the host",
+    "Measure this device",
+    [],
+    {
+      consequence: "every load, offload and swap of the plan is then reckoned with what was found",
+      refused:
+        (device === undefined && "the session cannot be reached") ||
+        (here !== plan.gpu.name && `this machine's device is ${here ?? device?.name}, not ${plan.gpu.name}`) ||
+        (session?.run !== undefined && "a PPO run has the device: end it first"),
+      run: async () => {
+        const measured = await request("measure_link", {});
+        editPlan("gpu.measured", (before) => ({ ...before, gpu: { ...before.gpu, measured } }));
+      },
+    },
+  );
 }

@@ -1,4 +1,5 @@
 /** Which GPU, and its figures: those of the catalogue, each with where it comes from, until somebody writes another. */
+import { Gauge } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import type { DeviceState, SessionState } from "../../../../core/contract.ts";
 import { GPUS, HOST } from "../../../../core/planner/gpus/catalogue.ts";
@@ -6,6 +7,7 @@ import { gpuOfDevice, plannedGpu } from "../../../../core/planner/gpus/planned-g
 import type { Plan, PlannedGpu } from "../../../../core/planner/plan.ts";
 import type { Figure } from "../../../../core/planner/provenance.ts";
 import { formatBytes } from "../../../../core/units.ts";
+import { CommandButton } from "../../../components/button.tsx";
 import { Chip } from "../../../components/chip.tsx";
 import { editPlan, usePlan } from "../../../state/plan.ts";
 import { useSession } from "../../../state/session.ts";
@@ -98,10 +100,11 @@ const GB_PER_SECOND = { of: 1e9, name: "GB/s" } as const;
 export function GpuFold(): ReactNode {
   const gpu = usePlan(({ plan }) => plan.gpu);
   const figures = useMemo(() => figuresOf(gpu), [gpu]);
-  const changed = Object.keys(gpu).length - 1;
+  const changed = SET_FIGURES.filter((name) => gpu[name] !== undefined).length;
   const summary = [
     figures && formatBytes(figures.own.totalBytes.value),
-    gpu.name !== HOST && changed > 0 && (changed === 1 ? "1 changed" : `${changed} changed`),
+    gpu.measured !== undefined && "measured here",
+    gpu.name !== HOST && changed > 0 && `${changed} changed`,
   ];
   return (
     <Fold title="GPU figures" summary={summary.filter((one) => typeof one === "string").join(", ")} fields={["gpu"]}>
@@ -123,9 +126,17 @@ export function GpuFold(): ReactNode {
           after={<Source figure={figures?.own[name]} />}
         />
       ))}
+      <CommandButton id="plan.measure_link" icon={Gauge} className="plan-measure" />
     </Fold>
   );
 }
+
+const SET_FIGURES = [
+  "totalBytes",
+  "memoryBytesPerSecond",
+  "hostToDeviceBytesPerSecond",
+  "deviceToHostBytesPerSecond",
+] as const satisfies readonly (keyof PlannedGpu)[];
 
 const SPEEDS = [
   { name: "memoryBytesPerSecond", label: "Bandwidth", title: "Of the device's memory" },
@@ -133,10 +144,11 @@ const SPEEDS = [
   { name: "deviceToHostBytesPerSecond", label: "To the host", title: "Over the link, device to host" },
 ] as const;
 
-/** The figures in use, and those of the catalogue; undefined while the plan names no GPU that has any. */
+/** The figures in use, and those that they take the place of; undefined while the plan names no GPU that has any. */
 function figuresOf(gpu: PlannedGpu) {
   try {
-    const catalogue = gpu.name === HOST ? undefined : plannedGpu({ name: gpu.name });
+    const { name, measured } = gpu;
+    const catalogue = name === HOST ? undefined : plannedGpu({ name, ...(measured !== undefined && { measured }) });
     return { own: plannedGpu(gpu), catalogue };
   } catch {
     return undefined;
