@@ -47,8 +47,8 @@ export const TEXT: Printer = {
     const bargain = bargainOf(measurement, baseline?.measurement);
     if (bargain !== undefined) {
       const { savedBytes, paidSecondsPerStep } = bargain;
-      const paid = `${paidSecondsPerStep.toFixed(3)} s of memory actions per step`;
-      lines.push(`saved ${formatBytes(savedBytes)} of its peak for ${paid}`);
+      const paid = `${paidSecondsPerStep.toFixed(3)} s more of memory actions per step`;
+      lines.push(`saved ${formatBytes(savedBytes)} of the baseline's peak for ${paid}`);
     }
     const failure = baseline?.measurement.failure;
     if (failure !== undefined) lines.push(`baseline stopped: ${failure.message}`);
@@ -84,5 +84,5 @@ function writeLine(value: object): void {
 }
 
 function measurementText({ steps, peakBytes, stepSeconds }: Measurement): string {
-  return `${steps} steps, peak ${formatBytes(peakBytes)}, ${stepSeconds.toFixed(3)} s per step`;
+  return `${steps} ${steps === 1 ? "step" : "steps"}, peak ${formatBytes(peakBytes)}, ${stepSeconds.toFixed(3)} s per step`;
 }
