@@ -7,6 +7,8 @@ import type { Roles } from "../schedule/schedule.ts";
 import { allowed } from "../schema-fault.ts";
 import { type Gpu, HOST } from "./gpus/catalogue.ts";
 import { plannedGpu } from "./gpus/planned-gpu.ts";
+import { kvBytesPerToken } from "./memory/engine/kv-cache.ts";
+import { mostCountableRows } from "./memory/estimate/question.ts";
 import type { Architecture, Head } from "./models/architecture.ts";
 import { divisorsOf, type FrozenRole, layoutOf, type Plan, type TrainedRole } from "./plan.ts";
 import { architectureOf } from "./planned-model.ts";
@@ -54,6 +56,7 @@ export function resolvePlan(plan: Plan): ResolvedPlan {
   };
   requireDividedHeads(resolved);
   requirePositions(resolved);
+  requireCountable(resolved);
   return resolved;
 }
 
@@ -114,6 +117,29 @@ function requirePositions({ plan: { workload }, engine: { architecture } }: Reso
     `prompt and response are ${tokens} tokens, and the model takes ${architecture.maxPositions}`,
     `at most ${Math.max(0, architecture.maxPositions - workload.promptTokens)} with this prompt`,
   );
+}
+
+/** What a prediction adds up stays below 2^53, where whole numbers end. */
+function requireCountable({ plan: { workload }, policy, critic, reference, reward, engine }: ResolvedPlan): void {
+  const { microBatch, batch, attention, promptTokens, responseTokens } = workload;
+  const tokens = promptTokens + responseTokens;
+  const roles = [policy, critic, reference, ...(reward === undefined ? [] : [reward])];
+  const rows = roles.map(({ architecture }) => mostCountableRows(architecture, tokens, attention === "eager"));
+  requireRows("microBatch", microBatch, Math.min(...rows), tokens);
+  const sequenceBytes = tokens * kvBytesPerToken(engine.architecture, WIDEST_KV_BYTES);
+  requireRows("batch", batch, Math.floor(Number.MAX_SAFE_INTEGER / sequenceBytes), tokens);
+}
+
+const WIDEST_KV_BYTES = 4;
+
+function requireRows(field: "microBatch" | "batch", rows: number, most: number, tokens: number): void {
+  if (rows <= most) return;
+  if (most >= 1) {
+    const range = `must be a whole number from 1 to ${most} with ${tokens} tokens in a row`;
+    throw refused(`workload.${field}`, `is ${rows}: ${range}`, "More bytes than 2^53 cannot be counted.");
+  }
+  const problem = `one row of ${tokens} tokens takes more than 2^53 bytes, which cannot be counted`;
+  throw refused("workload.responseTokens", problem, "Choose a shorter response.");
 }
 
 /** How many GPUs the whole plan takes. */

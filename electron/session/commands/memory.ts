@@ -3,83 +3,84 @@ import { basename } from "node:path";
 import type { Handlers } from "./context.ts";
 import { openFolder } from "./models.ts";
 
-export const memoryCommands: Handlers<"release" | "resume" | "swap" | "trim" | "measure_link" | "pause" | "continue"> =
-  {
-    release: (request, { actions, device }) => {
-      const { consumer, mode, destination } = request;
-      const kept = destination === "hold" ? `${mode}, hold` : mode;
-      return actions.run({ kind: "release", consumer, label: `release ${consumer} (${kept})` }, (work) =>
-        device.backend.release(request, work),
-      );
-    },
+type MemoryCommand = "release" | "resume" | "swap" | "trim" | "measure_link" | "pause" | "continue";
 
-    resume: ({ consumer }, { actions, device }) =>
-      actions.run({ kind: "resume", consumer, label: `resume ${consumer}` }, (work) =>
-        device.backend.resume(consumer, work),
-      ),
+export const memoryCommands: Handlers<MemoryCommand> = {
+  release: (request, { actions, device }) => {
+    const { consumer, mode, destination } = request;
+    const kept = destination === "hold" ? `${mode}, hold` : mode;
+    return actions.run({ kind: "release", consumer, label: `release ${consumer} (${kept})` }, (work) =>
+      device.backend.release(request, work),
+    );
+  },
 
-    swap: ({ source, ...how }, context) => {
-      const { actions, device } = context;
-      const consumer = "engine.weights";
-      if (source.kind === "model") {
-        const label = `swap engine.weights to ${source.role}`;
-        return actions.run({ kind: "swap", consumer, label }, (work) => device.backend.swap({ source, ...how }, work));
-      }
-      const label = `swap engine.weights to ${basename(source.path)}`;
-      return actions.run({ kind: "swap", consumer, label }, async (work) => {
-        const checkpoint = await openFolder(source.path, context);
-        const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
-        context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
-        return receipt;
-      });
-    },
+  resume: ({ consumer }, { actions, device }) =>
+    actions.run({ kind: "resume", consumer, label: `resume ${consumer}` }, (work) =>
+      device.backend.resume(consumer, work),
+    ),
 
-    trim: async (_, { actions, device }) => {
-      const { bytesFreed } = await actions.run(
-        { kind: "release", consumer: "pool", label: "trim the pool", cancellable: false },
-        async () => {
-          const startedMs = performance.now();
-          const freed = await device.backend.trim();
-          return {
-            action: "release",
-            consumer: "pool",
-            method: "return",
-            bytesFreed: freed,
-            bytesRetained: 0,
-            bytesCommitted: 0,
-            bytesCopied: 0,
-            milliseconds: performance.now() - startedMs,
-          };
-        },
-      );
-      return { bytesFreed };
-    },
+  swap: ({ source, ...how }, context) => {
+    const { actions, device } = context;
+    const consumer = "engine.weights";
+    if (source.kind === "model") {
+      const label = `swap engine.weights to ${source.role}`;
+      return actions.run({ kind: "swap", consumer, label }, (work) => device.backend.swap({ source, ...how }, work));
+    }
+    const label = `swap engine.weights to ${basename(source.path)}`;
+    return actions.run({ kind: "swap", consumer, label }, async (work) => {
+      const checkpoint = await openFolder(source.path, context);
+      const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
+      context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+      return receipt;
+    });
+  },
 
-    measure_link: async (_, { operations, device, settings, state, changed }) => {
-      const link = await operations.run("measure the link", async (work) => {
-        const { backend } = device;
-        const measured = await backend.measureLink(work);
-        const { name } = backend.observe().device;
-        for (const choice of state().devices) if (choice.name === name) settings.saveLink(choice, measured);
-        return measured;
-      });
-      changed();
-      return link;
-    },
+  trim: async (_, { actions, device }) => {
+    const { bytesFreed } = await actions.run(
+      { kind: "release", consumer: "pool", label: "trim the pool", cancellable: false },
+      async () => {
+        const startedMs = performance.now();
+        const freed = await device.backend.trim();
+        return {
+          action: "release",
+          consumer: "pool",
+          method: "return",
+          bytesFreed: freed,
+          bytesRetained: 0,
+          bytesCommitted: 0,
+          bytesCopied: 0,
+          milliseconds: performance.now() - startedMs,
+        };
+      },
+    );
+    return { bytesFreed };
+  },
 
-    pause: async ({ mode }, { actions, device }) => {
-      await actions.run({ kind: "pause", label: `pause (${mode})`, cancellable: false }, async () => {
-        await device.backend.pause(mode);
-        return undefined;
-      });
-      return {};
-    },
+  measure_link: async (_, { operations, device, settings, state, changed }) => {
+    const link = await operations.run("measure the link", async (work) => {
+      const { backend } = device;
+      const measured = await backend.measureLink(work);
+      const { name } = backend.observe().device;
+      for (const choice of state().devices) if (choice.name === name) settings.saveLink(choice, measured);
+      return measured;
+    });
+    changed();
+    return link;
+  },
 
-    continue: async (_, { actions, device }) => {
-      await actions.run({ kind: "continue", label: "continue", cancellable: false }, async () => {
-        await device.backend.continue();
-        return undefined;
-      });
-      return {};
-    },
-  };
+  pause: async ({ mode }, { actions, device }) => {
+    await actions.run({ kind: "pause", label: `pause (${mode})`, cancellable: false }, async () => {
+      await device.backend.pause(mode);
+      return undefined;
+    });
+    return {};
+  },
+
+  continue: async (_, { actions, device }) => {
+    await actions.run({ kind: "continue", label: "continue", cancellable: false }, async () => {
+      await device.backend.continue();
+      return undefined;
+    });
+    return {};
+  },
+};

@@ -6,6 +6,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { TidelineError } from "../../../core/errors.ts";
 import { layoutOf, type Plan } from "../../../core/planner/plan.ts";
 import { formatPlan, parsePlan } from "../../../core/planner/plan-file.ts";
+import { resolvePlan } from "../../../core/planner/resolve.ts";
 import { planFromLine, planToLine } from "../../../core/planner/share.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { merged, planWith, SMALLEST } from "./plans.ts";
@@ -50,13 +51,13 @@ describe("a plan file", () => {
       "LoRA on a frozen role",
       { workload: { reference: { lora: { rank: 8 } } } },
       "workload.reference.lora",
-      /not a field/,
+      /the reference is frozen.*policy and critic/,
     ],
     [
       "the same on the reward model",
       { workload: { reward: { model: "m", lora: {} } } },
       "workload.reward.lora",
-      /not a field/,
+      /frozen/,
     ],
     [
       "a precision of frozen roles",
@@ -76,7 +77,7 @@ describe("a plan file", () => {
       "TP that does not divide the GPUs",
       { placement: { gpus: 4, tensorParallel: 3 } },
       "placement.tensorParallel",
-      /3 does not divide 4/,
+      /3 does not divide 4 GPUs: choose 1, 2, 4$/,
     ],
     [
       "the same of the engine",
@@ -214,4 +215,19 @@ describe("a plan as one line of text", () => {
 it("is plain data", () => {
   expectTypeOf<Plan["strategies"]["swap"]["method"]>().toEqualTypeOf<"bucketed" | "copy" | "share">();
   expect(structuredClone(planWith())).toEqual(planWith());
+});
+
+describe("what cannot be counted", () => {
+  const most = (workload: Record<string, unknown>) => errorOf(() => resolvePlan(planWith({ workload })).plan);
+
+  it("is refused at the field, with what would be taken", () => {
+    const error = most({ batch: 2 ** 20, microBatch: 2 ** 20, responseTokens: 16_384, attention: "eager" });
+    expect(error.data).toMatchObject({ code: "plan_invalid", field: "workload.microBatch" });
+    const range = /from 1 to (\d+)/.exec(error.message)?.[1];
+    const microBatch = Number(range);
+    const { workload } = resolvePlan(
+      planWith({ workload: { batch: 2 ** 15, microBatch, responseTokens: 16_384, attention: "eager" } }),
+    ).plan;
+    expect(workload.microBatch).toBe(microBatch);
+  });
 });

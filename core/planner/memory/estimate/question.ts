@@ -42,21 +42,27 @@ export function parseEstimateQuestion(given: z.input<typeof estimateQuestionSche
   return parsed.data;
 }
 
-/** Bytes are counted in whole numbers, which JavaScript has up to 2^53. */
-export function requireCountable({ vocabSize, hiddenSize, runs }: Architecture, question: EstimateQuestion): void {
-  const tokens = question.batch * question.sequence;
-  const widest = Math.max(vocabSize, hiddenSize, ...runs.map(({ layer }) => widthOf(layer.feedForward)));
-  const layers = runs.reduce((sum, { count }) => sum + count, 0);
-  const scores = question.attention === "eager" || question.masked ? question.sequence * heads(runs) : 0;
-  // A dozen tensors of four bytes as wide as the widest, in every layer.
-  const bytes = tokens * (widest + scores) * 48 * layers;
-  if (bytes <= Number.MAX_SAFE_INTEGER) return;
-  const most = Math.floor(Number.MAX_SAFE_INTEGER / (question.sequence * (widest + scores) * 48 * layers));
+export function requireCountable(architecture: Architecture, question: EstimateQuestion): void {
+  const most = mostCountableRows(architecture, question.sequence, question.attention === "eager" || question.masked);
+  if (question.batch <= most) return;
   if (most >= 1) throw badField("batch", `must be at most ${most} for rows of ${question.sequence} tokens`);
   throw badField(
     "sequence",
     `is too long to be counted: a single row of ${question.sequence} tokens takes more than 2^53 bytes`,
   );
+}
+
+/** Bytes are counted in whole numbers, which JavaScript has up to 2^53: what a pass over so many rows takes is below. */
+export function mostCountableRows(
+  { vocabSize, hiddenSize, runs }: Architecture,
+  sequence: number,
+  keepsScores: boolean,
+): number {
+  const widest = Math.max(vocabSize, hiddenSize, ...runs.map(({ layer }) => widthOf(layer.feedForward)));
+  const layers = runs.reduce((sum, { count }) => sum + count, 0);
+  const scores = keepsScores ? sequence * heads(runs) : 0;
+  // A dozen tensors of four bytes as wide as the widest, in every layer.
+  return Math.floor(Number.MAX_SAFE_INTEGER / (sequence * (widest + scores) * 48 * layers));
 }
 
 function heads(runs: Architecture["runs"]): number {
