@@ -112,7 +112,7 @@ export function GpuFold(): ReactNode {
         label="Memory"
         title="As CUDA reports it, not as it is sold"
         lens={optionalGpuField("totalBytes")}
-        placeholder={figures?.catalogue ? formatBytes(figures.catalogue.totalBytes.value) : "1 GiB"}
+        placeholder={figures === undefined ? "1 GiB" : formatBytes(figures.given.totalBytes.value)}
         after={<Source figure={figures?.own.totalBytes} />}
       />
       {SPEEDS.map(({ name, label, title }) => (
@@ -121,7 +121,7 @@ export function GpuFold(): ReactNode {
           label={label}
           title={title}
           lens={optionalGpuField(name)}
-          placeholder={figures?.catalogue ? String(figures.catalogue[name].value / 1e9) : ""}
+          placeholder={figures === undefined ? "" : String(Number((figures.given[name].value / 1e9).toPrecision(3)))}
           unit={GB_PER_SECOND}
           after={<Source figure={figures?.own[name]} />}
         />
@@ -146,10 +146,15 @@ const SPEEDS = [
 
 /** The figures in use, and those that they take the place of; undefined while the plan names no GPU that has any. */
 function figuresOf(gpu: PlannedGpu) {
+  const { name, totalBytes, measured } = gpu;
   try {
-    const { name, measured } = gpu;
-    const catalogue = name === HOST ? undefined : plannedGpu({ name, ...(measured !== undefined && { measured }) });
-    return { own: plannedGpu(gpu), catalogue };
+    const given = plannedGpu({
+      name,
+      // The host has no size of its own.
+      ...(name === HOST && totalBytes !== undefined && { totalBytes }),
+      ...(measured !== undefined && { measured }),
+    });
+    return { own: plannedGpu(gpu), given };
   } catch {
     return undefined;
   }
