@@ -18,6 +18,7 @@ import { type ChosenStrategies, STRATEGY_HELP, strategiesOption } from "../run/s
 import { planAsJson } from "./as-json.ts";
 import { planAsText } from "./as-text.ts";
 import { readPlan } from "./read-plan.ts";
+import { THIS, thisGpu } from "./this-gpu.ts";
 
 interface PlanCommandOptions {
   readonly workload?: string;
@@ -45,7 +46,7 @@ export function addPlan(program: Command): void {
     .description("predict a PPO loop: memory per phase, seconds, whether it fits and what would make it fit")
     .option("--workload <file>", "a plan, a workload of `tideline run`, or a plan's line of text")
     .option("--preset <name>", `one of: ${PRESETS.map(({ name }) => name).join(", ")}`)
-    .option("--gpu <name>", "another card than the plan's")
+    .option("--gpu <name>", "another card than the plan's; this: the machine's own")
     .option("--strategies <list>", "these instead of the plan's", strategiesOption)
     .option("--best", "the cheapest schedule that fits; where none does, the smallest changes with which one would")
     .option(
@@ -88,7 +89,7 @@ async function planOf({ workload, preset, gpu, strategies }: PlanCommandOptions)
   const plan = preset === undefined ? await readPlan(workload ?? "") : presetNamed(preset).plan;
   const changed = {
     ...plan,
-    ...(gpu !== undefined && { gpu: { name: gpu } }),
+    ...(gpu !== undefined && { gpu: gpu === THIS ? thisGpu() : { name: gpu } }),
     ...(strategies !== undefined && { strategies: strategies(rolesOfPlan(plan)) }),
   };
   return planFrom(changed, plan.name);

@@ -100,6 +100,14 @@ describe("bad input", () => {
   it.each<readonly [string, (plan: { workload: Record<string, unknown> }) => void]>([
     ["workload.batch", ({ workload }) => Object.assign(workload, { batch: 0 })],
     ["workload.batch", ({ workload }) => Object.assign(workload, { batch: 2 ** 60 })],
+    [
+      "workload.microBatch",
+      ({ workload }) => Object.assign(workload, { batch: 2 ** 20, microBatch: 2 ** 20, responseTokens: 30_000 }),
+    ],
+    [
+      "workload.policy.model: x: hidden_size",
+      ({ workload }) => Object.assign(workload.policy as object, { model: { name: "x", config: {} } }),
+    ],
     ["workload.reference.lora", ({ workload }) => Object.assign(workload.reference as object, { lora: { rank: 4 } })],
   ])("is an error at %s", (field, change) => {
     const data = JSON.parse(readFileSync(PRESET_FILE, "utf8"));

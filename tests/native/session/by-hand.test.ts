@@ -127,6 +127,7 @@ test("what would take the device from the run says to end it first", async () =>
     () => ask("open_checkpoint", { path: DEMO }),
     () => ask("load_model", { path: DEMO, role: "reward" }),
     () => ask("unload_model", { role: "policy" }),
+    () => ask("measure_link"),
     () => ask("configure", { capacityBytes: 2 ** 28 }),
     () => ask("pause", { mode: "in_place" }),
     () => ask("continue"),
