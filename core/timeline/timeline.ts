@@ -16,12 +16,28 @@ export interface Phase {
   readonly step?: number;
 }
 
+/** How high another timeline of the same phases stood: its peak in each, on the clock of the timeline it lies over. */
+export interface Outline {
+  readonly levels: readonly { readonly startSeconds: number; readonly endSeconds: number; readonly bytes: number }[];
+}
+
+/** The peaks of phases, each put where the phase of the same name lies; what has no such phase is left out. */
+export function outlineOver(phases: readonly Phase[], peaks: ReadonlyMap<string, number>): Outline {
+  const levels = phases.flatMap(({ name, startSeconds, endSeconds }) => {
+    const bytes = peaks.get(name);
+    return bytes === undefined || endSeconds === undefined ? [] : [{ startSeconds, endSeconds, bytes }];
+  });
+  return { levels };
+}
+
 export interface Timeline {
   readonly samples: TimelineStore;
   /** In order of time. */
   readonly actions: readonly ActionRecord[];
   /** In order of time. */
   readonly phases: readonly Phase[];
+  /** What is drawn over it. */
+  readonly over?: Outline;
 }
 
 /** When an action began; `timeSeconds` is when it ended. */

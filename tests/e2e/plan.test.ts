@@ -165,6 +165,13 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
     await plan.chart.getByRole("combobox").getByText("Beside: measured, step 2").waitFor({ state: "attached" });
     const difference = differences.getByRole("row", { name: /^Difference/ }).getByRole("cell");
     expect(await difference.allTextContents()).toEqual(Array.from({ length: 9 }, () => "+0.0 %"));
+
+    await plan.chart.getByRole("radio", { name: "Over time" }).check();
+    const over = plan.chart.getByText(/^Measured of predicted in step 2:/);
+    await over.waitFor({ state: "attached" });
+    const [, measuredPeak, predictedPeak] = (await over.textContent())?.match(/train_policy (.+?) of (.+?),/) ?? [];
+    expect(measuredPeak).toMatch(/MiB$/);
+    expect(measuredPeak).toBe(predictedPeak);
   });
 
   it.skipIf(kind === "desktop")("nothing sticks out of the window, at two sizes, light and dark", async () => {

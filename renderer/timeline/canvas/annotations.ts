@@ -9,7 +9,7 @@ import { peakIn } from "../../../core/timeline/peak.ts";
 import { phaseBands } from "../../../core/timeline/phase-bands.ts";
 import { capacityAt, type StackHeight } from "../../../core/timeline/stack.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
-import type { Timeline } from "../../../core/timeline/timeline.ts";
+import type { Outline, Timeline } from "../../../core/timeline/timeline.ts";
 import { formatBytes } from "../../../core/units.ts";
 import type { Box, Geometry } from "./geometry.ts";
 import { drawActionIcon } from "./icons.ts";
@@ -196,6 +196,35 @@ export function drawCapacity(
     context.textBaseline = "bottom";
     context.fillStyle = theme.danger;
     context.fillText(`capacity ${formatBytes(newest)}`, plot.x + plot.width - 4, y - 3);
+  });
+}
+
+/** The heights of the timeline that lies over this one. */
+export function drawOutline(
+  context: CanvasRenderingContext2D,
+  { plot, window, topBytes }: PlotAxis,
+  { levels }: Outline,
+  theme: CanvasTheme,
+): void {
+  const xOf = (seconds: number): number => plot.x + timeToPx(window, plot.width, seconds);
+  const yOf = (bytes: number): number => plot.y + plot.height * (1 - bytes / topBytes);
+  clipped(context, plot, () => {
+    context.beginPath();
+    let beforeSeconds: number | undefined;
+    for (const { startSeconds, endSeconds, bytes } of levels) {
+      if (startSeconds === beforeSeconds) context.lineTo(xOf(startSeconds), yOf(bytes));
+      else context.moveTo(xOf(startSeconds), yOf(bytes));
+      context.lineTo(xOf(endSeconds), yOf(bytes));
+      beforeSeconds = endSeconds;
+    }
+    // Light under dark, so that it is seen on every band.
+    context.lineJoin = "round";
+    context.strokeStyle = theme.surface;
+    context.lineWidth = 4;
+    context.stroke();
+    context.strokeStyle = theme.text;
+    context.lineWidth = 1.75;
+    context.stroke();
   });
 }
 

@@ -2,7 +2,7 @@
 import { byteAxis } from "../../../core/timeline/byte-axis.ts";
 import type { Timeline } from "../../../core/timeline/timeline.ts";
 import type { TimelineViewState } from "../view.ts";
-import { drawCapacity, drawMarkers, drawPeak, drawPhases, markersOf } from "./annotations.ts";
+import { drawCapacity, drawMarkers, drawOutline, drawPeak, drawPhases, markersOf } from "./annotations.ts";
 import { DenseLayer } from "./dense-layer.ts";
 import type { Geometry } from "./geometry.ts";
 import type { CanvasTheme } from "./theme.ts";
@@ -59,6 +59,7 @@ export class Painter {
     drawMarkers(context, geometry, markersOf(timeline.actions, window, geometry), theme);
     const axis = { plot, window, topBytes, height: state.height };
     drawCapacity(context, axis, timeline, theme);
+    if (timeline.over !== undefined) drawOutline(context, axis, timeline.over, theme);
     drawPeak(context, axis, timeline, theme);
   }
 }

@@ -36,11 +36,15 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
   const { prediction, isStale, kind } = props;
   const { gpus } = prediction;
   const shownAs = usePreferences((preferences) => preferences.planChart);
+  const measured = useMeasured(prediction);
   return (
     <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
       <header className="panel-header">
         <h2 className="panel-title">Memory</h2>
         {shownAs === "phases" && <BesideSelect prediction={prediction} />}
+        {shownAs === "time" && measured && (
+          <span className="plan-legend-beside">line: measured at most, step {measured.step}</span>
+        )}
         {shownAs === "phases" && gpus.length > 1 && (
           <Segmented
             legend="GPU"
@@ -59,7 +63,7 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
           onValue={(planChart) => setPreferences({ planChart })}
         />
       </header>
-      {shownAs === "phases" ? <PhaseBarsChart {...props} /> : <OverTime prediction={prediction} />}
+      {shownAs === "phases" ? <PhaseBarsChart {...props} /> : <OverTime prediction={prediction} measured={measured} />}
     </section>
   );
 }

@@ -1,16 +1,42 @@
-/** One predicted step as a timeline, drawn by the component that draws what is measured. */
+/**
+ * One predicted step as a timeline, drawn by the component that draws what is measured; over it lies what a run of this
+ * plan measured, and below it the words for who cannot see the line.
+ */
 import { type ReactNode, useMemo, useState } from "react";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import { timelineOf } from "../../../../core/planner/predict/timeline.ts";
+import { outlineOver } from "../../../../core/timeline/timeline.ts";
+import { formatBytes } from "../../../../core/units.ts";
 import { Timeline } from "../../../timeline/timeline.tsx";
 import { TimelineView } from "../../../timeline/view.ts";
+import type { Measured } from "../measured.ts";
 
-export function OverTime({ prediction }: { readonly prediction: Prediction }): ReactNode {
+interface OverTimeProps {
+  readonly prediction: Prediction;
+  readonly measured: Measured | undefined;
+}
+
+export function OverTime({ prediction, measured }: OverTimeProps): ReactNode {
   const [view] = useState(() => new TimelineView({ isLive: false }));
-  const timeline = useMemo(() => timelineOf(prediction), [prediction]);
+  const predicted = useMemo(() => timelineOf(prediction), [prediction]);
+  const timeline = useMemo(() => {
+    if (measured === undefined) return predicted;
+    const peaks = new Map<string, number>(measured.phases.map(({ work, peakBytes }) => [work, peakBytes]));
+    return { ...predicted, over: outlineOver(predicted.phases, peaks) };
+  }, [predicted, measured]);
   return (
     <div className="plan-over-time">
       <Timeline timeline={timeline} view={view} />
+      {measured !== undefined && <p className="timeline-offscreen">{wordsOf(prediction, measured)}</p>}
     </div>
   );
+}
+
+/** "Measured over predicted in step 3: rollout 8.2 MiB of 8.2 MiB, …" */
+function wordsOf({ phases }: Prediction, measured: Measured): string {
+  const peaks = measured.phases.map(({ work, peakBytes }) => {
+    const predicted = phases.find((phase) => phase.work === work)?.peaks[0]?.bytes;
+    return `${work} ${formatBytes(peakBytes)}${predicted === undefined ? "" : ` of ${formatBytes(predicted)}`}`;
+  });
+  return `Measured of predicted in step ${measured.step}: ${peaks.join(", ")}.`;
 }
