@@ -1,11 +1,9 @@
 /** An error for people: what happened, what to do next, and the figures behind it on request. */
 import type { ReactNode } from "react";
 import type { TidelineErrorData } from "../../core/errors.ts";
-import { consumerColour } from "../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../core/units.ts";
-import { useColourScheme } from "../theme/apply-theme.ts";
 import { capitalised } from "./capitalised.ts";
-import { Meter } from "./meter.tsx";
+import { HolderList } from "./holder-list.tsx";
 import { Words } from "./words.tsx";
 import "./error-words.css";
 
@@ -58,35 +56,10 @@ function ErrorDetails({ error }: { readonly error: TidelineErrorData }): ReactNo
             ),
         )}
       </dl>
-      {error.holders && error.holders.length > 0 && <Holders error={error} />}
+      {error.holders && error.holders.length > 0 && (
+        <HolderList holders={error.holders} capacityBytes={error.capacityBytes} />
+      )}
     </details>
-  );
-}
-
-function Holders({ error }: { readonly error: TidelineErrorData }): ReactNode {
-  const scheme = useColourScheme();
-  const holders = error.holders ?? [];
-  const totalBytes = error.capacityBytes ?? holders.reduce((sum, { bytes }) => sum + bytes, 0);
-  return (
-    <>
-      <p className="error-holders-title">Who holds what</p>
-      <ul className="error-holders figures">
-        {[...holders]
-          .sort((a, b) => b.bytes - a.bytes)
-          .map(({ consumer, bytes }) => (
-            <li key={consumer}>
-              <span>{consumer}</span>
-              <Meter
-                label={consumer}
-                totalBytes={totalBytes}
-                text={formatBytes(bytes)}
-                parts={[{ bytes, colour: consumerColour(consumer, scheme) }]}
-              />
-              <span>{formatBytes(bytes)}</span>
-            </li>
-          ))}
-      </ul>
-    </>
   );
 }
 

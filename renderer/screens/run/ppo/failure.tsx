@@ -4,7 +4,7 @@
  */
 import { RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
-import type { Holder, TidelineErrorData } from "../../../../core/errors.ts";
+import type { TidelineErrorData } from "../../../../core/errors.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand, aftermathOf } from "../../../../core/schedule/by-hand.ts";
 import { foresee } from "../../../../core/schedule/check.ts";
@@ -12,14 +12,11 @@ import { itemAt } from "../../../../core/schedule/cursor.ts";
 import { needsOf } from "../../../../core/schedule/residency.ts";
 import { describeAction, type Item } from "../../../../core/schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS } from "../../../../core/schedule/works.ts";
-import { consumerColour } from "../../../../core/timeline/consumer-colours.ts";
-import { formatBytes } from "../../../../core/units.ts";
 import { byHandId } from "../../../commands/by-hand-commands.ts";
 import { CommandButton } from "../../../components/button.tsx";
 import { capitalised } from "../../../components/capitalised.ts";
-import { Meter } from "../../../components/meter.tsx";
+import { HolderList } from "../../../components/holder-list.tsx";
 import { Words } from "../../../components/words.tsx";
-import { useColourScheme } from "../../../theme/apply-theme.ts";
 import "./failure.css";
 
 export function Failure({ run, error }: { readonly run: RunState; readonly error: TidelineErrorData }): ReactNode {
@@ -42,7 +39,11 @@ export function Failure({ run, error }: { readonly run: RunState; readonly error
           </p>
         )
       ) : (
-        <Holders run={run} item={item} holders={holders} capacityBytes={error.capacityBytes} />
+        <HolderList
+          holders={holders}
+          capacityBytes={error.capacityBytes}
+          wayOut={(consumer) => <WayOut run={run} item={item} consumer={consumer} />}
+        />
       )}
       <div className="failure-remedies">
         {missing.map((action) => (
@@ -51,40 +52,6 @@ export function Failure({ run, error }: { readonly run: RunState; readonly error
         <CommandButton id="run.retry" kind="primary" icon={RotateCw} label={`Retry ${item.work}`} />
       </div>
     </section>
-  );
-}
-
-/** Who held what when memory ran out, the largest first, and what moves it away. */
-function Holders(props: {
-  readonly run: RunState;
-  readonly item: Item;
-  readonly holders: readonly Holder[];
-  readonly capacityBytes: number | undefined;
-}): ReactNode {
-  const { run, item, holders, capacityBytes } = props;
-  const scheme = useColourScheme();
-  const totalBytes = capacityBytes ?? holders.reduce((sum, { bytes }) => sum + bytes, 0);
-  return (
-    <>
-      <p className="failure-hint">Who holds what</p>
-      <ul className="failure-holders figures">
-        {holders
-          .toSorted((one, other) => other.bytes - one.bytes)
-          .map(({ consumer, bytes }) => (
-            <li key={consumer}>
-              <span>{consumer}</span>
-              <Meter
-                label={consumer}
-                totalBytes={totalBytes}
-                text={formatBytes(bytes)}
-                parts={[{ bytes, colour: consumerColour(consumer, scheme) }]}
-              />
-              <span>{formatBytes(bytes)}</span>
-              <WayOut run={run} item={item} consumer={consumer} />
-            </li>
-          ))}
-      </ul>
-    </>
   );
 }
 
