@@ -5,26 +5,12 @@ import type { Prediction } from "../../../../core/planner/predict/prediction.ts"
 import { NO_STRATEGIES, type StrategySet } from "../../../../core/schedule/strategies.ts";
 import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { Segmented } from "../../../components/field.tsx";
+import { METHODS, PLACES } from "../../../components/strategy-choices.ts";
 import { Switch } from "../../../components/switch.tsx";
 import { editPlan, usePlan } from "../../../state/plan.ts";
 import { predictionOf, problemAt, useEvaluation, useSettledPlan } from "../evaluation.ts";
 import { type Effect, effectOf, isOn } from "./effects.ts";
 import "./strategies-panel.css";
-
-type Place = StrategySet["reference"];
-type Method = StrategySet["swap"]["method"];
-
-const PLACES = [
-  { value: "resident", label: "Stays" },
-  { value: "host", label: "Host" },
-  { value: "disk", label: "Disk" },
-] as const satisfies readonly { readonly value: Place; readonly label: string }[];
-
-const METHODS = [
-  { value: "bucketed", label: "Bucketed" },
-  { value: "copy", label: "Copy" },
-  { value: "share", label: "Share" },
-] as const satisfies readonly { readonly value: Method; readonly label: string }[];
 
 export function StrategiesPanel(): ReactNode {
   const { strategies, workload } = usePlan(({ plan }) => plan);

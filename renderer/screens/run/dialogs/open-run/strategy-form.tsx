@@ -2,9 +2,10 @@
 import { type ReactNode, useId } from "react";
 import { allStrategies } from "../../../../../core/schedule/build.ts";
 import type { Roles } from "../../../../../core/schedule/schedule.ts";
-import { NO_STRATEGIES, type StrategySet, type swapStrategySchema } from "../../../../../core/schedule/strategies.ts";
+import { NO_STRATEGIES, type StrategySet } from "../../../../../core/schedule/strategies.ts";
 import { Button } from "../../../../components/button.tsx";
 import { Segmented } from "../../../../components/field.tsx";
+import { METHODS, PLACES } from "../../../../components/strategy-choices.ts";
 import { Switch } from "../../../../components/switch.tsx";
 import "./strategy-form.css";
 
@@ -13,20 +14,6 @@ interface StrategyFormProps {
   readonly roles: Roles;
   readonly onStrategies: (strategies: StrategySet) => void;
 }
-
-type Place = StrategySet["reference"];
-type Method = (typeof swapStrategySchema)["options"][number]["shape"]["method"]["value"];
-
-const PLACES: readonly { readonly value: Place; readonly label: string }[] = [
-  { value: "resident", label: "Stays" },
-  { value: "host", label: "Host" },
-  { value: "disk", label: "Disk" },
-];
-const METHODS: readonly { readonly value: Method; readonly label: string }[] = [
-  { value: "bucketed", label: "Bucketed" },
-  { value: "copy", label: "Copy" },
-  { value: "share", label: "Share" },
-];
 
 export function StrategyForm({ strategies, roles, onStrategies }: StrategyFormProps): ReactNode {
   const edit = (change: Partial<StrategySet>) => onStrategies({ ...strategies, ...change });
