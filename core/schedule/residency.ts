@@ -147,6 +147,11 @@ export function needsOf(work: Work, roles: Roles): Pick<(typeof NEEDS)[Work], "r
   return work === "score_reward" && roles.reward === "rule" ? { reads: [], scratch: [] } : NEEDS[work];
 }
 
+/** Consumers that there are with these roles: a rule rewards without weights. */
+export function consumersWith({ reward }: Roles): readonly ScheduledConsumer[] {
+  return SCHEDULED_CONSUMERS.filter((consumer) => consumer !== "reward.weights" || reward !== "rule");
+}
+
 /** Why a work or a swap cannot use a consumer as it is, and what would change that; undefined when it can. */
 function usable(state: MemoryState, consumer: ScheduledConsumer, roles: Roles): Refusal | undefined {
   const { residency, contents } = state[consumer];

@@ -1,17 +1,16 @@
 /** The schedule as it ran: its phases with their memory actions, and where every consumer is during each. */
 import type { ReactNode } from "react";
 import { checkSchedule, type ResidencyCell, residencyMatrix } from "../../../core/schedule/check.ts";
+import { consumersWith } from "../../../core/schedule/residency.ts";
 import { type Action, describeAction, type Phase, type Schedule } from "../../../core/schedule/schedule.ts";
-import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../core/schedule/works.ts";
+import type { ScheduledConsumer } from "../../../core/schedule/works.ts";
 import { consumerClass } from "../figures/chart.tsx";
 import { Section, workName } from "./section.tsx";
 
 export function ScheduleList({ schedule }: { readonly schedule: Schedule }): ReactNode {
   const check = checkSchedule(schedule);
   const rows = check.ok ? residencyMatrix(schedule, check.moments) : [];
-  const consumers = SCHEDULED_CONSUMERS.filter(
-    (consumer) => consumer !== "reward.weights" || schedule.roles.reward !== "rule",
-  );
+  const consumers = consumersWith(schedule.roles);
   return (
     <Section
       id="schedule"

@@ -2,16 +2,15 @@
 import { type ReactNode, useMemo } from "react";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import { residencyMatrix } from "../../../../core/schedule/check.ts";
-import { SCHEDULED_CONSUMERS, type Work } from "../../../../core/schedule/works.ts";
+import { consumersWith } from "../../../../core/schedule/residency.ts";
+import type { Work } from "../../../../core/schedule/works.ts";
 import { ResidencyTableCell } from "../../../components/residency-cell.tsx";
 import { Swatch } from "../../../timeline/swatch.tsx";
 
 export function Residency(props: { readonly prediction: Prediction; readonly selected: Work }): ReactNode {
   const { schedule, moments } = props.prediction;
   const rows = useMemo(() => residencyMatrix(schedule, moments), [schedule, moments]);
-  const consumers = SCHEDULED_CONSUMERS.filter(
-    (consumer) => consumer !== "reward.weights" || schedule.roles.reward !== "rule",
-  );
+  const consumers = consumersWith(schedule.roles);
   return (
     <div className="plan-detail-scroll">
       <table className="plan-table plan-residency figures">

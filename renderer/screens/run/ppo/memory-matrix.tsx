@@ -9,8 +9,8 @@ import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
 import { checkSchedule, residencyMatrix } from "../../../../core/schedule/check.ts";
 import { itemAt } from "../../../../core/schedule/cursor.ts";
-import type { ConsumerMemory } from "../../../../core/schedule/residency.ts";
-import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../../core/schedule/works.ts";
+import { type ConsumerMemory, consumersWith } from "../../../../core/schedule/residency.ts";
+import type { ScheduledConsumer } from "../../../../core/schedule/works.ts";
 import { formatBytes } from "../../../../core/units.ts";
 import { byHandId } from "../../../commands/by-hand-commands.ts";
 import { useCommands } from "../../../commands/use-commands.tsx";
@@ -29,9 +29,7 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
   const rows = useMemo(() => (check.ok ? residencyMatrix(schedule, check.moments) : []), [schedule, check]);
   const departures = check.ok ? departuresOf(check, run) : undefined;
   const currentPhase = itemAt(schedule, cursor).phase;
-  const consumers = SCHEDULED_CONSUMERS.filter(
-    (consumer) => consumer !== "reward.weights" || schedule.roles.reward !== "rule",
-  );
+  const consumers = consumersWith(schedule.roles);
   return (
     <div className="matrix-scroll">
       <table className="matrix figures">
