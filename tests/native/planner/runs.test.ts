@@ -6,34 +6,15 @@ import { describe, expect, test } from "vitest";
 import { holdersOf } from "../../../core/planner/predict/figures.ts";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import { LOSSLESS, TOGETHER } from "../ppo/support.ts";
 import { predictedAndRun } from "./support.ts";
 
 type Strategies = Partial<StrategySet>;
 
 const ONE_BY_ONE: Readonly<Record<string, Strategies>> = {
   "everything resident": {},
-  "release KV cache": { releaseKvCache: true },
-  "release engine weights": { releaseEngineWeights: true },
-  "swap by copy": { swap: { method: "copy" } },
-  "swap by small buckets": { swap: { method: "bucketed", bucketBytes: 8192 } },
-  "swap by share": { swap: { method: "share" } },
-  "reference on host": { reference: "host" },
-  "reference on disk": { reference: "disk" },
-  "reward on host": { reward: "host" },
-  "reward on disk": { reward: "disk" },
-  "training memory only while training": { trainingMemoryOnlyWhileTraining: true },
-  "optimizer on host": { optimizerOnHost: true },
-  "one policy copy": { singlePolicyCopy: "as_is", swap: { method: "copy" } },
+  ...LOSSLESS,
   "int8 reference and reward": { int8: { reference: true, reward: true } },
-};
-const TOGETHER: Strategies = {
-  releaseKvCache: true,
-  swap: { method: "copy" },
-  singlePolicyCopy: "as_is",
-  reference: "disk",
-  reward: "host",
-  trainingMemoryOnlyWhileTraining: true,
-  optimizerOnHost: true,
 };
 
 /** Both sides phase by phase: bytes at the peak, and of whom. */

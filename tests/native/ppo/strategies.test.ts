@@ -6,33 +6,9 @@ import { expect, test } from "vitest";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
 import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
-import { demoWorkload, policyHash, REWARD_MODEL, scheduleOf, start } from "./support.ts";
+import { demoWorkload, LOSSLESS, policyHash, REWARD_MODEL, scheduleOf, start, TOGETHER } from "./support.ts";
 
 const STEPS = 5;
-
-const LOSSLESS: Readonly<Record<string, Partial<StrategySet>>> = {
-  "release KV cache": { releaseKvCache: true },
-  "release engine weights": { releaseEngineWeights: true },
-  "swap by copy": { swap: { method: "copy" } },
-  "swap by small buckets": { swap: { method: "bucketed", bucketBytes: 8192 } },
-  "swap by share": { swap: { method: "share" } },
-  "reference on host": { reference: "host" },
-  "reference on disk": { reference: "disk" },
-  "reward on host": { reward: "host" },
-  "reward on disk": { reward: "disk" },
-  "training memory only while training": { trainingMemoryOnlyWhileTraining: true },
-  "optimizer on host": { optimizerOnHost: true },
-  "one policy copy": { singlePolicyCopy: "as_is", swap: { method: "copy" } },
-};
-const TOGETHER: Partial<StrategySet> = {
-  releaseKvCache: true,
-  swap: { method: "copy" },
-  singlePolicyCopy: "as_is",
-  reference: "disk",
-  reward: "host",
-  trainingMemoryOnlyWhileTraining: true,
-  optimizerOnHost: true,
-};
 
 async function smallWorkload(changes: Partial<WorkloadSettings> = {}) {
   const { settings } = await demoWorkload();

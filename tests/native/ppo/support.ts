@@ -21,6 +21,32 @@ import { addon, withFolder } from "../support.ts";
 const DEMO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
 export const REWARD_MODEL = join(DEMO, "reward");
 
+/** Strategies that leave every bit of what is learned as it was, one by one. */
+export const LOSSLESS: Readonly<Record<string, Partial<StrategySet>>> = {
+  "release KV cache": { releaseKvCache: true },
+  "release engine weights": { releaseEngineWeights: true },
+  "swap by copy": { swap: { method: "copy" } },
+  "swap by small buckets": { swap: { method: "bucketed", bucketBytes: 8192 } },
+  "swap by share": { swap: { method: "share" } },
+  "reference on host": { reference: "host" },
+  "reference on disk": { reference: "disk" },
+  "reward on host": { reward: "host" },
+  "reward on disk": { reward: "disk" },
+  "training memory only while training": { trainingMemoryOnlyWhileTraining: true },
+  "optimizer on host": { optimizerOnHost: true },
+  "one policy copy": { singlePolicyCopy: "as_is", swap: { method: "copy" } },
+};
+/** As many of them as go together. */
+export const TOGETHER: Partial<StrategySet> = {
+  releaseKvCache: true,
+  swap: { method: "copy" },
+  singlePolicyCopy: "as_is",
+  reference: "disk",
+  reward: "host",
+  trainingMemoryOnlyWhileTraining: true,
+  optimizerOnHost: true,
+};
+
 export async function demoWorkload(changes: Partial<WorkloadSettings> = {}): Promise<Workload> {
   const settings = await readWorkload(join(DEMO, "workload.json"));
   return openWorkload({ ...settings, ...changes });
