@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { orExplain, prepare } from "../electron/launch/prepare.mjs";
 
 const root = resolve(import.meta.dirname, "..");
@@ -14,10 +14,14 @@ const PROJECTS = ["unit", "native", "golden", "e2e"];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
+/** What failed, said once more at the end: by then its own place has scrolled away. @type {string[]} */
+const failures = [];
+
 process.chdir(root);
 process.exitCode = 0;
 await orExplain(() => prepare(root));
 const total = process.exitCode === 0 ? runEverything() : { passed: 0, failed: 1, skipped: 0 };
+if (failures.length > 0) console.log(`\nWhat failed:\n${failures.join("\n")}`);
 if (total.skipped > 0) console.log("\nSkipped tests are not passed tests: see above for what this machine lacks.");
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;
@@ -48,6 +52,7 @@ function check(name, script, args) {
   console.log(`\n== ${name}`);
   const { status } = runNode(script, args);
   if (status === 0) console.log("passed");
+  else failures.push(`- ${name}`);
   return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
 }
 
@@ -70,8 +75,9 @@ function runProject(project) {
     `--outputFile.json=${report}`,
   ]);
   const count = readReport(report);
-  if (status !== 0 && count.failed === 0) return { ...count, failed: 1 };
-  return count;
+  if (status === 0 || count.failed > 0) return count;
+  failures.push(`- ${project} tests ended badly without a failed test`);
+  return { ...count, failed: 1 };
 }
 
 /**
@@ -81,6 +87,13 @@ function runProject(project) {
 function readReport(file) {
   try {
     const report = JSON.parse(readFileSync(file, "utf8"));
+    for (const { name, message, assertionResults } of report.testResults) {
+      const failed = assertionResults.filter((/** @type {{ status: string }} */ test) => test.status === "failed");
+      for (const test of failed) {
+        failures.push(`- ${relative(root, name)}: ${test.fullName}\n${indent(test.failureMessages.join("\n"))}`);
+      }
+      if (failed.length === 0 && message) failures.push(`- ${relative(root, name)}\n${indent(message)}`);
+    }
     return {
       passed: report.numPassedTests,
       failed: report.numFailedTests,
@@ -89,6 +102,11 @@ function readReport(file) {
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
   }
+}
+
+/** @param {string} text */
+function indent(text) {
+  return text.replace(/^/gm, "    ");
 }
 
 /**
