@@ -146,7 +146,7 @@ function peakTerms(tape: Tape): readonly Term[] {
       (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
       undefined,
     );
-  return [...(highest?.peak ?? [])]
+  return [...(highest?.peak() ?? [])]
     .filter(([, bytes]) => bytes > 0)
     .map(([cause, amount]): Term => ({ cause, amount, ...reasonOf(cause) }))
     .sort((one, other) => other.amount - one.amount);

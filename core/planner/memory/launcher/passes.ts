@@ -79,13 +79,13 @@ function play(architecture: Architecture, question: PassQuestion): PassAnswer {
   };
   const tape = trains ? accumulateTape(architecture, options) : scoreTape(architecture, options);
   const stages = tape.stages();
-  const kept = stages.find(({ name }) => name === (trains ? "gradients" : "weights"))?.end;
+  const kept = stages.find(({ name }) => name === (trains ? "gradients" : "weights"))?.end();
   const highest = stages.reduce<Stage | undefined>(
     (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
     undefined,
   );
   const weights = (cause: Cause) => kept?.get(cause) ?? 0;
-  const extra = [...(highest?.peak ?? [])].map(([cause, bytes]) => [cause, bytes - weights(cause)] as const);
+  const extra = [...(highest?.peak() ?? [])].map(([cause, bytes]) => [cause, bytes - weights(cause)] as const);
   return {
     weightsBytes: weights("weights"),
     adapterBytes: weights("adapter weights"),

@@ -124,6 +124,14 @@ interface RecordOptions {
   readonly always?: boolean;
 }
 
+const NO_OPTIONS: RecordOptions = {};
+
+/** What a gradient of an input is for; undefined: it has none. */
+function producerOf(input: Tensor | Parameter): Producer | undefined {
+  if (input instanceof Parameter) return input.trained ? input : undefined;
+  return input.producer;
+}
+
 /** The operators of one step, oldest first. */
 export class Graph {
   readonly tape: Tape;
@@ -153,14 +161,18 @@ export class Graph {
 
   /** Whether an operator with these inputs takes part in the backward pass. */
   follows(...inputs: readonly (Tensor | Parameter)[]): boolean {
-    return inputs.some((input) => (input instanceof Parameter ? input.trained : input.producer !== undefined));
+    for (const input of inputs) if (producerOf(input) !== undefined) return true;
+    return false;
   }
 
   /** What `keep` would keep of these: counted in every mode, kept in one. To be called before the result is asked for. */
   save(...tensors: readonly (Tensor | undefined)[]): readonly Block[] {
-    const kept = tensors.filter((tensor) => tensor !== undefined);
-    this.saves += kept.length;
-    const blocks = this.mode === "keep" ? kept.map(({ block }) => this.tape.retain(block)) : [];
+    const blocks: Block[] = [];
+    for (const tensor of tensors) {
+      if (tensor === undefined) continue;
+      this.saves++;
+      if (this.mode === "keep") blocks.push(this.tape.retain(tensor.block));
+    }
     if (this.saves >= this.stopAfterSaves) this.tape.mute();
     return blocks;
   }
@@ -182,15 +194,13 @@ export class Graph {
     inputs: readonly (Tensor | Parameter)[],
     saved: readonly Block[],
     backward: Backward,
-    { cause = "gradients of activations", takesGradient = false, always = false }: RecordOptions = {},
+    { cause = "gradients of activations", takesGradient = false, always = false }: RecordOptions = NO_OPTIONS,
   ): Tensor {
-    const producers = inputs.map((input) =>
-      input instanceof Parameter ? (input.trained ? input : undefined) : input.producer,
-    );
-    if (!always && producers.every((producer) => producer === undefined)) {
+    if (!always && !this.follows(...inputs)) {
       for (const block of saved) this.tape.release(block);
       return result;
     }
+    const producers = inputs.map(producerOf);
     const reads = this.saves > this.savesBefore;
     this.savesBefore = this.saves;
     const node = new Node(producers, saved, cause, backward, { takesGradient, reads });
@@ -198,7 +208,8 @@ export class Graph {
     if (this.mode === "keep") {
       for (const producer of producers) if (producer instanceof Parameter) producer.uses++;
     }
-    return { ...result, producer: node };
+    const { elements, itemBytes, block } = result;
+    return { elements, itemBytes, block, producer: node };
   }
 
   /** The operators recorded by `work`, taken out of the graph. */
@@ -239,7 +250,10 @@ export class Graph {
 
   /** Runs operators backward, newest first. */
   differentiate(nodes: readonly Node[]): void {
-    for (const node of nodes.toReversed()) this.runBackward(node);
+    for (let at = nodes.length - 1; at >= 0; at--) {
+      const node = nodes[at];
+      if (node !== undefined) this.runBackward(node);
+    }
   }
 
   /**
@@ -260,20 +274,14 @@ export class Graph {
 
   private runBackward(node: Node): void {
     const { tape } = this;
-    const { gradient } = node;
-    const letGo = () => {
-      for (const block of node.saved) tape.release(block);
-    };
-    if (gradient === undefined) {
-      letGo();
-      return;
-    }
+    const { gradient, inputs } = node;
     node.gradient = undefined;
-    const results = tape.because(node.cause, () => node.backward(gradient));
-    if (!node.takesGradient) tape.release(gradient.block);
-    letGo();
-    for (const [index, result] of results.entries()) {
-      const producer = node.inputs[index];
+    const results = gradient === undefined ? [] : tape.because(node.cause, () => node.backward(gradient));
+    if (gradient !== undefined && !node.takesGradient) tape.release(gradient.block);
+    for (const block of node.saved) tape.release(block);
+    for (let index = 0; index < results.length; index++) {
+      const result = results[index];
+      const producer = inputs[index];
       if (result === undefined) continue;
       if (producer === undefined) tape.release(result.block);
       else producer.receive(tape, result);

@@ -233,10 +233,21 @@ function alike(architecture: Architecture, length: number): readonly LayerRun[] 
   for (const { layer, count } of architecture.runs) {
     const { attention } = layer;
     const looksAtAll = attention.kind === "latent" || attention.window === undefined || attention.window >= length;
-    const key = JSON.stringify([{ ...attention, window: looksAtAll }, layer.feedForward]);
+    const key = `${looksAtAll} ${shapeOf(layer)}`;
     const known = kinds.get(key);
     if (known === undefined) kinds.set(key, { layer, count });
     else known.count += count;
   }
   return [...kinds.values()];
+}
+
+const shapes = new WeakMap<Layer, string>();
+
+/** A layer in words, but for how far it looks back. */
+function shapeOf(layer: Layer): string {
+  const known = shapes.get(layer);
+  if (known !== undefined) return known;
+  const shape = JSON.stringify([{ ...layer.attention, window: undefined }, layer.feedForward]);
+  shapes.set(layer, shape);
+  return shape;
 }

@@ -70,18 +70,25 @@ interface Section {
   readonly count: number;
 }
 
-/** Between two marks. */
+/** Between two marks. What its bytes are made of is added up when it is asked for. */
 export interface Stage {
   readonly name: string;
   /** Highest live bytes since the mark before. */
   readonly peakBytes: number;
   readonly endBytes: number;
   /** What the peak is made of. */
-  readonly peak: ReadonlyMap<Cause, number>;
-  readonly end: ReadonlyMap<Cause, number>;
+  readonly peak: () => ReadonlyMap<Cause, number>;
+  readonly end: () => ReadonlyMap<Cause, number>;
 }
 
 export type CauseScale = Readonly<Partial<Record<Cause, number>>>;
+
+/** A point of the tape: so many whole sections, and of the next one so many times and then up to an event. */
+interface Point {
+  readonly sections: number;
+  readonly times: number;
+  readonly event: number;
+}
 
 export class Tape {
   readonly blocks: Block[] = [];
@@ -90,25 +97,23 @@ export class Tape {
   private readonly sections: Section[] = [];
   /** Names of stages, each with the number of sections before its end. */
   private readonly marks: { readonly name: string; readonly sections: number }[] = [];
-  private causes: Cause[] = [];
+  private currentCause: Cause = "hidden states between layers";
   private muted = false;
-  private scale: CauseScale = {};
 
   /** Everything asked for inside `work` is for this reason, unless `work` says more. */
   because<T>(cause: Cause, work: () => T): T {
-    this.causes.push(cause);
-    try {
-      return work();
-    } finally {
-      this.causes.pop();
-    }
+    const outer = this.currentCause;
+    this.currentCause = cause;
+    const result = work();
+    this.currentCause = outer;
+    return result;
   }
 
   get cause(): Cause {
-    return this.causes.at(-1) ?? "hidden states between layers";
+    return this.currentCause;
   }
 
-  allocate(bytes: number, cause: Cause = this.cause): Block {
+  allocate(bytes: number, cause: Cause = this.currentCause): Block {
     const index = this.blocks.length;
     const block = {
       index,
@@ -174,57 +179,64 @@ export class Tape {
    * (1/8 of the optimizer's state, say); bytes of a reason count times its scale.
    */
   stages(scale: CauseScale = {}): readonly Stage[] {
-    this.scale = scale;
-    const live = new Map<Cause, number>();
+    const scaled = Object.keys(scale).length > 0;
+    const { blocks, events, sections } = this;
+    const bytesOf = (block: Block) => (scaled ? block.bytes * (scale[block.cause] ?? 1) : block.bytes);
     let liveBytes = 0;
     let from = 0;
-    return this.marks.map(({ name, sections }) => {
+    return this.marks.map(({ name, sections: until }) => {
       let peakBytes = liveBytes;
-      let peak: ReadonlyMap<Cause, number> = new Map(live);
-      for (const section of this.sections.slice(from, sections)) {
-        const { count } = section;
-        const { highest, highestAt, net } = this.play(section);
-        const before = net > 0 ? count - 1 : 0;
-        if (liveBytes + before * net + highest > peakBytes) {
-          peakBytes = liveBytes + before * net + highest;
-          const at = new Map(live);
-          if (before > 0) this.add(at, section.begin, section.end, before);
-          this.add(at, section.begin, highestAt, 1);
-          peak = at;
+      let peak: Point = { sections: from, times: 0, event: 0 };
+      for (let index = from; index < until; index++) {
+        const section = sections[index];
+        if (section === undefined) continue;
+        // Of one time: the highest point above where it began, the event after which it is reached, what stays at the end.
+        let [net, highest, highestAt] = [0, 0, section.begin];
+        for (let at = section.begin; at < section.end; at++) {
+          const event = events[at] ?? 0;
+          const block = blocks[event >= 0 ? event : ~event];
+          if (block === undefined) continue;
+          net += event >= 0 ? bytesOf(block) : -bytesOf(block);
+          if (net > highest) {
+            highest = net;
+            highestAt = at + 1;
+          }
         }
-        this.add(live, section.begin, section.end, count);
-        liveBytes += count * net;
+        const times = net > 0 ? section.count - 1 : 0;
+        if (liveBytes + times * net + highest > peakBytes) {
+          peakBytes = liveBytes + times * net + highest;
+          peak = { sections: index, times, event: highestAt };
+        }
+        liveBytes += section.count * net;
       }
-      from = sections;
-      return { name, peakBytes, endBytes: liveBytes, peak, end: new Map(live) };
+      from = until;
+      const end: Point = { sections: until, times: 0, event: 0 };
+      return {
+        name,
+        peakBytes,
+        endBytes: liveBytes,
+        peak: () => this.liveAt(peak, bytesOf),
+        end: () => this.liveAt(end, bytesOf),
+      };
     });
   }
 
-  /** Of one time: the highest point above where it began, the event after which it is reached, what stays at the end. */
-  private play({ begin, end }: Section): { highest: number; highestAt: number; net: number } {
-    let net = 0;
-    let highest = 0;
-    let highestAt = begin;
-    for (let at = begin; at < end; at++) {
-      net += this.change(at);
-      if (net > highest) [highest, highestAt] = [net, at + 1];
-    }
-    return { highest, highestAt, net };
-  }
-
-  private change(at: number): number {
-    const event = this.events[at] ?? 0;
-    const block = this.blocks[event >= 0 ? event : ~event];
-    if (block === undefined) return 0;
-    const bytes = block.bytes * (this.scale[block.cause] ?? 1);
-    return event >= 0 ? bytes : -bytes;
-  }
-
-  private add(to: Map<Cause, number>, begin: number, end: number, times: number): void {
-    for (let at = begin; at < end; at++) {
-      const event = this.events[at] ?? 0;
-      const cause = this.blocks[event >= 0 ? event : ~event]?.cause;
-      if (cause !== undefined) to.set(cause, (to.get(cause) ?? 0) + times * this.change(at));
-    }
+  /** What is live at a point, by reason. */
+  private liveAt({ sections, times, event: until }: Point, bytesOf: (block: Block) => number) {
+    const live = new Map<Cause, number>();
+    const add = (begin: number, end: number, count: number): void => {
+      for (let at = begin; at < end; at++) {
+        const event = this.events[at] ?? 0;
+        const block = this.blocks[event >= 0 ? event : ~event];
+        if (block === undefined) continue;
+        const bytes = count * bytesOf(block);
+        live.set(block.cause, (live.get(block.cause) ?? 0) + (event >= 0 ? bytes : -bytes));
+      }
+    };
+    for (const { begin, end, count } of this.sections.slice(0, sections)) add(begin, end, count);
+    const last = this.sections[sections];
+    if (last !== undefined && times > 0) add(last.begin, last.end, times);
+    if (last !== undefined) add(last.begin, until, 1);
+    return live;
   }
 }
