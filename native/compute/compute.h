@@ -133,6 +133,7 @@ struct ComputeLimits {
   uint64_t rows = 0;             // of one batch, or of one block of logits
   uint64_t context_tokens = 0;   // of one sequence in the KV cache
   uint64_t sequences = 0;        // in the KV cache
+  uint64_t block_tokens = 0;     // of a block of the KV cache
   uint64_t sequence_tokens = 0;  // of one sequence of a micro-batch
   uint64_t widest_input = 0;     // columns of the widest input, or gradient, of a linear layer
   unsigned threads = 0;          // of the host; 0: all cores
