@@ -16,7 +16,7 @@
 #include "addon/scratch.h"       // NativeScratch
 #include "addon/telemetry.h"     // NativeTelemetry
 #include "addon/trainer.h"       // NativeTrainer
-#include "engine/kernels.h"       // BestKernels
+#include "compute/host/kernels.h"       // BestKernels
 #include "telemetry/sampler.h"    // kSampleHeaderColumns
 
 namespace tideline {

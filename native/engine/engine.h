@@ -19,7 +19,7 @@
 #include "engine/model.h"        // Model
 #include "engine/request.h"      // GenerateRequest, EventSink, ScoreResult
 #include "engine/scheduler.h"    // Scheduler
-#include "engine/thread_pool.h"  // ThreadPool
+#include "compute/host/thread_pool.h"  // ThreadPool
 #include "engine/transformer.h"  // Transformer
 #include "engine/workspace.h"    // Workspace
 

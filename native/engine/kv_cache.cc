@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/kernels.h"  // BestKernels
+#include "compute/host/kernels.h"  // BestKernels
 #include "memory/error.h"    // Error
 
 namespace tideline {

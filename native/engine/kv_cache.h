@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/dtype.h"         // DType
+#include "compute/dtype.h"         // DType
 #include "engine/model_config.h"  // ModelConfig
 #include "memory/device.h"        // Device, Region
 

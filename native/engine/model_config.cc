@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "engine/kernels.h"  // BestKernels
+#include "compute/host/kernels.h"  // BestKernels
 #include "memory/error.h"    // Error
 
 namespace tideline {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/dtype.h"  // DType
+#include "compute/dtype.h"  // DType
 
 namespace tideline {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/kernels.h"  // BestKernels
+#include "compute/host/kernels.h"  // BestKernels
 #include "memory/error.h"    // Error
 
 namespace tideline {

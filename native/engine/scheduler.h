@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
-#include "engine/kv_cache.h"     // KvCache
-#include "engine/request.h"      // Sequence
-#include "engine/transformer.h"  // StepToken
+#include "compute/batch.h"    // StepToken
+#include "engine/kv_cache.h"  // KvCache
+#include "engine/request.h"   // Sequence
 
 namespace tideline {
 

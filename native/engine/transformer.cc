@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/kernels.h"  // BestKernels
+#include "compute/host/kernels.h"  // BestKernels
 
 namespace tideline {
 namespace {

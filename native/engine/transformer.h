@@ -7,19 +7,13 @@
 #include <span>
 #include <vector>
 
+#include "compute/batch.h"          // StepToken
 #include "engine/kv_cache.h"        // KvCache
-#include "engine/thread_pool.h"     // ThreadPool
+#include "compute/host/thread_pool.h"     // ThreadPool
 #include "engine/weights_layout.h"  // WeightsLayout, ModelConfig
 #include "engine/workspace.h"       // Workspace
 
 namespace tideline {
-
-// One token of a step. Tokens of a sequence appear in order and every earlier one is in the KV cache or in the step.
-struct StepToken {
-  uint32_t id;
-  uint32_t position;
-  const uint32_t* blocks;  // of its sequence, valid for the step
-};
 
 class Transformer {
  public:

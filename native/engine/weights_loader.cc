@@ -6,8 +6,8 @@
 #include <map>
 #include <mutex>
 
-#include "engine/kernels.h"      // BestKernels
-#include "engine/thread_pool.h"  // ThreadPool
+#include "compute/host/kernels.h"      // BestKernels
+#include "compute/host/thread_pool.h"  // ThreadPool
 #include "memory/error.h"        // Error
 
 namespace tideline {

@@ -1,6 +1,6 @@
 #include "engine/workspace.h"
 
-#include "engine/kernels.h"  // kMatMulScratchFloats
+#include "compute/host/kernels.h"  // kMatMulScratchFloats
 #include "memory/error.h"    // Error
 
 namespace tideline {

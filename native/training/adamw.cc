@@ -5,9 +5,9 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/kernels.h"             // BestKernels
+#include "compute/host/kernels.h"             // BestKernels
 #include "memory/error.h"               // Error
-#include "training/training_kernels.h"  // BestTrainingKernels
+#include "compute/host/training_kernels.h"  // BestTrainingKernels
 
 namespace tideline {
 namespace {

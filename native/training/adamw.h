@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/thread_pool.h"     // ThreadPool
+#include "compute/host/thread_pool.h"     // ThreadPool
 #include "engine/weights_layout.h"  // WeightsLayout
 
 namespace tideline {

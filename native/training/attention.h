@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "training/batch.h"       // RowRange
+#include "compute/batch.h"       // RowRange
 #include "training/layer_math.h"  // Compute
 
 namespace tideline {

@@ -12,7 +12,7 @@
 
 #include "engine/model_config.h"       // ModelConfig
 #include "engine/weights_layout.h"     // WeightsLayout
-#include "training/batch.h"            // RowRange
+#include "compute/batch.h"            // RowRange
 #include "training/layer_math.h"       // Compute
 #include "training/training_memory.h"  // ActivationBuffers, HeadBuffers
 

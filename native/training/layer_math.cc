@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/kernels.h"             // BestKernels
-#include "training/training_kernels.h"  // BestTrainingKernels
+#include "compute/host/kernels.h"             // BestKernels
+#include "compute/host/training_kernels.h"  // BestTrainingKernels
 
 namespace tideline {
 namespace {

@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/dtype.h"               // DType
-#include "engine/kernels.h"             // kMatMulScratchFloats
-#include "engine/thread_pool.h"         // ThreadPool
-#include "training/batch.h"             // RowRange
-#include "training/training_kernels.h"  // kProductScratchFloats
+#include "compute/dtype.h"               // DType
+#include "compute/host/kernels.h"             // kMatMulScratchFloats
+#include "compute/host/thread_pool.h"         // ThreadPool
+#include "compute/batch.h"             // RowRange
+#include "compute/host/training_kernels.h"  // kProductScratchFloats
 
 namespace tideline {
 

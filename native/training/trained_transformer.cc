@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/kernels.h"             // BestKernels
+#include "compute/host/kernels.h"             // BestKernels
 #include "training/attention.h"         // AttentionForward, AttentionBackward
-#include "training/training_kernels.h"  // BestTrainingKernels
+#include "compute/host/training_kernels.h"  // BestTrainingKernels
 
 namespace tideline {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/model_config.h"      // ModelConfig
-#include "engine/thread_pool.h"       // ThreadPool
+#include "compute/host/thread_pool.h"       // ThreadPool
 #include "engine/weights_layout.h"    // WeightsLayout
-#include "training/batch.h"           // MicroBatch
+#include "compute/batch.h"           // MicroBatch
 #include "training/layer_math.h"      // Compute, LinearWeights, NormWeights
 #include "training/training_memory.h" // ActivationBuffers
 

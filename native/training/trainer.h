@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "engine/model.h"                   // Model
-#include "engine/thread_pool.h"             // ThreadPool
+#include "compute/host/thread_pool.h"             // ThreadPool
 #include "memory/device.h"                  // Region, Receipt, Operation
 #include "training/adamw.h"                 // AdamWOptimizer
 #include "training/heads.h"                 // Heads

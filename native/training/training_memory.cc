@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/thread_pool.h"     // AvailableThreads
+#include "compute/host/thread_pool.h"     // AvailableThreads
 #include "memory/error.h"          // Error
 #include "training/attention.h"    // AttentionScratchFloats
 #include "training/layer_math.h"   // kLayerScratchFloats

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/kernels.h"
+#include "compute/host/kernels.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/dtype.h"
-#include "training/training_kernels.h"
+#include "compute/dtype.h"
+#include "compute/host/training_kernels.h"
 
 namespace {
 

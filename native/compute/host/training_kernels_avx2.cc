@@ -2,4 +2,4 @@
 // CPU check.
 #define KERNELS_NAMESPACE training_kernels_avx2
 #define KERNELS_ISA "avx2"
-#include "training/training_kernels_body.h"  // kTrainingKernels
+#include "compute/host/training_kernels_body.h"  // kTrainingKernels

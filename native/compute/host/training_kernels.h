@@ -1,4 +1,4 @@
-// The arithmetic that training needs beside the engine's (engine/kernels.h), compiled for the same three instruction
+// The arithmetic that training needs beside the engine's (kernels.h), compiled for the same three instruction
 // sets from one source (training_kernels_body.h).
 //
 // The rule that makes training reproducible: every output element is computed by the same operations in the same order
@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "engine/dtype.h"  // DType
+#include "compute/dtype.h"  // DType
 
 namespace tideline {
 
@@ -72,7 +72,7 @@ struct TrainingKernels {
   void (*adamw)(const AdamWArgs& args);
 };
 
-// For the instruction set of engine/kernels.h BestKernels().
+// For the instruction set of BestKernels().
 const TrainingKernels& BestTrainingKernels();
 // nullptr when this CPU cannot run them.
 const TrainingKernels* TrainingKernelsFor(const char* isa);

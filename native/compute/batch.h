@@ -1,4 +1,5 @@
-// A micro-batch: some sequences back to back, without padding, and the pieces that gradients of weights are summed in.
+// What passes are made over: a step of the engine (tokens of any sequences), or a micro-batch of training (whole sequences
+// back to back, without padding, and the pieces that gradients of weights are summed in).
 #pragma once
 
 #include <cstdint>
@@ -6,6 +7,13 @@
 #include <vector>
 
 namespace tideline {
+
+// One token of a step. Tokens of a sequence appear in order and every earlier one is in the KV cache or in the step.
+struct StepToken {
+  uint32_t id;
+  uint32_t position;
+  const uint32_t* blocks;  // of its sequence, valid for the step
+};
 
 // Rows [begin, end) of a buffer with one row per token.
 struct RowRange {

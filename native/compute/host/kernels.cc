@@ -1,4 +1,4 @@
-#include "engine/kernels.h"
+#include "compute/host/kernels.h"
 
 #include <cstring>
 

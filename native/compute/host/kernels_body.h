@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/kernels.h"  // Kernels, MatMulArgs, AttentionArgs
+#include "compute/host/kernels.h"  // Kernels, MatMulArgs, AttentionArgs
 
 namespace tideline {
 namespace KERNELS_NAMESPACE {
 namespace {
 
-#include "engine/kernels_simd.h"
+#include "compute/host/kernels_simd.h"
 
 constexpr int kLanes = Vec::kLanes;
 

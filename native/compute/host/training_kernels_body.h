@@ -1,18 +1,18 @@
 // The training kernels themselves, compiled once per instruction set: training_kernels_baseline.cc, …_avx2.cc and
 // …_avx512.cc define KERNELS_NAMESPACE and include this. No standard template is used here, for the reason given in
-// engine/kernels_simd.h.
+// kernels_simd.h.
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
 
-#include "training/training_kernels.h"  // TrainingKernels, ProductArgs, AdamWArgs
+#include "compute/host/training_kernels.h"  // TrainingKernels, ProductArgs, AdamWArgs
 
 namespace tideline {
 namespace KERNELS_NAMESPACE {
 namespace {
 
-#include "engine/kernels_simd.h"
+#include "compute/host/kernels_simd.h"
 
 constexpr int kLanes = Vec::kLanes;
 

@@ -1,8 +1,8 @@
-#include "training/training_kernels.h"
+#include "compute/host/training_kernels.h"
 
 #include <cstring>
 
-#include "engine/kernels.h"  // KernelsFor, BestKernels: which instruction sets this CPU has
+#include "compute/host/kernels.h"  // KernelsFor, BestKernels: which instruction sets this CPU has
 
 namespace tideline {
 

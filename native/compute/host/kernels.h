@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "engine/dtype.h"  // DType
+#include "compute/dtype.h"  // DType
 
 namespace tideline {
 
