@@ -154,6 +154,8 @@ class Compute {
   virtual void Zero(void* target, uint64_t bytes) = 0;
   virtual void Copy(void* target, const void* source, uint64_t bytes) = 0;
   virtual void Download(std::span<std::byte> target, const void* source) = 0;
+  // The same numbers where the processor can read them, until the next call: downloaded here; the host shows its own.
+  virtual std::span<const float> HostView(const float* source, uint64_t count);
   // target[i] = source[i] in another storage type, round to nearest even; never to int8.
   virtual void Convert(std::span<const ConvertPiece> pieces, DType target, DType source) = 0;
   virtual void Finish() = 0;
@@ -219,7 +221,7 @@ class Compute {
   virtual void TokenBackward(float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
                              std::span<const float> log_sums, std::span<const float> entropies,
                              std::span<const TokenSlopes> slopes) = 0;
-  // values[row] = input[row] (rows, size) . weight
+  // values[row] = input[row] (rows, size) . weight, which is float32
   virtual void RowProducts(const NormWeights& weight, const float* input, std::span<float> values) = 0;
   // d_weight (size) += slopes[row] * input[row]; d_input[row] = slopes[row] * weight
   virtual void RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
@@ -229,6 +231,9 @@ class Compute {
   // Of each range, in double.
   virtual std::vector<double> SumSquares(std::span<const FloatRange> ranges) = 0;
   virtual void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) = 0;
+
+ private:
+  std::vector<float> host_view_;
 };
 
 // For models on `device`. Error unsupported where this build, or this machine, has no arithmetic for it; the hint says what
