@@ -1,5 +1,6 @@
 /** What can be done with the plan on the Plan screen. */
 import { useMemo } from "react";
+import { useShallow } from "zustand/react/shallow";
 import type { SessionState } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
@@ -35,34 +36,57 @@ import type { Command } from "./command.ts";
 import { refusedBecause } from "./context.ts";
 import type { Chord } from "./keys.ts";
 
-export interface PlanContext extends Pick<PlanStore, "plan" | "other" | "past" | "future"> {
+/** What the commands' words depend on: few of the plan's numbers change them. What they act on is read when they run. */
+export interface PlanStanding {
+  readonly verdict: "fits" | "does not fit" | "impossible";
+  readonly gpuName: string;
+  /** Of the preset that the plan still is. */
+  readonly preset: string | undefined;
+  readonly hasOther: boolean;
+  readonly canUndo: boolean;
+  readonly canRedo: boolean;
+}
+
+export interface PlanContext {
+  readonly standing: PlanStanding;
   readonly session: SessionState | undefined;
   readonly request: Client["request"];
 }
 
 export function usePlanCommands({ request }: Client): readonly Command[] {
-  const { plan, other, past, future } = usePlan();
+  const standing = usePlan(useShallow(standingOf));
   const session = useSession((store) => store.session);
-  return useMemo(
-    () => planCommands({ plan, other, past, future, session, request }),
-    [plan, other, past, future, session, request],
-  );
+  return useMemo(() => planCommands({ standing, session, request }), [standing, session, request]);
 }
 
-export function planCommands({ plan, other, past, future, session, request }: PlanContext): readonly Command[] {
+export function standingOf({ plan, other, past, future }: PlanStore): PlanStanding {
+  const evaluation = evaluationOf(plan);
+  return {
+    verdict: !evaluation.ok ? "impossible" : evaluation.prediction.fit === "fits" ? "fits" : "does not fit",
+    gpuName: plan.gpu.name,
+    preset: PRESETS.find((preset) => preset.plan === plan)?.name,
+    hasOther: other !== undefined,
+    canUndo: past.length > 0,
+    canRedo: future.length > 0,
+  };
+}
+
+const currentPlan = (): Plan => usePlan.getState().plan;
+
+export function planCommands({ standing, session, request }: PlanContext): readonly Command[] {
   return [
-    ...actCommands(plan, session, request),
-    ...shareCommands(plan),
-    ...besideCommands(plan, other),
-    ...presetCommands(plan, request),
+    ...actCommands(standing, session, request),
+    ...shareCommands(standing),
+    ...besideCommands(standing),
+    ...presetCommands(standing, request),
     ...runPlanCommands(session?.run),
-    measureCommand(plan, session, request),
+    measureCommand(standing, session, request),
     command("undo", "Undo the last change of the plan", "Undo", [{ key: "z", mod: true }], {
-      refused: past.length === 0 && "nothing was changed",
+      refused: !standing.canUndo && "nothing was changed",
       run: undoPlan,
     }),
     command("redo", "Redo what was undone", "Redo", [{ key: "z", mod: true, shift: true }], {
-      refused: future.length === 0 && "nothing was undone",
+      refused: !standing.canRedo && "nothing was undone",
       run: redoPlan,
     }),
   ];
@@ -94,10 +118,13 @@ function command(
 
 const IMPOSSIBLE = "the plan is impossible: correct the fields that are marked";
 
-function actCommands(plan: Plan, session: SessionState | undefined, request: Client["request"]): readonly Command[] {
-  const evaluation = evaluationOf(plan);
-  const impossible = !evaluation.ok && IMPOSSIBLE;
-  const fits = evaluation.ok && evaluation.prediction.fit === "fits";
+function actCommands(
+  { verdict }: PlanStanding,
+  session: SessionState | undefined,
+  request: Client["request"],
+): readonly Command[] {
+  const impossible = verdict === "impossible" && IMPOSSIBLE;
+  const fits = verdict === "fits";
   return [
     command(
       "make_fit",
@@ -107,7 +134,7 @@ function actCommands(plan: Plan, session: SessionState | undefined, request: Cli
       {
         consequence: "looks at every combination of strategies; sizes and models stay as they are",
         refused: impossible,
-        run: () => makeFit(plan),
+        run: () => makeFit(currentPlan()),
       },
     ),
     command("run", "Run this plan's schedule on the demo workload", "Run this plan", [{ code: "KeyR" }], {
@@ -117,6 +144,7 @@ function actCommands(plan: Plan, session: SessionState | undefined, request: Cli
         (session === undefined && "the session cannot be reached") ||
         (session?.run !== undefined && "a PPO run has the device: end it first"),
       run: async () => {
+        const evaluation = evaluationOf(currentPlan());
         if (evaluation.ok) await runPlan(evaluation.prediction, request);
       },
     }),
@@ -163,14 +191,14 @@ async function runPlan({ plan, schedule }: Prediction, request: Client["request"
   }
 }
 
-function shareCommands(plan: Plan): readonly Command[] {
-  const impossible = !evaluationOf(plan).ok && IMPOSSIBLE;
+function shareCommands({ verdict }: PlanStanding): readonly Command[] {
+  const impossible = verdict === "impossible" && IMPOSSIBLE;
   return [
     command("share.copy", "Copy the plan as one line of text", "Copy as one line", [{ code: "KeyC" }], {
       consequence: "for a chat or an issue; whoever pastes it sees this plan",
       refused: impossible,
       run: async () => {
-        await copyText(planToLine(plan));
+        await copyText(planToLine(currentPlan()));
         notify("The plan's line is on the clipboard");
       },
     }),
@@ -179,7 +207,10 @@ function shareCommands(plan: Plan): readonly Command[] {
     }),
     command("share.save", "Save the plan as a file", "Save as a file", [{ key: "s", mod: true }], {
       refused: impossible,
-      run: () => saveFile(`${fileStem(plan.name)}.json`, new Blob([formatPlan(plan)], { type: "application/json" })),
+      run: () => {
+        const plan = currentPlan();
+        saveFile(`${fileStem(plan.name)}.json`, new Blob([formatPlan(plan)], { type: "application/json" }));
+      },
     }),
     command("share.open", "Open a plan from a file…", "Open a file…", [{ key: "o", mod: true }], {
       run: async () => {
@@ -190,13 +221,13 @@ function shareCommands(plan: Plan): readonly Command[] {
   ];
 }
 
-function besideCommands(plan: Plan, other: Plan | undefined): readonly Command[] {
-  const none = other === undefined && "nothing lies beside the plan";
+function besideCommands({ verdict, hasOther }: PlanStanding): readonly Command[] {
+  const none = !hasOther && "nothing lies beside the plan";
   return [
     command("beside.keep", "Lay a copy of this plan beside it", "Keep this plan beside", [{ code: "KeyB" }], {
       consequence: "change the plan then, and the differences show",
-      refused: !evaluationOf(plan).ok && IMPOSSIBLE,
-      run: () => layBeside(plan),
+      refused: verdict === "impossible" && IMPOSSIBLE,
+      run: () => layBeside(currentPlan()),
     }),
     command("beside.exchange", "Exchange the plan and the one beside it", "Exchange the two", [{ code: "KeyX" }], {
       refused: none,
@@ -209,12 +240,12 @@ function besideCommands(plan: Plan, other: Plan | undefined): readonly Command[]
   ];
 }
 
-function presetCommands(plan: Plan, request: Client["request"]): readonly Command[] {
+function presetCommands(standing: PlanStanding, request: Client["request"]): readonly Command[] {
   return PRESETS.map((preset) => {
     const beside = preset.beside === undefined ? undefined : presetNamed(preset.beside).plan;
     return command(`preset.${preset.name}`, `Start from: ${preset.plan.name}`, preset.plan.name, [], {
       consequence: beside === undefined ? preset.about : `${preset.about}; beside it: ${beside.name}`,
-      refused: plan === preset.plan && "it is this one already",
+      refused: standing.preset === preset.name && "it is this one already",
       run: async () => {
         choosePlan(preset.name === DEMO ? await demoHere(preset.plan, request) : preset.plan);
         layBeside(beside);
@@ -250,7 +281,11 @@ function runPlanCommands(run: RunState | undefined): readonly Command[] {
 }
 
 /** The catalogue's figures are of some card of the name; this machine's own can be asked. */
-function measureCommand(plan: Plan, session: SessionState | undefined, request: Client["request"]): Command {
+function measureCommand(
+  { gpuName }: PlanStanding,
+  session: SessionState | undefined,
+  request: Client["request"],
+): Command {
   const device = session?.device;
   const here = device === undefined ? undefined : device.name === HOST ? HOST : gpuOfDevice(device)?.name;
   return command(
@@ -262,7 +297,7 @@ function measureCommand(plan: Plan, session: SessionState | undefined, request: 
       consequence: "every load, offload and swap of the plan is then reckoned with what was found",
       refused:
         (device === undefined && "the session cannot be reached") ||
-        (here !== plan.gpu.name && `this machine's device is ${here ?? device?.name}, not ${plan.gpu.name}`) ||
+        (here !== gpuName && `this machine's device is ${here ?? device?.name}, not ${gpuName}`) ||
         (session?.run !== undefined && "a PPO run has the device: end it first"),
       run: async () => {
         const measured = await request("measure_link", {});

@@ -1,6 +1,6 @@
 /** Buttons. One that stands for a command takes its words, keys, refusal and effect from the registry. */
 import { LoaderCircle, type LucideIcon } from "lucide-react";
-import type { ComponentProps, ReactNode } from "react";
+import { type ComponentProps, memo, type ReactNode } from "react";
 import type { Command } from "../commands/command.ts";
 import { execute } from "../commands/registry.ts";
 import { useCommand } from "../commands/use-commands.tsx";
@@ -52,7 +52,7 @@ interface CommandButtonProps {
 }
 
 /** The button of a command; nothing when the command does not exist in this state. */
-export function CommandButton(props: CommandButtonProps): ReactNode {
+export const CommandButton = memo(function CommandButton(props: CommandButtonProps): ReactNode {
   const command = useCommand(props.id);
   const busy = useView((view) => view.pending.has(props.id));
   if (command === undefined) return undefined;
@@ -75,7 +75,7 @@ export function CommandButton(props: CommandButtonProps): ReactNode {
       </Button>
     </Tooltip>
   );
-}
+});
 
 /** What a tooltip says about a command. */
 export function CommandWords({ command }: { readonly command: Command }): ReactNode {

@@ -81,8 +81,37 @@ export function exchangePlans(): void {
   layBeside(plan);
 }
 
-usePlan.subscribe(({ plan, other }, before) => {
-  if (plan === before.plan && other === before.other) return;
+// ---------------------------------------------------------------------------------------------------------------------
+// At rest
+
+const REST_MS = 120;
+
+/** What is shown of the plan, once a slider or a number that is being typed has come to rest. */
+const useRested = create<Pick<PlanStore, "plan" | "other">>(() => usePlan.getState());
+
+/** The plan without what a slider goes through on its way: for what is too slow to be found out with every frame. */
+export function useRestedPlan(): Plan {
+  return useRested(({ plan }) => plan);
+}
+
+let resting: ReturnType<typeof setTimeout> | undefined;
+
+function rest(): void {
+  clearTimeout(resting);
+  resting = undefined;
+  const { plan, other } = usePlan.getState();
+  useRested.setState({ plan, other });
+}
+
+usePlan.subscribe((now, before) => {
+  if (now.plan === before.plan && now.other === before.other) return;
+  const goesOn = now.past === before.past && now.other === before.other;
+  if (!goesOn) return rest();
+  clearTimeout(resting);
+  resting = setTimeout(rest, REST_MS);
+});
+
+useRested.subscribe(({ plan, other }) => {
   // What cannot be read back is not worth keeping.
   if (!planSchema.safeParse(plan).success) return;
   try {
@@ -91,6 +120,9 @@ usePlan.subscribe(({ plan, other }, before) => {
     // Storage may be full or forbidden; the plan then lasts as long as the window.
   }
 });
+
+// A page that goes away does not wait.
+if (typeof window !== "undefined") window.addEventListener("pagehide", rest);
 
 function stored(): Pick<PlanStore, "plan" | "other"> {
   let data: unknown;

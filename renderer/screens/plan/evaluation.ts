@@ -1,5 +1,4 @@
 /** A plan as it stands on the screen, judged: its prediction, or what is wrong with which field. */
-import { useDeferredValue } from "react";
 import { toErrorData } from "../../../core/errors.ts";
 import { type Plan, planSchema } from "../../../core/planner/plan.ts";
 import { predict } from "../../../core/planner/predict/predict.ts";
@@ -61,9 +60,9 @@ export function useEvaluation(): Evaluation {
   return evaluationOf(usePlan((store) => store.plan));
 }
 
-/** The plan, late by a frame or two while a slider is dragged: for what takes many predictions to say. */
-export function useSettledPlan(): Plan {
-  return useDeferredValue(usePlan((store) => store.plan));
+/** What is wrong with a field of the plan on the screen; whoever asks is drawn anew only when that changes. */
+export function useProblem(field: string): FieldProblem | undefined {
+  return usePlan(({ plan }) => problemAt(evaluationOf(plan), field));
 }
 
 /** What is wrong with a field, or with what lies in it. */

@@ -1,17 +1,17 @@
 /** The plan itself: its name, where it comes from and goes to, and its fields. */
 import { Redo2, Undo2 } from "lucide-react";
-import type { ReactNode } from "react";
+import { memo, type ReactNode } from "react";
 import { useCommands } from "../../commands/use-commands.tsx";
 import { CommandButton } from "../../components/button.tsx";
 import { CommandMenu } from "../../components/menu.tsx";
 import { editPlan, usePlan } from "../../state/plan.ts";
-import { problemAt, useEvaluation } from "./evaluation.ts";
+import { useProblem } from "./evaluation.ts";
 import { WorkloadForm } from "./form/workload-form.tsx";
 import "./plan-panel.css";
 
-export function PlanPanel(): ReactNode {
+export const PlanPanel = memo(function PlanPanel(): ReactNode {
   const name = usePlan(({ plan }) => plan.name);
-  const problem = problemAt(useEvaluation(), "name");
+  const problem = useProblem("name");
   const commands = useCommands();
   const startingWith = (prefix: string) => commands.filter(({ id }) => id.startsWith(prefix));
   return (
@@ -46,4 +46,4 @@ export function PlanPanel(): ReactNode {
       <WorkloadForm />
     </section>
   );
-}
+});

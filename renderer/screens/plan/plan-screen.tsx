@@ -2,7 +2,7 @@
  * The Plan screen: the plan as a form, what it takes phase by phase with the verdict over it, and the strategies that change
  * it. All of it is predicted in this window, with every keystroke.
  */
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { predict } from "../../../core/planner/predict/predict.ts";
 import type { Prediction } from "../../../core/planner/predict/prediction.ts";
 import { PRESETS } from "../../../core/planner/presets.ts";
@@ -24,6 +24,7 @@ export function PlanScreen(): ReactNode {
   const [chosen, setChosen] = useState<Work>();
   const beside = useBeside(prediction, kind ?? prediction.fullest.kind);
   const selected = chosen ?? prediction.fullest.peakWork;
+  const select = useCallback((work: Work) => setChosen((before) => (work === before ? undefined : work)), []);
   return (
     <main className="plan-screen">
       <PlanPanel />
@@ -36,7 +37,7 @@ export function PlanScreen(): ReactNode {
           kind={kind}
           onKind={setKind}
           selected={selected}
-          onSelect={(work) => setChosen(work === chosen ? undefined : work)}
+          onSelect={select}
         />
         <DetailTabs prediction={prediction} beside={beside} kind={kind} selected={selected} />
       </div>
@@ -47,10 +48,10 @@ export function PlanScreen(): ReactNode {
 
 /** While fields are wrong, the last plan that was possible stays on the screen, paler. */
 function useLastPrediction(evaluation: Evaluation): Prediction {
-  const [last, setLast] = useState<Prediction>();
+  const last = useRef<Prediction>(undefined);
   const prediction = evaluation.ok ? evaluation.prediction : undefined;
   useEffect(() => {
-    if (prediction !== undefined) setLast(prediction);
+    if (prediction !== undefined) last.current = prediction;
   }, [prediction]);
-  return prediction ?? last ?? predict(PRESETS[0].plan);
+  return prediction ?? last.current ?? predict(PRESETS[0].plan);
 }

@@ -31,7 +31,8 @@ export function useMeasured(prediction: Prediction | undefined): Measured | unde
 
 /** @param kind Of GPU that is drawn, where a placement has two. */
 export function useBeside(prediction: Prediction | undefined, kind: string | undefined): Beside | undefined {
-  const { other, beside } = usePlan();
+  const other = usePlan((store) => store.other);
+  const beside = usePlan((store) => store.beside);
   const measured = useMeasured(prediction);
   return useMemo((): Beside | undefined => {
     if (beside === "run" && measured !== undefined) {

@@ -10,7 +10,7 @@ import type { CommandContext } from "../../../renderer/commands/context.ts";
 import { remedyFor } from "../../../renderer/commands/engine-commands.ts";
 import { findCommands } from "../../../renderer/commands/find-commands.ts";
 import { chordIdentity } from "../../../renderer/commands/keys.ts";
-import { planCommands } from "../../../renderer/commands/plan-commands.ts";
+import { planCommands, standingOf } from "../../../renderer/commands/plan-commands.ts";
 import { buildCommands, commandForKey, execute } from "../../../renderer/commands/registry.ts";
 import { createClient } from "../../../renderer/door/client.ts";
 import { useNotices } from "../../../renderer/state/notices.ts";
@@ -67,7 +67,7 @@ const running = sessionState({
 function onPlanScreen(session: SessionState | undefined): CommandContext {
   const store = { ...usePlan.getState(), other: PRESETS[0].plan };
   const base = context(session);
-  const ofScreen = planCommands({ ...store, session, request: base.request });
+  const ofScreen = planCommands({ standing: standingOf(store), session, request: base.request });
   return { ...base, preferences: { ...base.preferences, screen: "plan" }, ofScreen };
 }
 

@@ -1,9 +1,9 @@
 /** The bars in their panel: which GPU they are of, what is drawn beside them, and what their colours mean. */
-import { type ReactNode, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useMemo, useRef, useState } from "react";
 import type { Consumer } from "../../../../core/consumers.ts";
-import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
+import type { PredictedGpu, Prediction } from "../../../../core/planner/predict/prediction.ts";
 import type { Work } from "../../../../core/schedule/works.ts";
-import { Segmented } from "../../../components/field.tsx";
+import { type Choice, Segmented } from "../../../components/field.tsx";
 import { drawBeside, usePlan } from "../../../state/plan.ts";
 import { setPreferences, usePreferences } from "../../../state/preferences.ts";
 import { useColourScheme } from "../../../theme/apply-theme.ts";
@@ -30,7 +30,17 @@ interface ChartPanelProps {
   readonly onSelect: (work: Work) => void;
 }
 
-const KIND_WORDS = { shared: "Every GPU", trainer: "A trainer's GPU", engine: "An engine's GPU" } as const;
+type GpuKind = PredictedGpu["kind"];
+
+const TWO_KINDS = [
+  { value: "trainer", label: "A trainer's GPU" },
+  { value: "engine", label: "An engine's GPU" },
+] as const satisfies readonly Choice<GpuKind>[];
+
+const DRAWN = [
+  { value: "phases", label: "By phase" },
+  { value: "time", label: "Over time" },
+] as const;
 
 export function ChartPanel(props: ChartPanelProps): ReactNode {
   const { prediction, isStale, kind } = props;
@@ -39,34 +49,44 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
   const measured = useMeasured(prediction);
   return (
     <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
-      <header className="panel-header">
-        <h2 className="panel-title">Memory</h2>
-        {shownAs === "phases" && <BesideSelect prediction={prediction} />}
-        {shownAs === "time" && measured && (
-          <span className="plan-legend-beside">line: measured at most, step {measured.step}</span>
-        )}
-        {shownAs === "phases" && gpus.length > 1 && (
-          <Segmented
-            legend="GPU"
-            value={gpus[gpuIndex(prediction, kind)]?.kind ?? "shared"}
-            choices={gpus.map((one) => ({ value: one.kind, label: KIND_WORDS[one.kind] }))}
-            onValue={props.onKind}
-          />
-        )}
-        <Segmented
-          legend="Drawn"
-          value={shownAs}
-          choices={[
-            { value: "phases", label: "By phase" },
-            { value: "time", label: "Over time" },
-          ]}
-          onValue={(planChart) => setPreferences({ planChart })}
-        />
-      </header>
+      <ChartHeader
+        kind={gpus.length > 1 ? gpus[gpuIndex(prediction, kind)]?.kind : undefined}
+        onKind={props.onKind}
+        measuredStep={measured?.step}
+      />
       {shownAs === "phases" ? <PhaseBarsChart {...props} /> : <OverTime prediction={prediction} measured={measured} />}
     </section>
   );
 }
+
+/** What is chosen about the picture; not drawn anew with every number of the plan. */
+const ChartHeader = memo(function ChartHeader(props: {
+  /** Of the GPU that is drawn, where a placement has two. */
+  readonly kind: GpuKind | undefined;
+  readonly onKind: (kind: string) => void;
+  readonly measuredStep: number | undefined;
+}): ReactNode {
+  const { kind, onKind, measuredStep } = props;
+  const shownAs = usePreferences((preferences) => preferences.planChart);
+  return (
+    <header className="panel-header">
+      <h2 className="panel-title">Memory</h2>
+      {shownAs === "phases" && <BesideSelect measuredStep={measuredStep} />}
+      {shownAs === "time" && measuredStep !== undefined && (
+        <span className="plan-legend-beside">line: measured at most, step {measuredStep}</span>
+      )}
+      {shownAs === "phases" && kind !== undefined && (
+        <Segmented legend="GPU" value={kind} choices={TWO_KINDS} onValue={onKind} />
+      )}
+      <Segmented
+        legend="Drawn"
+        value={shownAs}
+        choices={DRAWN}
+        onValue={(planChart) => setPreferences({ planChart })}
+      />
+    </header>
+  );
+});
 
 function PhaseBarsChart(props: ChartPanelProps): ReactNode {
   const { prediction, beside, kind, selected, onSelect } = props;
@@ -87,17 +107,7 @@ function PhaseBarsChart(props: ChartPanelProps): ReactNode {
   return (
     <>
       <div className="plan-legend">
-        {legendOf(consumersOf(phases)).map(({ group, parts }) => (
-          <span key={group} className="plan-legend-group">
-            {parts.length > 1 && group}
-            {parts.map(({ consumer, name }) => (
-              <span key={consumer}>
-                <Swatch consumer={consumer} />
-                {parts.length > 1 ? name : consumer}
-              </span>
-            ))}
-          </span>
-        ))}
+        <Legend consumers={consumersOf(phases)} />
         {beside && <span className="plan-legend-beside">dashed: {beside.name}</span>}
       </div>
       <div className="plan-chart-place" ref={setPlace}>
@@ -123,6 +133,24 @@ function PhaseBarsChart(props: ChartPanelProps): ReactNode {
   );
 }
 
+/** Which consumers there are changes less often than their bytes. */
+const Legend = memo(
+  function Legend({ consumers }: { readonly consumers: readonly Consumer[] }): ReactNode {
+    return legendOf(consumers).map(({ group, parts }) => (
+      <span key={group} className="plan-legend-group">
+        {parts.length > 1 && group}
+        {parts.map(({ consumer, name }) => (
+          <span key={consumer}>
+            <Swatch consumer={consumer} />
+            {parts.length > 1 ? name : consumer}
+          </span>
+        ))}
+      </span>
+    ));
+  },
+  (before, now) => before.consumers.join() === now.consumers.join(),
+);
+
 interface LegendGroup {
   readonly group: string;
   readonly parts: readonly { readonly consumer: Consumer; readonly name: string }[];
@@ -143,13 +171,13 @@ function groupOf(consumer: Consumer): string {
   return consumer.split(".")[0] ?? consumer;
 }
 
-function BesideSelect({ prediction }: { readonly prediction: Prediction }): ReactNode {
-  const { other, beside } = usePlan();
-  const measured = useMeasured(prediction);
+function BesideSelect({ measuredStep }: { readonly measuredStep: number | undefined }): ReactNode {
+  const other = usePlan((store) => store.other);
+  const beside = usePlan((store) => store.beside);
   const options: readonly Option<"nothing" | "plan" | "run">[] = [
     { value: "nothing", label: "Nothing beside" },
     ...(other === undefined ? [] : [{ value: "plan", label: `Beside: ${other.name}` } as const]),
-    ...(measured === undefined ? [] : [{ value: "run", label: `Beside: measured, step ${measured.step}` } as const]),
+    ...(measuredStep === undefined ? [] : [{ value: "run", label: `Beside: measured, step ${measuredStep}` } as const]),
   ];
   if (options.length === 1) return undefined;
   const value = options.some((option) => option.value === beside) ? beside : "nothing";

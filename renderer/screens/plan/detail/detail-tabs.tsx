@@ -1,6 +1,7 @@
 /** What lies below the bars: reasons, residency, transitions, room to grow, differences. */
 import { Tabs } from "@base-ui/react/tabs";
-import type { ReactNode } from "react";
+import { createContext, memo, type ReactNode, useContext, useMemo } from "react";
+import { assertNever } from "../../../../core/errors.ts";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import type { Work } from "../../../../core/schedule/works.ts";
 import { PLAN_TABS, type PlanTab, setPreferences, usePreferences } from "../../../state/preferences.ts";
@@ -21,24 +22,27 @@ const NAMES: Readonly<Record<PlanTab, string>> = {
   differences: "Differences",
 };
 
-export function DetailTabs(props: {
+interface Detailed {
   readonly prediction: Prediction;
   readonly beside: Beside | undefined;
   readonly kind: string | undefined;
   readonly selected: Work;
-}): ReactNode {
-  const { prediction, beside, kind, selected } = props;
+}
+
+/** For what is inside of the tabs, which themselves are not drawn anew with every number. */
+const DetailedContext = createContext<Detailed | undefined>(undefined);
+
+export function DetailTabs({ prediction, beside, kind, selected }: Detailed): ReactNode {
+  const detailed = useMemo(() => ({ prediction, beside, kind, selected }), [prediction, beside, kind, selected]);
+  return (
+    <DetailedContext value={detailed}>
+      <NamedTabs />
+    </DetailedContext>
+  );
+}
+
+const NamedTabs = memo(function NamedTabs(): ReactNode {
   const tab = usePreferences((preferences) => preferences.planTab);
-  const phases = phaseBars(prediction, gpuIndex(prediction, kind), beside?.stacks);
-  const shown = phases.find(({ work }) => work === selected) ?? phases[0];
-  const workTerm = prediction.phases.find(({ work }) => work === shown?.work)?.workTerm;
-  const contents: Readonly<Record<PlanTab, () => ReactNode>> = {
-    terms: () => shown && workTerm && <Terms phase={shown} workTerm={workTerm} />,
-    residency: () => <Residency prediction={prediction} selected={selected} />,
-    transitions: () => <Transitions prediction={prediction} />,
-    room: () => <Room prediction={prediction} />,
-    differences: () => <Differences prediction={prediction} phases={phases} beside={beside} selected={selected} />,
-  };
   return (
     <section className="panel" aria-label="The plan in detail">
       <Tabs.Root
@@ -55,10 +59,33 @@ export function DetailTabs(props: {
         </Tabs.List>
         {PLAN_TABS.map((name) => (
           <Tabs.Panel key={name} value={name} className="tab-panel">
-            {name === tab && contents[name]()}
+            {name === tab && <TabContents name={name} />}
           </Tabs.Panel>
         ))}
       </Tabs.Root>
     </section>
   );
+});
+
+function TabContents({ name }: { readonly name: PlanTab }): ReactNode {
+  const detailed = useContext(DetailedContext);
+  if (detailed === undefined) return undefined;
+  const { prediction, beside, kind, selected } = detailed;
+  const phases = phaseBars(prediction, gpuIndex(prediction, kind), beside?.stacks);
+  const shown = phases.find(({ work }) => work === selected) ?? phases[0];
+  const workTerm = prediction.phases.find(({ work }) => work === shown?.work)?.workTerm;
+  switch (name) {
+    case "terms":
+      return shown && workTerm && <Terms phase={shown} workTerm={workTerm} />;
+    case "residency":
+      return <Residency prediction={prediction} selected={selected} />;
+    case "transitions":
+      return <Transitions prediction={prediction} />;
+    case "room":
+      return <Room prediction={prediction} />;
+    case "differences":
+      return <Differences prediction={prediction} phases={phases} beside={beside} selected={selected} />;
+    default:
+      return assertNever(name);
+  }
 }

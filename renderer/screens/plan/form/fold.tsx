@@ -1,7 +1,8 @@
 /** A group of the form that is closed until somebody wants it; closed, it says what is chosen in it. */
 import { ChevronRight } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
-import { problemAt, useEvaluation } from "../evaluation.ts";
+import { usePlan } from "../../../state/plan.ts";
+import { evaluationOf, problemAt } from "../evaluation.ts";
 import "./fold.css";
 
 export function Fold(props: {
@@ -12,8 +13,9 @@ export function Fold(props: {
   readonly fields: readonly string[];
   readonly children: ReactNode;
 }): ReactNode {
-  const evaluation = useEvaluation();
-  const isWrong = props.fields.some((field) => problemAt(evaluation, field) !== undefined);
+  const isWrong = usePlan(({ plan }) =>
+    props.fields.some((field) => problemAt(evaluationOf(plan), field) !== undefined),
+  );
   const [isOpen, setOpen] = useState(false);
   useEffect(() => {
     if (isWrong) setOpen(true);

@@ -11,7 +11,7 @@ import { CommandButton } from "../../../components/button.tsx";
 import { Chip } from "../../../components/chip.tsx";
 import { editPlan, usePlan } from "../../../state/plan.ts";
 import { useSession } from "../../../state/session.ts";
-import { problemAt, useEvaluation } from "../evaluation.ts";
+import { useProblem } from "../evaluation.ts";
 import { PROVENANCE_WORDS } from "../provenance-words.ts";
 import { OptionalNumberRow, Row, SizeRow } from "./controls.tsx";
 import { Fold } from "./fold.tsx";
@@ -26,7 +26,7 @@ export function GpuRow(): ReactNode {
   const gpu = usePlan(({ plan }) => plan.gpu);
   const session = useSession((store) => store.session);
   const here = useMemo(() => offeredHere(session), [session]);
-  const problem = problemAt(useEvaluation(), "gpu.name");
+  const problem = useProblem("gpu.name");
   const own = here.findIndex((offered) => offered.gpu.name === gpu.name && offered.gpu.totalBytes === gpu.totalBytes);
   const choose = (value: string) => {
     const found = value.startsWith(HERE) ? here[Number(value.slice(HERE.length))]?.gpu : { name: value };

@@ -4,16 +4,18 @@ import { layoutOf, type Placement, type Plan } from "../../../../core/planner/pl
 import { NO_STRATEGIES } from "../../../../core/schedule/strategies.ts";
 import { Segmented } from "../../../components/field.tsx";
 import { editPlan, usePlan } from "../../../state/plan.ts";
-import { problemAt, useEvaluation } from "../evaluation.ts";
+import { evaluationOf, useProblem } from "../evaluation.ts";
 import { Row } from "./controls.tsx";
 
 type CountName = "gpus" | "trainerGpus" | "engineGpus";
 
 export function PlacementRows(): ReactNode {
   const placement = usePlan(({ plan }) => plan.placement);
-  const evaluation = useEvaluation();
   // Of the placement as a whole; its counts have their own below them.
-  const problem = evaluation.ok ? undefined : evaluation.problems.find(({ field }) => field === "placement");
+  const problem = usePlan(({ plan }) => {
+    const evaluation = evaluationOf(plan);
+    return evaluation.ok ? undefined : evaluation.problems.find(({ field }) => field === "placement");
+  });
   return (
     <>
       <Row label="Engines" title="On the trainers' GPUs, or on GPUs of their own" problem={problem?.message}>
@@ -43,7 +45,7 @@ function CountRow(props: { readonly label: string; readonly name: CountName; rea
   const { label, name, value } = props;
   const id = useId();
   const field = `placement.${name}`;
-  const problem = problemAt(useEvaluation(), field);
+  const problem = useProblem(field);
   const set = (count: number) =>
     editPlan(field, (plan) => ({ ...plan, placement: { ...plan.placement, [name]: count } as Placement }));
   return (

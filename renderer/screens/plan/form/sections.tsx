@@ -43,7 +43,9 @@ const ATTENTION: readonly Option<AttentionName>[] = [
 ];
 
 export function SequencesFold(): ReactNode {
-  const { promptTokens, microBatch, packing } = usePlan(({ plan }) => plan.workload);
+  const promptTokens = usePlan(({ plan }) => plan.workload.promptTokens);
+  const microBatch = usePlan(({ plan }) => plan.workload.microBatch);
+  const packing = usePlan(({ plan }) => plan.workload.packing);
   const summary = `prompt ${promptTokens}, micro-batch ${microBatch}${packing ? ", packed" : ""}`;
   return (
     <Fold
@@ -126,7 +128,8 @@ function trainedWords({ model, precision, optimizer, lora, gradientCheckpointing
 }
 
 export function FrozenFold(): ReactNode {
-  const { reference, reward } = usePlan(({ plan }) => plan.workload);
+  const reference = usePlan(({ plan }) => plan.workload.reference);
+  const reward = usePlan(({ plan }) => plan.workload.reward);
   const rewardWords = reward === "rule" ? "rule" : `${modelName(reward.model)} ${reward.precision}`;
   return (
     <Fold

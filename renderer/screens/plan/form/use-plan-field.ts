@@ -1,6 +1,6 @@
 /** A field of the plan as a control uses it. */
 import { editPlan, usePlan } from "../../../state/plan.ts";
-import { problemAt, useEvaluation } from "../evaluation.ts";
+import { useProblem } from "../evaluation.ts";
 import type { Lens } from "./lens.ts";
 
 export interface PlanField<Value> {
@@ -13,7 +13,7 @@ export interface PlanField<Value> {
 
 export function usePlanField<Value>({ field, get, set }: Lens<Value>): PlanField<Value> {
   const value = usePlan((store) => get(store.plan));
-  const problem = problemAt(useEvaluation(), field);
+  const problem = useProblem(field);
   return {
     field,
     value,

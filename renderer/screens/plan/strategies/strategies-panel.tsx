@@ -1,5 +1,5 @@
 /** The strategies as switches, each with what switching it would do to the peak and to the seconds of a step. */
-import { type ReactNode, useId, useMemo } from "react";
+import { memo, type ReactNode, useDeferredValue, useId, useMemo } from "react";
 import type { Plan } from "../../../../core/planner/plan.ts";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import { NO_STRATEGIES, type StrategySet } from "../../../../core/schedule/strategies.ts";
@@ -7,15 +7,17 @@ import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { Segmented } from "../../../components/field.tsx";
 import { METHODS, PLACES } from "../../../components/strategy-choices.ts";
 import { Switch } from "../../../components/switch.tsx";
-import { editPlan, usePlan } from "../../../state/plan.ts";
-import { predictionOf, problemAt, useEvaluation, useSettledPlan } from "../evaluation.ts";
+import { editPlan, usePlan, useRestedPlan } from "../../../state/plan.ts";
+import { predictionOf, useProblem } from "../evaluation.ts";
 import { type Effect, effectOf, isOn } from "./effects.ts";
 import "./strategies-panel.css";
 
-export function StrategiesPanel(): ReactNode {
-  const { strategies, workload } = usePlan(({ plan }) => plan);
-  const hasReward = workload.reward !== "rule";
-  const single = workload.engine.precision === workload.policy.precision ? "as_is" : "cast";
+export const StrategiesPanel = memo(function StrategiesPanel(): ReactNode {
+  const strategies = usePlan(({ plan }) => plan.strategies);
+  const hasReward = usePlan(({ plan }) => plan.workload.reward !== "rule");
+  const single = usePlan(({ plan: { workload } }) =>
+    workload.engine.precision === workload.policy.precision ? "as_is" : "cast",
+  );
   return (
     <section className="panel plan-strategies" aria-label="Strategies">
       <header className="panel-header">
@@ -92,7 +94,7 @@ export function StrategiesPanel(): ReactNode {
       </ul>
     </section>
   );
-}
+});
 
 interface RowProps {
   readonly id: string;
@@ -186,7 +188,7 @@ function Row(
   },
 ): ReactNode {
   const { id, name, about, field, aboutId, control, words, children } = props;
-  const problem = problemAt(useEvaluation(), `strategies.${field}`);
+  const problem = useProblem(`strategies.${field}`);
   return (
     <li className="plan-strategy" data-control={control}>
       <span className="plan-strategy-id figures">{id}</span>
@@ -256,9 +258,9 @@ function useEffectOf(change: Partial<StrategySet>): Effect | undefined {
   return useEffectsOf([change])?.[0];
 }
 
-/** Of the plan as it has come to rest; undefined while fields are wrong. */
+/** Of the plan at rest, and after what was changed has been drawn; undefined while fields are wrong. */
 function useEffectsOf(changes: readonly Partial<StrategySet>[]): readonly Effect[] | undefined {
-  const plan = useSettledPlan();
+  const plan = useDeferredValue(useRestedPlan());
   const key = JSON.stringify(changes);
   return useMemo(() => {
     const prediction: Prediction | undefined = predictionOf(plan);
