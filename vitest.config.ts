@@ -11,7 +11,7 @@ const css = { include: [/report\.css/] };
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], testTimeout: 20 * SECOND, css } },
+      { test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], testTimeout: 90 * SECOND, css } },
       {
         test: {
           name: "native",

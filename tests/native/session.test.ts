@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import {
   type CommandAnswer,
   type CommandInput,
@@ -14,6 +14,7 @@ import { TidelineError } from "../../core/errors.ts";
 import { MIB } from "../../core/units.ts";
 import { Session } from "../../electron/session/session.ts";
 import { openSettings } from "../../electron/session/settings.ts";
+import { eventually } from "../eventually.ts";
 
 const DEMO = resolve("assets/demo");
 const LLAMA = resolve("tests/fixtures/checkpoints/tiny-llama-gqa");
@@ -49,14 +50,11 @@ async function ask<Name extends CommandName>(command: Name, params?: CommandInpu
 
 async function generate(request: CommandInput<"generate">): Promise<GenerationState> {
   const { generation } = await ask("generate", request);
-  return vi.waitFor(
-    () => {
-      const found = generations.findLast(({ id }) => id === generation);
-      if (found?.finishedSeconds === undefined) throw new Error("not finished");
-      return found;
-    },
-    { timeout: 20_000 },
-  );
+  return eventually(() => {
+    const found = generations.findLast(({ id }) => id === generation);
+    if (found?.finishedSeconds === undefined) throw new Error("not finished");
+    return found;
+  });
 }
 
 /** What the engine says to a fixed prompt: the same as long as its weights are. */
@@ -144,15 +142,12 @@ it("refuses a checkpoint that could never fit and stays as it was", async () => 
 it("delivers samples of every consumer, and keeps them", async () => {
   open(64 * MIB);
   await ask("open_checkpoint", { path: LLAMA });
-  await vi.waitFor(
-    async () => {
-      const { batches } = await ask("history", { sinceSeconds: 0, maxRows: 1_000 });
-      const last = batches.at(-1);
-      expect(last?.consumers).toEqual(["engine.weights", "engine.kv_cache", "workspace"]);
-      expect(last?.samples).toHaveLength((last?.rows ?? 0) * (6 + 3 * 3));
-    },
-    { timeout: 5_000 },
-  );
+  await eventually(async () => {
+    const { batches } = await ask("history", { sinceSeconds: 0, maxRows: 1_000 });
+    const last = batches.at(-1);
+    expect(last?.consumers).toEqual(["engine.weights", "engine.kv_cache", "workspace"]);
+    expect(last?.samples).toHaveLength((last?.rows ?? 0) * (6 + 3 * 3));
+  });
 });
 
 it("measures the device's link on request, gives its memory back and remembers what it found", async () => {
@@ -198,7 +193,7 @@ it("measures no link while the engine generates or memory is full, and stops whe
   });
   await expect(ask("measure_link")).rejects.toMatchObject({ code: "busy" });
   await ask("cancel_generation", { generation });
-  await vi.waitFor(async () => expect((await ask("observe")).engine).toMatchObject({ runningRequests: 0 }));
+  await eventually(async () => expect((await ask("observe")).engine).toMatchObject({ runningRequests: 0 }));
 
   const measuring = ask("measure_link");
   const { operations, device } = await ask("observe");

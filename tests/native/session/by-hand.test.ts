@@ -2,7 +2,8 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { DEMO, eventually, GREEDY, openSession } from "./support.ts";
+import { eventually } from "../../eventually.ts";
+import { DEMO, GREEDY, openSession } from "./support.ts";
 
 const ALL = {
   releaseKvCache: true,

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { itemsOf } from "../../../core/schedule/schedule.ts";
 import { WORKS } from "../../../core/schedule/works.ts";
-import { eventually, openSession } from "./support.ts";
+import { eventually } from "../../eventually.ts";
+import { openSession } from "./support.ts";
 
 const NO_SAMPLES = { sinceSeconds: 0, maxRows: 0 };
 const REACHED = { status: "paused", reason: { kind: "reached" } };
@@ -109,7 +110,7 @@ test("a window that reloads while it plays misses no step", async () => {
   const { openRun, ask, rest, session } = await openSession();
   const { id } = await openRun(STRATEGIES);
   await ask("go", { goal: { kind: "play" } });
-  await expect.poll(async () => (await ask("history", NO_SAMPLES)).steps.length).toBeGreaterThan(1);
+  await eventually(async () => expect((await ask("history", NO_SAMPLES)).steps.length).toBeGreaterThan(1));
 
   // As the window does it: listen, ask for all there is, and put both together.
   const told: number[] = [];

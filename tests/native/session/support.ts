@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { onTestFinished, vi } from "vitest";
+import { onTestFinished } from "vitest";
 import {
   type ActionRecord,
   type CommandAnswer,
@@ -18,6 +18,7 @@ import type { Goal } from "../../../core/schedule/cursor.ts";
 import { MIB } from "../../../core/units.ts";
 import { Session } from "../../../electron/session/session.ts";
 import { openSettings } from "../../../electron/session/settings.ts";
+import { eventually } from "../../eventually.ts";
 
 export const DEMO_PPO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
 export const DEMO = resolve(import.meta.dirname, "../../../assets/demo");
@@ -25,11 +26,6 @@ export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 /** The demo's workload with fewer rollouts: a step takes a few hundredths of a second. */
 const SMALL = { rollouts: 32, epochs: 1, miniBatches: 2 };
-
-/** What `look` gives once it does not throw; machines are slow, so it is patient. */
-export function eventually<T>(look: () => T | Promise<T>): Promise<T> {
-  return vi.waitFor(look, { timeout: 60_000, interval: 5 });
-}
 
 export interface TestSession {
   readonly session: Session;

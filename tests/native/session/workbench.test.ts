@@ -2,7 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { DEMO, DEMO_PPO, eventually, GREEDY, openSession, type TestSession } from "./support.ts";
+import { eventually } from "../../eventually.ts";
+import { DEMO, DEMO_PPO, GREEDY, openSession, type TestSession } from "./support.ts";
 
 /** What the engine says to a fixed prompt, and what lies on the device. */
 async function seen({ ask, events }: TestSession) {

@@ -4,10 +4,11 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import type { AnswerEnvelope, SessionEvent } from "../../../core/contract.ts";
 import { type BrowserHost, startBrowserHost } from "../../../electron/hosts/browser/server.ts";
+import { eventually } from "../../eventually.ts";
 
 let folder: string;
 let host: BrowserHost;
@@ -179,15 +180,15 @@ describe("sockets", () => {
     const messages: unknown[] = [];
     socket.on("message", (data) => messages.push(JSON.parse(data.toString())));
     socket.send(JSON.stringify({ id: 7, command: "observe", params: {} }));
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(messages).toEqual([{ kind: "answer", answer: { id: 7, ok: true, value: "answered" } }]),
     );
     expect(asked).toEqual([{ id: 7, command: "observe", params: {} }]);
     const event: SessionEvent = { event: "samples", batch: { consumers: [], rows: 0, samples: [], dropped: 0 } };
     for (const listener of listeners) listener(event);
-    await vi.waitFor(() => expect(messages.at(-1)).toEqual({ kind: "event", event }));
+    await eventually(() => expect(messages.at(-1)).toEqual({ kind: "event", event }));
     socket.terminate();
-    await vi.waitFor(() => expect(listeners.size).toBe(0));
+    await eventually(() => expect(listeners.size).toBe(0));
   });
 
   it("are refused without the token, under another name, to other origins, on other paths", async () => {
@@ -205,7 +206,7 @@ describe("sockets", () => {
     const { socket } = await openSocket(`/session?token=${token}`);
     socket.send("{ not JSON");
     socket.send(Buffer.from([1, 2, 3]));
-    await vi.waitFor(() => expect(asked).toEqual([undefined, undefined]));
+    await eventually(() => expect(asked).toEqual([undefined, undefined]));
     expect(socket.readyState).toBe(socket.OPEN);
     socket.terminate();
   });
@@ -245,9 +246,9 @@ describe("sockets", () => {
       }
     });
     socket.resume();
-    await vi.waitFor(() => expect(actions).toBe(60), { timeout: 10_000 });
+    await eventually(() => expect(actions).toBe(60));
     tell({ event: "samples", batch: { consumers: [], rows: 1, samples: [], dropped: 0 } });
-    await vi.waitFor(() => expect(told + missed).toBe(61));
+    await eventually(() => expect(told + missed).toBe(61));
     expect(missed).toBeGreaterThan(0);
     socket.terminate();
   });

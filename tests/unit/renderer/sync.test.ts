@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { SampleBatch } from "../../../core/contract.ts";
 import { createClient } from "../../../renderer/door/client.ts";
 import { replaceActivity, useActivity } from "../../../renderer/state/activity.ts";
@@ -7,6 +7,7 @@ import { followRun, useRun } from "../../../renderer/state/run.ts";
 import { useSession } from "../../../renderer/state/session.ts";
 import { followSession } from "../../../renderer/state/sync.ts";
 import { replaceSamples, rowsAfter, useTimeline } from "../../../renderer/state/timeline.ts";
+import { eventually } from "../../eventually.ts";
 import { fakeDoor, sessionState } from "./fake-door.ts";
 import { runState, stepRecord } from "./fake-run.ts";
 
@@ -36,7 +37,7 @@ describe("following the session", () => {
     door.answer("history", { batches: [batch(1, 2)], actions: [action], generations: [], steps: [], endedRuns: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
-    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
+    await eventually(() => expect(useTimeline.getState().store.rows).toBe(2));
     expect(useSession.getState()).toEqual({ connection: "connected", session: sessionState() });
     expect(useActivity.getState().actions).toEqual([action]);
     stop();
@@ -50,7 +51,7 @@ describe("following the session", () => {
     door.setConnected(true);
     door.emit({ event: "samples", batch: batch(2, 3) });
     history.release({ batches: [batch(1, 2)], actions: [], generations: [], steps: [], endedRuns: [] });
-    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(3));
+    await eventually(() => expect(useTimeline.getState().store.rows).toBe(3));
     door.emit({ event: "samples", batch: batch(4) });
     const { store } = useTimeline.getState();
     expect([0, 1, 2, 3].map((row) => store.timeAt(row))).toEqual([1, 2, 3, 4]);
@@ -69,12 +70,12 @@ describe("following the session", () => {
     });
     const stop = followSession(createClient(door));
     door.setConnected(true);
-    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(2));
+    await eventually(() => expect(useTimeline.getState().store.rows).toBe(2));
     door.setConnected(false);
     expect(useSession.getState()).toEqual({ connection: "lost", session: sessionState() });
     door.answer("history", { batches: [batch(5)], actions: [], generations: [], steps: [], endedRuns: [] });
     door.setConnected(true);
-    await vi.waitFor(() => expect(useTimeline.getState().store.rows).toBe(1));
+    await eventually(() => expect(useTimeline.getState().store.rows).toBe(1));
     expect(useActivity.getState().actions).toEqual([]);
     stop();
   });
@@ -85,7 +86,7 @@ describe("following the session", () => {
     const history = door.hold("history");
     const stop = followSession(createClient(door));
     door.setConnected(true);
-    await vi.waitFor(() => expect(useRun.getState().run).toBe(1));
+    await eventually(() => expect(useRun.getState().run).toBe(1));
     door.emit({ event: "step", run: 1, step: stepRecord(2) });
     history.release({
       batches: [],
@@ -95,7 +96,7 @@ describe("following the session", () => {
       endedRuns: [],
     });
     const shown = () => useRun.getState().steps.map(({ step }) => step);
-    await vi.waitFor(() => expect(shown()).toEqual([0, 1, 2]));
+    await eventually(() => expect(shown()).toEqual([0, 1, 2]));
     door.emit({ event: "step", run: 1, step: stepRecord(3) });
     expect(shown()).toEqual([0, 1, 2, 3]);
     door.emit({ event: "state", state: sessionState({ run: runState(undefined, { id: 2 }) }) });
@@ -121,7 +122,7 @@ describe("following the session", () => {
     const stop = followSession(createClient(door));
     door.setConnected(true);
     const ended = () => useRun.getState().endedRuns;
-    await vi.waitFor(() => expect(ended()).toEqual([[span(0, 1)]]));
+    await eventually(() => expect(ended()).toEqual([[span(0, 1)]]));
 
     door.emit({ event: "state", state: sessionState({ run: runState(undefined, { id: 2, phases: [] }) }) });
     door.emit({ event: "step", run: 2, step: { ...stepRecord(0), phases: [phase(0, 10)] } });
@@ -139,7 +140,7 @@ describe("following the session", () => {
     door.answer("history", { batches: [], actions: [], generations: [], steps: [], endedRuns: [] });
     const stop = followSession(createClient(door));
     door.setConnected(true);
-    await vi.waitFor(() => expect(useNotices.getState().notices[0]?.error?.code).toBe("device_lost"));
+    await eventually(() => expect(useNotices.getState().notices[0]?.error?.code).toBe("device_lost"));
     stop();
   });
 });

@@ -1,6 +1,7 @@
 /** What a person sees while things run: actions, operations, generations, obstacles, samples. */
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import type { SampleBatch } from "../../../native/addon.d.ts";
+import { eventually } from "../../eventually.ts";
 import { FIRST_FAKE_TOKEN, nativeError } from "./fake-addon.ts";
 import { DEMO, LLAMA, openTestSession, QWEN, type TestSession, type TestSessionOptions } from "./open-session.ts";
 
@@ -70,7 +71,7 @@ describe("operations", () => {
     test.addon.holdLoads();
     const opening = test.ask("open_checkpoint", { path: QWEN });
     opening.catch(() => {});
-    const operation = await vi.waitFor(async () => {
+    const operation = await eventually(async () => {
       const [running] = (await test.ask("observe")).operations;
       expect(running).toMatchObject({ doneBytes: 5_000, totalBytes: 10_000, cancellable: true });
       return running;
@@ -89,7 +90,7 @@ describe("operations", () => {
     const opening = test.ask("open_checkpoint", { path: QWEN });
     const releasing = test.ask("release", { consumer: "engine.kv_cache", mode: "discard" });
     const generating = test.ask("generate", { prompt: PROMPT, maxNewTokens: 1, sampling: GREEDY });
-    await vi.waitFor(async () => expect((await test.ask("observe")).operations[0]?.doneBytes).toBe(5_000));
+    await eventually(async () => expect((await test.ask("observe")).operations[0]?.doneBytes).toBe(5_000));
     expect(test.addon.log).not.toContain("generate 1");
     test.addon.finishLoads();
     await Promise.all([opening, releasing, generating]);
@@ -104,7 +105,7 @@ describe("operations", () => {
     releasing.catch(() => {});
     const waiting = (await test.ask("observe")).operations[1];
     await test.ask("cancel_operation", { id: waiting?.id ?? -1 });
-    await vi.waitFor(async () => expect((await test.ask("observe")).operations[0]?.doneBytes).toBe(5_000));
+    await eventually(async () => expect((await test.ask("observe")).operations[0]?.doneBytes).toBe(5_000));
     test.addon.finishLoads();
     await opening;
     await expect(releasing).rejects.toMatchObject({ code: "cancelled" });
@@ -227,13 +228,13 @@ describe("obstacles say why the engine cannot generate, and what to do", () => {
 
 it("pushes one state for a burst of changes", async () => {
   const test = await openWith(LLAMA);
-  await vi.waitFor(() => expect(test.events.some(({ event }) => event === "state")).toBe(true));
+  await eventually(() => expect(test.events.some(({ event }) => event === "state")).toBe(true));
   const before = test.events.filter(({ event }) => event === "state").length;
   for (let turn = 0; turn < 20; turn++) {
     await test.ask("release", { consumer: "engine.kv_cache", mode: "discard" });
     await test.ask("resume", { consumer: "engine.kv_cache" });
   }
-  await vi.waitFor(() => expect(test.events.filter(({ event }) => event === "state").length).toBeGreaterThan(before));
+  await eventually(() => expect(test.events.filter(({ event }) => event === "state").length).toBeGreaterThan(before));
   expect(test.events.filter(({ event }) => event === "state").length - before).toBeLessThan(10);
 });
 
