@@ -2,9 +2,18 @@
  * The four kinds of tests. Unit tests run anywhere; native and golden ones need the built addon, each file in a process
  * of its own because they measure the process's memory; end-to-end ones need the builds and a Chromium, one at a time.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const SECOND = 1000;
+
+// What tests and what they start leave in the temporary folder lies in one that goes with the run.
+const temporary = mkdtempSync(join(tmpdir(), "tideline-tests-"));
+process.env.TMPDIR = temporary;
+process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+
 /** A report's style is part of its text; what other components import is not looked at. */
 const css = { include: [/report\.css/] };
 
