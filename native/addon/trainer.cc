@@ -8,6 +8,7 @@
 #include "addon/number_lists.h"  // ReadNumbers, ReadTokenIds
 #include "addon/scratch.h"       // NativeScratch
 #include "addon/weights.h"       // ReadModelConfig, ReadWeightDType, ReadModelHead
+#include "compute/host/host_compute.h"  // HostScratchBytes
 
 namespace tideline {
 namespace {
@@ -104,10 +105,11 @@ Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object options = ReadObject(info[1], "options");
     const ModelConfig config = ReadModelConfig(info[0]);
-    const TrainingBytes bytes = TrainingMemory(config, ReadWeightDType(options.Get("dtype"), "options.dtype"),
-                                               ReadModelHead(Member(options, "head"), "options.head"),
-                                               ResolveDefaults(ReadLimits(options), config))
-                                    .bytes();
+    const DType dtype = ReadWeightDType(options.Get("dtype"), "options.dtype");
+    const ModelHead head = ReadModelHead(Member(options, "head"), "options.head");
+    const TrainingLimits limits = Resolved(ReadLimits(options), config);
+    const uint64_t scratch_bytes = HostScratchBytes(ComputeLimitsOf(limits, config, head));
+    const TrainingBytes bytes = TrainingMemory(config, dtype, head, limits, scratch_bytes).bytes();
     Napi::Object result = Napi::Object::New(info.Env());
     result.Set("gradientsBytes", ToJs(info.Env(), bytes.gradients));
     result.Set("optimizerBytes", ToJs(info.Env(), bytes.optimizer));

@@ -22,6 +22,7 @@
 
 #include "compute/batch.h"  // StepToken, MicroBatch, RowRange
 #include "compute/dtype.h"  // DType
+#include "memory/error.h"   // Error
 
 namespace tideline {
 
@@ -235,6 +236,21 @@ class Compute {
  private:
   std::vector<float> host_view_;
 };
+
+// Runs `work` and waits for all it has begun, also where it throws: whoever comes next may release or overwrite the memory.
+template <typename Work>
+void RunToEnd(Compute& compute, const Work& work) {
+  try {
+    work();
+  } catch (...) {
+    try {
+      compute.Finish();
+    } catch (const Error&) {  // the first one says more
+    }
+    throw;
+  }
+  compute.Finish();
+}
 
 // For models on `device`. Error unsupported where this build, or this machine, has no arithmetic for it; the hint says what
 // is missing.

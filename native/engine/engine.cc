@@ -35,12 +35,18 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
   }
   const ModelConfig& config = own_->config();
   Device& device = *own_->device();
-  pool_ = std::make_unique<ThreadPool>(options_.threads);
   cache_ = std::make_unique<KvCache>(device, config, options_.kv_dtype, options_.kv_cache_bytes, options_.block_tokens);
   const uint64_t context_blocks = std::min(cache_->blocks(), cache_->BlocksFor(config.max_positions));
-  workspace_ = std::make_unique<Workspace>(device, config, options_.prefill_tokens + options_.max_batch,
-                                           options_.max_batch, context_blocks * options_.block_tokens, pool_->threads());
-  transformer_ = std::make_unique<Transformer>(config, own_->layout(), *cache_, *workspace_, *pool_);
+  const ComputeLimits limits{.rows = options_.prefill_tokens + options_.max_batch,
+                             .context_tokens = context_blocks * options_.block_tokens,
+                             .sequences = options_.max_batch,
+                             .block_tokens = options_.block_tokens,
+                             .widest_input = std::max({config.hidden_size, config.q_size(), config.intermediate_size}),
+                             .threads = options_.threads};
+  compute_ = MakeCompute(own_->device(), limits);
+  workspace_ =
+      std::make_unique<Workspace>(device, config, limits.rows, options_.max_batch, compute_->scratch_bytes());
+  transformer_ = std::make_unique<Transformer>(config, own_->layout(), *cache_, *workspace_, *compute_);
   scheduler_ =
       std::make_unique<Scheduler>(*cache_, SchedulerLimits{options_.max_batch, options_.prefill_tokens});
   if (own_->Observe().contents == Contents::kDefined) weights_version_ = 1;
@@ -261,7 +267,7 @@ void Engine::Close() {
   scheduler_.reset();
   workspace_.reset();
   cache_.reset();
-  pool_.reset();
+  compute_.reset();
   own_->Close();
 }
 

@@ -15,11 +15,11 @@
 #include <thread>
 #include <vector>
 
+#include "compute/compute.h"     // Compute
 #include "engine/kv_cache.h"     // KvCache
 #include "engine/model.h"        // Model
 #include "engine/request.h"      // GenerateRequest, EventSink, ScoreResult
 #include "engine/scheduler.h"    // Scheduler
-#include "compute/host/thread_pool.h"  // ThreadPool
 #include "engine/transformer.h"  // Transformer
 #include "engine/workspace.h"    // Workspace
 
@@ -60,7 +60,7 @@ struct SwapOptions {
 class Engine : public WeightsReader, public std::enable_shared_from_this<Engine> {
  public:
   // Takes `model` over (consumer engine.weights) and reserves engine.kv_cache and workspace, both released.
-  // Errors: bad_argument (options), kv_cache_too_small, unsupported.
+  // Errors: bad_argument (options), kv_cache_too_small, unsupported (also where nothing computes on the model's device).
   Engine(std::shared_ptr<Model> model, const EngineOptions& options);
   ~Engine() override;
 
@@ -153,8 +153,8 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<Compute> compute_;
   std::unique_ptr<Workspace> workspace_;
-  std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Transformer> transformer_;
   std::unique_ptr<Scheduler> scheduler_;
 

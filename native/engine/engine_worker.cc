@@ -58,19 +58,21 @@ void Engine::Loop() {
 }
 
 std::vector<Engine::Chosen> Engine::RunStep(const Step& step, const std::byte* weights) {
-  transformer_->Run(weights, step.tokens);
-  cache_->region().MarkWritten();
   std::vector<Chosen> chosen;
   const uint64_t vocab = own_->config().vocab_size;
-  for (size_t begin = 0; begin < step.wanted.size(); begin += workspace_->logit_rows()) {
-    const size_t end = std::min<size_t>(step.wanted.size(), begin + workspace_->logit_rows());
-    std::vector<uint32_t> rows;
-    for (size_t index = begin; index < end; ++index) rows.push_back(step.wanted[index].row);
-    const auto logits = transformer_->Logits(weights, rows);
-    for (size_t index = begin; index < end; ++index) {
-      LookAtRow(step.wanted[index], logits.subspan((index - begin) * vocab, vocab), chosen);
+  RunToEnd(*compute_, [&] {
+    transformer_->Run(weights, step.tokens);
+    cache_->region().MarkWritten();
+    for (size_t begin = 0; begin < step.wanted.size(); begin += workspace_->logit_rows()) {
+      const size_t end = std::min<size_t>(step.wanted.size(), begin + workspace_->logit_rows());
+      std::vector<uint32_t> rows;
+      for (size_t index = begin; index < end; ++index) rows.push_back(step.wanted[index].row);
+      const auto logits = transformer_->Logits(weights, rows);
+      for (size_t index = begin; index < end; ++index) {
+        LookAtRow(step.wanted[index], logits.subspan((index - begin) * vocab, vocab), chosen);
+      }
     }
-  }
+  });
   return chosen;
 }
 
@@ -89,7 +91,7 @@ void Engine::LookAtRow(const WantedRow& wanted, std::span<const float> logits, s
       return;
     }
     const Choice choice =
-        ChooseToken(logits, sequence.sampling, sequence.new_tokens(), workspace_->Buffers().probabilities);
+        ChooseToken(logits, sequence.sampling, sequence.new_tokens(), workspace_->Probabilities());
     chosen.push_back({&sequence, choice, std::nullopt});
   } catch (const Error& error) {
     chosen.push_back({&sequence, std::nullopt, error});

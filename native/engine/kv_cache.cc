@@ -1,23 +1,20 @@
 #include "engine/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <string>
 
-#include "compute/host/kernels.h"  // BestKernels
-#include "memory/error.h"    // Error
+#include "memory/error.h"  // Error
 
 namespace tideline {
 
 KvCache::KvCache(Device& device, const ModelConfig& config, DType dtype, uint64_t bytes, uint64_t block_tokens)
-    : dtype_(dtype), kv_heads_(config.kv_heads), head_dim_(config.head_dim), block_tokens_(block_tokens) {
+    : dtype_(dtype), block_tokens_(block_tokens) {
   if (block_tokens == 0 || block_tokens % 16 != 0 || block_tokens > 4096) {
     throw Error("bad_argument", "blockTokens is " + std::to_string(block_tokens) + ", and has to be a multiple of 16")
         .WithField("blockTokens");
   }
-  head_bytes_ = head_dim_ * block_tokens_ * DTypeBytes(dtype_);
-  block_bytes_ = 2 * kv_heads_ * head_bytes_;
+  block_bytes_ = 2 * config.kv_size() * block_tokens_ * DTypeBytes(dtype_);
   bytes_per_token_ = config.layers * block_bytes_ / block_tokens_;
   const uint64_t all_layers_bytes = config.layers * block_bytes_;
   // Block numbers have 32 bits.
@@ -52,18 +49,8 @@ void KvCache::Give(std::vector<uint32_t>& blocks) {
   region_->SetUsedBytes(used_blocks() * block_tokens_ * bytes_per_token_);
 }
 
-void KvCache::Write(std::byte* layer, uint32_t block, uint64_t slot, const float* keys, const float* values) const {
-  const auto convert = BestKernels().convert;
-  const uint64_t size = DTypeBytes(dtype_);
-  std::byte* at = layer + block * block_bytes_;
-  for (uint64_t head = 0; head < kv_heads_; ++head) {
-    convert(at + ValueOffset(head) + slot * head_dim_ * size, dtype_, values + head * head_dim_, DType::kF32, head_dim_);
-    // Keys lie across: one element in each row of block_tokens.
-    std::byte stored[kMostHeadDim * sizeof(float)];
-    convert(stored, dtype_, keys + head * head_dim_, DType::kF32, head_dim_);
-    std::byte* key = at + KeyOffset(head) + slot * size;
-    for (uint64_t d = 0; d < head_dim_; ++d) std::memcpy(key + d * block_tokens_ * size, stored + d * size, size);
-  }
+KvLayer KvCache::Layer(uint64_t layer) const {
+  return {static_cast<std::byte*>(region_->MutableData()) + layer * layer_bytes_, dtype_, block_bytes_, block_tokens_};
 }
 
 }  // namespace tideline

@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "compute/dtype.h"         // DType
+#include "compute/compute.h"       // KvLayer, DType
 #include "engine/model_config.h"  // ModelConfig
 #include "memory/device.h"        // Device, Region
 
@@ -35,20 +35,13 @@ class KvCache {
   std::vector<uint32_t> Take(uint64_t count);
   void Give(std::vector<uint32_t>& blocks);
 
-  // Offsets into the region.
-  uint64_t LayerOffset(uint64_t layer) const { return layer * layer_bytes_; }
-  uint64_t block_stride_bytes() const { return block_bytes_; }  // within a layer
-  uint64_t KeyOffset(uint64_t kv_head) const { return kv_head * head_bytes_; }
-  uint64_t ValueOffset(uint64_t kv_head) const { return (kv_heads_ + kv_head) * head_bytes_; }
-
-  // Stores one token's keys and values, (kv_heads, head_dim) each, at `slot` of a block. `layer` is the layer's first
-  // byte.
-  void Write(std::byte* layer, uint32_t block, uint64_t slot, const float* keys, const float* values) const;
+  // Where a layer's keys and values lie. Error: not_resident.
+  KvLayer Layer(uint64_t layer) const;
 
  private:
   const DType dtype_;
-  const uint64_t kv_heads_, head_dim_, block_tokens_;
-  uint64_t bytes_per_token_ = 0, head_bytes_ = 0, block_bytes_ = 0, layer_bytes_ = 0, blocks_ = 0;
+  const uint64_t block_tokens_;
+  uint64_t bytes_per_token_ = 0, block_bytes_ = 0, layer_bytes_ = 0, blocks_ = 0;
   std::vector<uint32_t> free_;  // descending, so that the lowest is taken from the back
   std::shared_ptr<Region> region_;
 };

@@ -1,13 +1,16 @@
 #include "engine/workspace.h"
 
-#include "compute/host/kernels.h"  // kMatMulScratchFloats
-#include "memory/error.h"    // Error
+#include "memory/error.h"  // Error
 
 namespace tideline {
 
-Workspace::Workspace(Device& device, const ModelConfig& config, uint64_t tokens, uint64_t logit_rows, uint64_t context,
-                     unsigned threads)
-    : config_(config), tokens_(tokens), logit_rows_(logit_rows), context_(context), threads_(threads) {
+Workspace::Workspace(Device& device, const ModelConfig& config, uint64_t tokens, uint64_t logit_rows,
+                     uint64_t scratch_bytes)
+    : config_(config),
+      tokens_(tokens),
+      logit_rows_(logit_rows),
+      scratch_bytes_(scratch_bytes),
+      probabilities_(device.is_host() ? 0 : config.vocab_size) {
   WorkspaceBuffers buffers{};
   bytes_ = Place(nullptr, buffers);
   if (bytes_ > (uint64_t{1} << 53)) {
@@ -22,6 +25,8 @@ WorkspaceBuffers Workspace::Buffers() const {
   Place(static_cast<std::byte*>(region_->MutableData()), buffers);
   return buffers;
 }
+
+float* Workspace::Probabilities() { return probabilities_.empty() ? Buffers().probabilities : probabilities_.data(); }
 
 uint64_t Workspace::Place(std::byte* base, WorkspaceBuffers& buffers) const {
   uint64_t offset = 0;
@@ -42,10 +47,8 @@ uint64_t Workspace::Place(std::byte* base, WorkspaceBuffers& buffers) const {
   buffers.sine = place(tokens_ * config_.head_dim / 2);
   buffers.logits_input = place(logit_rows_ * hidden);
   buffers.logits = place(logit_rows_ * config_.vocab_size);
-  buffers.probabilities = place(config_.vocab_size);
-  buffers.context_stride = context_;
-  buffers.scores = place(threads_ * context_);
-  buffers.matmul = place(threads_ * kMatMulScratchFloats);
+  buffers.probabilities = probabilities_.empty() ? place(config_.vocab_size) : nullptr;
+  buffers.scratch = reinterpret_cast<std::byte*>(place(scratch_bytes_ / sizeof(float)));
   return offset;
 }
 

@@ -2,8 +2,10 @@
 // own (`workspace`): a step allocates nothing, and idle activations can be given back like any other tag.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/model_config.h"  // ModelConfig
 #include "memory/device.h"        // Device, Region
@@ -22,24 +24,24 @@ struct WorkspaceBuffers {
   float* sine;         // (tokens, head_dim / 2)
   float* logits_input; // (logit_rows, hidden)
   float* logits;       // (logit_rows, vocab)
-  float* probabilities; // (vocab)
-  float* scores;       // (threads, context)
-  float* matmul;       // (threads, kMatMulScratchFloats)
-  uint64_t context_stride;
+  float* probabilities; // (vocab), of the host only
+  std::byte* scratch;  // the Compute's
 };
 
 class Workspace {
  public:
-  // tokens: most in one step. logit_rows: most rows of logits at once. context: most tokens of one sequence.
+  // tokens: most in one step. logit_rows: most rows of logits at once. scratch_bytes: of the Compute that works in it.
   // Error: bad_argument when the sizes pass 2^53 bytes.
-  Workspace(Device& device, const ModelConfig& config, uint64_t tokens, uint64_t logit_rows, uint64_t context,
-            unsigned threads);
+  Workspace(Device& device, const ModelConfig& config, uint64_t tokens, uint64_t logit_rows, uint64_t scratch_bytes);
 
   Region& region() const { return *region_; }
   uint64_t tokens() const { return tokens_; }
   uint64_t logit_rows() const { return logit_rows_; }
   // Error: not_resident.
   WorkspaceBuffers Buffers() const;
+  // (vocab): what the sampler writes, on the processor. In the region on the host, where every byte of an engine is
+  // counted; beside it for a GPU, whose memory the sampler cannot reach. Error: not_resident.
+  float* Probabilities();
   // After a resume: nothing in it outlives a step, so its contents need no defining.
   void ShowUsed() const { region_->SetUsedBytes(bytes_); }
 
@@ -48,8 +50,8 @@ class Workspace {
   uint64_t Place(std::byte* base, WorkspaceBuffers& buffers) const;
 
   const ModelConfig config_;
-  const uint64_t tokens_, logit_rows_, context_;
-  const unsigned threads_;
+  const uint64_t tokens_, logit_rows_, scratch_bytes_;
+  std::vector<float> probabilities_;  // empty on the host
   uint64_t bytes_ = 0;
   std::shared_ptr<Region> region_;
 };

@@ -2,41 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
-#include "compute/host/kernels.h"             // BestKernels
-#include "memory/error.h"               // Error
-#include "compute/host/training_kernels.h"  // BestTrainingKernels
+#include "memory/error.h"  // Error
 
 namespace tideline {
 namespace {
 
-// Elements of one task.
-constexpr uint64_t kTaskElements = 1 << 15;
-// Elements widened to float32 at once, on the stack.
-constexpr uint64_t kWidenedElements = 4096;
-
-struct Slice {
-  size_t tensor;
-  uint64_t weights_offset, gradient_offset;  // bytes
-  uint64_t elements;
-};
-
-// All tensors cut into tasks, in order of name.
-std::vector<Slice> SlicesOf(const WeightsLayout& layout, const WeightsLayout& gradient_layout) {
-  std::vector<Slice> slices;
-  const uint64_t width = DTypeBytes(layout.dtype());
-  for (size_t tensor = 0; tensor < layout.tensors().size(); ++tensor) {
-    const TensorSlice &weights = layout.tensors()[tensor], &gradient = gradient_layout.tensors()[tensor];
-    const uint64_t elements = weights.bytes / width;
-    for (uint64_t first = 0; first < elements; first += kTaskElements) {
-      slices.push_back({tensor, weights.offset + first * width, gradient.offset + first * sizeof(float),
-                        std::min(kTaskElements, elements - first)});
-    }
-  }
-  return slices;
-}
+// Gradients are summed in ranges of so many, and those in order.
+constexpr uint64_t kRangeElements = 1 << 15;
 
 float* Floats(std::byte* at) { return reinterpret_cast<float*>(at); }
 const float* Floats(const std::byte* at) { return reinterpret_cast<const float*>(at); }
@@ -48,40 +22,44 @@ AdamWOptimizer::AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout&
       gradient_layout_(gradient_layout),
       master_weights_(master_weights && layout.dtype() != DType::kF32) {}
 
-void AdamWOptimizer::Initialise(ThreadPool& pool, const std::byte* weights, std::byte* state) const {
+void AdamWOptimizer::Initialise(Compute& compute, const std::byte* weights, std::byte* state) const {
   const uint64_t part = gradient_layout_.total_bytes();
-  std::memset(state, 0, (master_weights_ ? 3 : 2) * part);
+  compute.Zero(state, (master_weights_ ? 3 : 2) * part);
   if (!master_weights_) return;
-  const auto slices = SlicesOf(layout_, gradient_layout_);
-  pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
-    const Slice& slice = slices[index];
-    BestKernels().convert(state + 2 * part + slice.gradient_offset, DType::kF32, weights + slice.weights_offset,
-                          layout_.dtype(), slice.elements);
-  });
+  std::vector<ConvertPiece> pieces;
+  for (size_t tensor = 0; tensor < layout_.tensors().size(); ++tensor) {
+    const TensorSlice &stored = layout_.tensors()[tensor], &gradient = gradient_layout_.tensors()[tensor];
+    pieces.push_back({state + 2 * part + gradient.offset, weights + stored.offset, stored.elements()});
+  }
+  compute.Convert(pieces, DType::kF32, layout_.dtype());
 }
 
-uint64_t AdamWOptimizer::CastMaster(ThreadPool& pool, const std::byte* state, std::byte* weights) const {
+uint64_t AdamWOptimizer::CastMaster(Compute& compute, const std::byte* state, std::byte* weights) const {
   const std::byte* master = state + 2 * gradient_layout_.total_bytes();
-  const auto slices = SlicesOf(layout_, gradient_layout_);
-  pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
-    const Slice& slice = slices[index];
-    BestKernels().convert(weights + slice.weights_offset, layout_.dtype(), master + slice.gradient_offset, DType::kF32,
-                          slice.elements);
-  });
+  std::vector<ConvertPiece> pieces;
+  for (size_t tensor = 0; tensor < layout_.tensors().size(); ++tensor) {
+    const TensorSlice &stored = layout_.tensors()[tensor], &gradient = gradient_layout_.tensors()[tensor];
+    pieces.push_back({weights + stored.offset, master + gradient.offset, stored.elements()});
+  }
+  compute.Convert(pieces, layout_.dtype(), DType::kF32);
   return layout_.total_bytes();
 }
 
-double AdamWOptimizer::GradientNorm(ThreadPool& pool, const std::byte* gradients) const {
-  const auto slices = SlicesOf(layout_, gradient_layout_);
-  std::vector<double> sums(slices.size());
-  pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
-    const Slice& slice = slices[index];
-    sums[index] = BestTrainingKernels().sum_squares(Floats(gradients + slice.gradient_offset), slice.elements);
-  });
+double AdamWOptimizer::GradientNorm(Compute& compute, const std::byte* gradients) const {
+  std::vector<FloatRange> ranges;
+  std::vector<const TensorSlice*> tensors;  // that each range belongs to
+  for (const TensorSlice& tensor : gradient_layout_.tensors()) {
+    const float* first = Floats(gradients + tensor.offset);
+    for (uint64_t begin = 0; begin < tensor.elements(); begin += kRangeElements) {
+      ranges.push_back({first + begin, std::min(kRangeElements, tensor.elements() - begin)});
+      tensors.push_back(&tensor);
+    }
+  }
+  const std::vector<double> sums = compute.SumSquares(ranges);
   double total = 0;
-  for (size_t index = 0; index < slices.size(); ++index) {
+  for (size_t index = 0; index < sums.size(); ++index) {
     if (!std::isfinite(sums[index])) {
-      const std::string& name = layout_.tensors()[slices[index].tensor].name;
+      const std::string& name = tensors[index]->name;
       throw Error("not_finite",
                   "the gradient of " + name + " holds a NaN or is too large for float32; no weight was changed",
                   "lower the learning rate, or look at the rewards of this step")
@@ -92,49 +70,29 @@ double AdamWOptimizer::GradientNorm(ThreadPool& pool, const std::byte* gradients
   return std::sqrt(total);
 }
 
-void AdamWOptimizer::Apply(ThreadPool& pool, const AdamWOptions& options, uint64_t step, double gradient_scale,
+void AdamWOptimizer::Apply(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale,
                            std::byte* weights, const std::byte* gradients, std::byte* state) const {
   const uint64_t part = gradient_layout_.total_bytes();
   const double time = static_cast<double>(step);
-  AdamWArgs shared{};
-  shared.gradient_scale = static_cast<float>(gradient_scale);
-  shared.beta1 = static_cast<float>(options.beta1);
-  shared.beta2 = static_cast<float>(options.beta2);
-  shared.eps = static_cast<float>(options.eps);
-  shared.decay = static_cast<float>(1 - options.learning_rate * options.weight_decay);
-  shared.step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, time)));
-  shared.second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(options.beta2, time)));
-
-  const DType dtype = layout_.dtype();
-  const auto slices = SlicesOf(layout_, gradient_layout_);
-  pool.ParallelFor(slices.size(), [&](uint64_t index, unsigned) {
-    const Slice& slice = slices[index];
-    AdamWArgs args = shared;
-    args.gradients = Floats(gradients + slice.gradient_offset);
-    args.first = Floats(state + slice.gradient_offset);
-    args.second = Floats(state + part + slice.gradient_offset);
-    args.count = slice.elements;
-    std::byte* stored = weights + slice.weights_offset;
-    if (dtype == DType::kF32) {
-      args.parameters = Floats(stored);
-      return BestTrainingKernels().adamw(args);
-    }
-    if (master_weights_) {
-      args.parameters = Floats(state + 2 * part + slice.gradient_offset);
-      BestTrainingKernels().adamw(args);
-      return BestKernels().convert(stored, dtype, args.parameters, DType::kF32, slice.elements);
-    }
-    float widened[kWidenedElements];
-    args.parameters = widened;
-    for (uint64_t first = 0; first < slice.elements; first += kWidenedElements) {
-      args.count = std::min(kWidenedElements, slice.elements - first);
-      std::byte* at = stored + first * DTypeBytes(dtype);
-      BestKernels().convert(widened, DType::kF32, at, dtype, args.count);
-      BestTrainingKernels().adamw(args);
-      BestKernels().convert(at, dtype, widened, DType::kF32, args.count);
-      args.gradients += args.count, args.first += args.count, args.second += args.count;
-    }
-  });
+  const AdamWScalars scalars{
+      .gradient_scale = static_cast<float>(gradient_scale),
+      .beta1 = static_cast<float>(options.beta1),
+      .beta2 = static_cast<float>(options.beta2),
+      .eps = static_cast<float>(options.eps),
+      .decay = static_cast<float>(1 - options.learning_rate * options.weight_decay),
+      .step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, time))),
+      .second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(options.beta2, time)))};
+  std::vector<AdamWTensor> tensors;
+  for (size_t tensor = 0; tensor < layout_.tensors().size(); ++tensor) {
+    const TensorSlice &stored = layout_.tensors()[tensor], &gradient = gradient_layout_.tensors()[tensor];
+    tensors.push_back({.stored = weights + stored.offset,
+                       .master = master_weights_ ? Floats(state + 2 * part + gradient.offset) : nullptr,
+                       .gradients = Floats(gradients + gradient.offset),
+                       .first = Floats(state + gradient.offset),
+                       .second = Floats(state + part + gradient.offset),
+                       .elements = stored.elements()});
+  }
+  compute.AdamW(tensors, layout_.dtype(), scalars);
 }
 
 }  // namespace tideline

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/host/thread_pool.h"     // ThreadPool
+#include "compute/compute.h"        // Compute
 #include "engine/weights_layout.h"  // WeightsLayout
 
 namespace tideline {
@@ -21,17 +21,17 @@ class AdamWOptimizer {
   AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout& gradient_layout, bool master_weights);
 
   // State before the first step.
-  void Initialise(ThreadPool& pool, const std::byte* weights, std::byte* state) const;
+  void Initialise(Compute& compute, const std::byte* weights, std::byte* state) const;
 
   // Casts the master weights into `weights`; returns the bytes written. Only with master weights.
-  uint64_t CastMaster(ThreadPool& pool, const std::byte* state, std::byte* weights) const;
+  uint64_t CastMaster(Compute& compute, const std::byte* state, std::byte* weights) const;
   bool has_master() const { return master_weights_; }
 
   // L2 norm over all tensors. Error not_finite (with `tensor`: the first) when one holds a NaN or an infinity.
-  double GradientNorm(ThreadPool& pool, const std::byte* gradients) const;
+  double GradientNorm(Compute& compute, const std::byte* gradients) const;
 
   // Step number `step` (from 1), gradients times `gradient_scale`.
-  void Apply(ThreadPool& pool, const AdamWOptions& options, uint64_t step, double gradient_scale, std::byte* weights,
+  void Apply(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale, std::byte* weights,
              const std::byte* gradients, std::byte* state) const;
 
  private:

@@ -10,10 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "compute/compute.h"           // Compute, RowRange, TokenSlopes
 #include "engine/model_config.h"       // ModelConfig
+#include "engine/model_weights.h"      // ModelWeights
 #include "engine/weights_layout.h"     // WeightsLayout
-#include "compute/batch.h"            // RowRange
-#include "training/layer_math.h"       // Compute
 #include "training/training_memory.h"  // ActivationBuffers, HeadBuffers
 
 namespace tideline {
@@ -24,10 +24,7 @@ struct HeadRows {
   std::vector<RowRange> pieces;  // of the list above: no longer than a chunk, never across sequences
 };
 
-// Slopes of the loss for one row.
-struct TokenSlopes {
-  float for_logprob = 0, for_entropy = 0;
-};
+// Slopes of the loss in what the row gave.
 using TokenLoss = std::function<TokenSlopes(uint64_t index, float logprob, float entropy)>;
 // Slope of the loss in the value of the row.
 using ValueLoss = std::function<float(uint64_t index, float value)>;
@@ -41,7 +38,7 @@ class Heads {
     const std::byte* weights;
     const ActivationBuffers& activations;  // hidden is read, d_hidden is added to
     const HeadBuffers& buffers;
-    const Compute& compute;
+    Compute& compute;
     std::byte* gradients;  // nullptr: nothing but scores
   };
 
@@ -62,7 +59,7 @@ class Heads {
   template <typename Work>
   void ForChunks(const Step& step, const HeadRows& chosen, const Work& work) const;
   void BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& chunk) const;
-  NormWeights FinalNorm(const Step& step) const;
+  ModelWeights Model(const Step& step) const { return {config_, layout_, step.weights}; }
 
   const ModelConfig config_;
   const WeightsLayout& layout_;

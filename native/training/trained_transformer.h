@@ -7,12 +7,11 @@
 #include <functional>
 #include <vector>
 
-#include "engine/model_config.h"      // ModelConfig
-#include "compute/host/thread_pool.h"       // ThreadPool
-#include "engine/weights_layout.h"    // WeightsLayout
-#include "compute/batch.h"           // MicroBatch
-#include "training/layer_math.h"      // Compute, LinearWeights, NormWeights
-#include "training/training_memory.h" // ActivationBuffers
+#include "compute/compute.h"           // Compute, MicroBatch
+#include "engine/model_config.h"       // ModelConfig
+#include "engine/model_weights.h"      // ModelWeights
+#include "engine/weights_layout.h"     // WeightsLayout
+#include "training/training_memory.h"  // ActivationBuffers
 
 namespace tideline {
 
@@ -26,28 +25,31 @@ class TrainedTransformer {
   using AfterLayer = std::function<void()>;
 
   // Leaves the last layer's output (before the final norm) in buffers.hidden, and in buffers.layers what Backward needs
-  // when `keep`.
-  void Forward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers,
-               const Compute& compute, bool keep, const AfterLayer& after_layer) const;
+  // when `keep`. `batch` is what `compute` works on from here to the end of Backward.
+  void Forward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers, Compute& compute,
+               bool keep, const AfterLayer& after_layer) const;
 
   // From the gradient of the last layer's output in buffers.d_hidden: adds to the gradients of every tensor below the
   // final norm. `gradients` is the first byte of the gradients' region. After a Forward that kept.
-  void Backward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers,
-                const Compute& compute, std::byte* gradients, const AfterLayer& after_layer) const;
+  void Backward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers, Compute& compute,
+                std::byte* gradients, const AfterLayer& after_layer) const;
 
  private:
   struct Step;  // everything a layer's functions share
-  void PrepareRows(const Step& step) const;
   void ForwardLayer(const Step& step, uint64_t layer) const;
   void Attend(const Step& step, uint64_t layer) const;
   void Feed(const Step& step, uint64_t layer) const;
   void BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const;
   void BackwardAttend(const Step& step, uint64_t layer, std::byte* gradients) const;
-  void BackwardRotation(const Step& step, uint64_t layer, std::byte* gradients) const;
-  void BackwardEmbedding(const Step& step, std::byte* gradients) const;
 
-  LinearWeights Linear(const std::byte* weights, uint64_t at, uint64_t bias_at, uint64_t outputs, uint64_t inputs) const;
-  NormWeights Norm(const std::byte* weights, uint64_t at, uint64_t size) const;
+  // Gradients of a linear layer's weights and bias, and of its input in d_x.
+  struct LinearOffsets {
+    uint64_t weights, bias;
+  };
+  void BackwardLinear(const Step& step, const LinearWeights& linear, const float* d_y, const float* x, float* d_x,
+                      LinearOffsets into, std::byte* gradients) const;
+  void BackwardNorm(const Step& step, const NormWeights& norm, const float* input, uint64_t into,
+                    std::byte* gradients) const;
 
   const ModelConfig config_;
   const WeightsLayout& layout_;

@@ -1,14 +1,13 @@
 #include "training/trainer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 namespace tideline {
 namespace {
 
 TrainerOptions Resolved(TrainerOptions options, const ModelConfig& config) {
-  options.limits = ResolveDefaults(options.limits, config);
+  options.limits = Resolved(options.limits, config);
   return options;
 }
 
@@ -42,11 +41,12 @@ class Progress {
 Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
     : model_(std::move(model)),
       options_(Resolved(std::move(options), model_->config())),
-      memory_(model_->config(), model_->layout().dtype(), model_->layout().head(), options_.limits),
+      compute_(MakeCompute(model_->device(), ComputeLimitsOf(options_.limits, model_->config(), model_->layout().head()))),
+      memory_(model_->config(), model_->layout().dtype(), model_->layout().head(), options_.limits,
+              compute_->scratch_bytes()),
       transformer_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.checkpointing),
       heads_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.logit_rows),
-      optimizer_(model_->layout(), memory_.gradient_layout(), options_.limits.master_weights),
-      pool_(options_.limits.threads) {
+      optimizer_(model_->layout(), memory_.gradient_layout(), options_.limits.master_weights) {
   Device& device = *model_->device();
   const TrainingBytes bytes = memory_.bytes();
   scratch_ = options_.scratch;
@@ -162,9 +162,10 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
   const Scratch::Held held = scratch_->Hold();
   const ActivationBuffers activations = memory_.Activations(held.activations);
   const HeadBuffers head_buffers = memory_.Head(held.logits);
-  const Compute compute{pool_, activations.worker_scratch, activations.worker_stride};
+  Compute& compute = *compute_;
+  compute.UseScratch(activations.scratch);
 
-  model_->Read([&](const std::byte* weights) {
+  const auto pass = [&](const std::byte* weights) {
     std::byte* gradients = train ? BeginAccumulation() : nullptr;
     const Heads::Step step{weights, activations, head_buffers, compute, gradients};
     Progress progress(operation, total_rows * config.layers * (train ? 2 : 1));
@@ -179,18 +180,19 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
       }
       const auto after_layer = [&] { progress.Step(batch.rows()); };
       transformer_.Forward(weights, batch, activations, compute, train, after_layer);
-      if (train) std::memset(activations.d_hidden, 0, batch.rows() * config.hidden_size * sizeof(float));
+      if (train) compute.Zero(activations.d_hidden, batch.rows() * config.hidden_size * sizeof(float));
       work(step, chosen, first_index);
       if (train) transformer_.Backward(weights, batch, activations, compute, gradients, after_layer);
       first_index += chosen.rows.size();
     }
-  });
+  };
+  model_->Read([&](const std::byte* weights) { RunToEnd(compute, [&] { pass(weights); }); });
 }
 
 std::byte* Trainer::BeginAccumulation() {
   auto* gradients = static_cast<std::byte*>(gradients_->MutableData());
   const bool undefined = gradients_->Observe().contents == Contents::kUndefined;
-  if (undefined || accumulated_ != Accumulated::kGradients) std::memset(gradients, 0, memory_.bytes().gradients);
+  if (undefined || accumulated_ != Accumulated::kGradients) compute_->Zero(gradients, memory_.bytes().gradients);
   // From here to the end of the step they are neither the old sum nor the new one.
   accumulated_ = Accumulated::kNothing;
   gradients_->MarkWritten();

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "compute/compute.h"                // Compute
 #include "engine/model.h"                   // Model
-#include "compute/host/thread_pool.h"             // ThreadPool
 #include "memory/device.h"                  // Region, Receipt, Operation
 #include "training/adamw.h"                 // AdamWOptimizer
 #include "training/heads.h"                 // Heads
@@ -86,7 +86,8 @@ struct UpdateReceipt {
 // from the failed one's. Weights and optimizer state change only in Update, and only when nothing is left that can fail.
 class Trainer {
  public:
-  // Reserves addresses only. Error: bad_argument, also for a scratch that is too small or on another device.
+  // Reserves addresses only. Errors: bad_argument, also for a scratch that is too small or on another device; unsupported,
+  // also where nothing computes on the model's device.
   Trainer(std::shared_ptr<Model> model, TrainerOptions options);
 
   // Per sequence, one number for each token from `from` (at least 1).
@@ -142,11 +143,11 @@ class Trainer {
 
   const std::shared_ptr<Model> model_;
   const TrainerOptions options_;
+  const std::unique_ptr<Compute> compute_;
   const TrainingMemory memory_;
   const TrainedTransformer transformer_;
   const Heads heads_;
   const AdamWOptimizer optimizer_;
-  ThreadPool pool_;
 
   mutable std::mutex operation_mutex_;  // taken before the scratch's and the model's
   std::shared_ptr<Scratch> scratch_;

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "compute/host/thread_pool.h"     // AvailableThreads
-#include "memory/error.h"          // Error
-#include "training/attention.h"    // AttentionScratchFloats
-#include "training/layer_math.h"   // kLayerScratchFloats
+#include "compute/host/thread_pool.h"  // AvailableThreads
+#include "memory/error.h"              // Error
 
 namespace tideline {
 namespace {
@@ -41,24 +39,38 @@ class Placer {
 
 }  // namespace
 
-TrainingLimits ResolveDefaults(TrainingLimits limits, const ModelConfig& config) {
+TrainingLimits Resolved(TrainingLimits limits, const ModelConfig& config) {
   if (limits.threads == 0) limits.threads = AvailableThreads();
   if (limits.sequence_tokens == 0) limits.sequence_tokens = std::min(kDefaultSequenceTokens, config.max_positions);
-  return limits;
-}
-
-TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits)
-    : config_(config), head_(head), limits_(limits), gradient_layout_(config, DType::kF32, head) {
-  if (limits.trainable && dtype == DType::kI8) {
-    throw Error("unsupported", "int8 weights can only score: an update would be smaller than their steps",
-                "make the trainer with trainable false, or the model in another dtype")
-        .WithField("dtype");
-  }
   CheckRange("microBatch", limits.micro_batch, 1 << 16);
   CheckRange("sequenceTokens", limits.sequence_tokens, config.max_positions);
   CheckRange("microBatch", limits.rows(), kMostRows);
   CheckRange("logitRows", limits.logit_rows, 1 << 20);
   CheckRange("threads", limits.threads, 1024);
+  return limits;
+}
+
+ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, ModelHead head) {
+  const uint64_t qkv = config.q_size() + 2 * config.kv_size();
+  return {.rows = std::max(limits.rows(), limits.logit_rows),
+          .sequence_tokens = limits.sequence_tokens,
+          .widest_input = std::max({config.hidden_size, 2 * config.intermediate_size, qkv,
+                                    head == ModelHead::kLanguage ? config.vocab_size : 1}),
+          .threads = limits.threads};
+}
+
+TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits,
+                               uint64_t scratch_bytes)
+    : config_(config),
+      head_(head),
+      limits_(limits),
+      scratch_bytes_(scratch_bytes),
+      gradient_layout_(config, DType::kF32, head) {
+  if (limits.trainable && dtype == DType::kI8) {
+    throw Error("unsupported", "int8 weights can only score: an update would be smaller than their steps",
+                "make the trainer with trainable false, or the model in another dtype")
+        .WithField("dtype");
+  }
   // The largest buffers, in floating point first: the sums below are then far from 2^64.
   const double widest = static_cast<double>(2 * config.intermediate_size + config.q_size() + 3 * config.hidden_size);
   const double most = static_cast<double>(limits.rows()) * widest * static_cast<double>(config.layers + 4) * 16 +
@@ -139,8 +151,7 @@ uint64_t TrainingMemory::PlaceActivations(std::byte* base, ActivationBuffers& bu
     buffers.d_activated = buffers.d_gate_up = buffers.d_attention = buffers.d_qkv = nullptr;
     buffers.d_hidden = buffers.d_normed = buffers.inverse_rms = nullptr;
   }
-  buffers.worker_stride = std::max(kLayerScratchFloats, AttentionScratchFloats(limits_.sequence_tokens));
-  buffers.worker_scratch = placer.Floats(limits_.threads * buffers.worker_stride);
+  buffers.scratch = reinterpret_cast<std::byte*>(placer.Floats(scratch_bytes_ / sizeof(float)));
   return placer.offset();
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "compute/compute.h"        // ComputeLimits
 #include "engine/model_config.h"    // ModelConfig
 #include "engine/weights_layout.h"  // WeightsLayout, ModelHead
 
@@ -23,8 +24,11 @@ struct TrainingLimits {
   uint64_t rows() const { return micro_batch * sequence_tokens; }
 };
 
-// With every 0 replaced by what it stands for.
-TrainingLimits ResolveDefaults(TrainingLimits limits, const ModelConfig& config);
+// With every 0 replaced by what it stands for. Error bad_argument (with `field`) for limits out of range.
+TrainingLimits Resolved(TrainingLimits limits, const ModelConfig& config);
+
+// What training within resolved limits asks of a Compute.
+ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, ModelHead head);
 
 // What the backward pass of one layer reads. (rows, …) with as many rows as the limits allow.
 struct LayerActivations {
@@ -52,8 +56,7 @@ struct ActivationBuffers {
   float* d_attention;    // (rows, q); shares its bytes with the three above: never needed at the same time
   float* d_qkv;          // (rows, q + 2 kv); the same
   float* inverse_rms;    // (rows)
-  float* worker_scratch; // (threads, worker_stride)
-  uint64_t worker_stride;
+  std::byte* scratch;    // the Compute's
 };
 
 // The `logits` region: what a head computes, some rows at a time.
@@ -71,8 +74,10 @@ struct TrainingBytes {
 
 class TrainingMemory {
  public:
-  // Limits as ResolveDefaults gives them. Error bad_argument (with `field`) for limits out of range.
-  TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits);
+  // Limits as Resolved gives them; `scratch_bytes` is what the Compute takes within them. Errors: unsupported for int8
+  // weights that should learn, bad_argument (with `field`) for limits whose sizes pass 2^53 bytes.
+  TrainingMemory(const ModelConfig& config, DType dtype, ModelHead head, const TrainingLimits& limits,
+                 uint64_t scratch_bytes);
 
   // What the regions reserve, before rounding up to chunks; 0 for parts that the limits leave out.
   TrainingBytes bytes() const { return bytes_; }
@@ -90,6 +95,7 @@ class TrainingMemory {
   const ModelConfig config_;
   const ModelHead head_;
   const TrainingLimits limits_;
+  const uint64_t scratch_bytes_;
   const WeightsLayout gradient_layout_;
   TrainingBytes bytes_{};
 };
