@@ -10,6 +10,7 @@ import { addEstimate } from "./estimate.ts";
 import { addGenerate } from "./generate.ts";
 import { addGolden } from "./golden.ts";
 import { addMakeDemo } from "./make-demo.ts";
+import { addMakeShape } from "./make-shape.ts";
 import { addMemoryCycle } from "./memory-cycle.ts";
 import { UsageError } from "./options.ts";
 import { addPlan } from "./plan/command.ts";
@@ -37,6 +38,7 @@ for (const add of [
   addPlan,
   addRun,
   addMakeDemo,
+  addMakeShape,
 ])
   add(program);
 

@@ -87,6 +87,17 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   };
 }
 
+/** @throws TidelineError bad_argument when the folder holds something. */
+export async function requireNewFolder(path: string): Promise<void> {
+  if (!(await exists(path)) || (await listFolder(path)).size === 0) return;
+  throw new TidelineError({
+    code: "bad_argument",
+    message: `${path} is not empty`,
+    hint: "Choose a new folder: a checkpoint is never written over files.",
+    file: path,
+  });
+}
+
 export interface WriteOptions extends LongOperation {
   /** A new folder, or an empty one. */
   readonly folder: string;
@@ -103,16 +114,7 @@ export interface WriteOptions extends LongOperation {
  */
 export async function writeCheckpoint({ folder, like, weights, ...operation }: WriteOptions): Promise<Checkpoint> {
   const path = resolve(folder);
-  if (await exists(path)) {
-    if ((await listFolder(path)).size > 0) {
-      throw new TidelineError({
-        code: "bad_argument",
-        message: `${path} is not empty`,
-        hint: "Choose a new folder: a checkpoint is never written over files.",
-        file: path,
-      });
-    }
-  }
+  await requireNewFolder(path);
   const draft = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
   try {
     await mkdir(draft, { recursive: true });

@@ -35,7 +35,7 @@ try {
 }
 
 async function measure(): Promise<void> {
-  const bytesPerToken = writeLargeCheckpoint(folder);
+  const bytesPerToken = await writeLargeCheckpoint(folder);
   const checkpoint = await openCheckpoint(folder);
   const addon = loadAddon();
   const device = addon.openDevice({ name: "host", capacityBytes: 2 * GIB });

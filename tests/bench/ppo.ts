@@ -180,7 +180,7 @@ function reportSplit(name: string, legs: readonly Leg[]): void {
 async function measureSwaps(): Promise<void> {
   const ROUNDS = 9;
   await inFolder(async (folder) => {
-    writeLargeCheckpoint(folder);
+    await writeLargeCheckpoint(folder);
     const { config, dtype, tensors, parameters } = await openCheckpoint(folder);
     const addon = loadAddon();
     const device = addon.openDevice({ name: "host", capacityBytes: 3 * GIB });

@@ -36,7 +36,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
 });
 
 it("shows help with examples for every command and ends with 0", () => {
-  for (const command of ["generate", "golden", "doctor", "serve", "memory-cycle"]) {
+  for (const command of ["generate", "golden", "doctor", "serve", "memory-cycle", "make-shape"]) {
     const { code, out } = tideline(command, "--help");
     expect(code, command).toBe(0);
     expect(out, command).toContain("Examples:");

@@ -189,20 +189,31 @@ export function repositoryOf(name: string): string | undefined {
 
 /** @throws TidelineError bad_argument with `field`, listing the catalogue. */
 export function modelNamed(name: string, field = "model"): Architecture {
-  const found = byKey.get(key(name));
-  if (found === undefined) {
-    throw new TidelineError({
-      code: "bad_argument",
-      field,
-      message: `${field}: there is no "${name}" in the catalogue`,
-      hint: `Give a config.json, or one of: ${MODEL_NAMES.join(", ")}`,
-    });
-  }
+  const found = entryNamed(name, field);
   const known = architectures.get(found.name);
   if (known !== undefined) return known;
   const { architecture } = readArchitecture(found.config, found.name);
   architectures.set(found.name, architecture);
   return architecture;
+}
+
+/**
+ * The fields of its config.json that say its shape.
+ * @throws TidelineError bad_argument with `field`, listing the catalogue.
+ */
+export function configNamed(name: string, field = "model"): JsonObject {
+  return entryNamed(name, field).config;
+}
+
+function entryNamed(name: string, field: string): Entry {
+  const found = byKey.get(key(name));
+  if (found !== undefined) return found;
+  throw new TidelineError({
+    code: "bad_argument",
+    field,
+    message: `${field}: there is no "${name}" in the catalogue`,
+    hint: `Give a config.json, or one of: ${MODEL_NAMES.join(", ")}`,
+  });
 }
 
 /** "qwen257b": what is left of a name without organisation, spelling and tuning. */

@@ -9,10 +9,11 @@ import { join } from "node:path";
 import type { NativeDevice, NativeModel, NativeTrainer, TensorSource, TidelineAddon } from "../../../native/addon.d.ts";
 import { type Checkpoint, openCheckpoint, readHeader, writeCheckpoint } from "../../session/checkpoint.ts";
 import { openTokenizer } from "../../session/tokenizer.ts";
+import { END_TOKEN_ID } from "../../synthetic/byte-tokenizer.ts";
 import { type Random, randomOf, wholeNumber } from "../random.ts";
 import { ADDITION, sumOf } from "../task.ts";
 import { writeValueHead } from "../value-head.ts";
-import { DEMO_CONFIG, END_TOKEN_ID, writeRandomCheckpoint } from "./checkpoint-files.ts";
+import { DEMO_CONFIG, writeRandomCheckpoint } from "./checkpoint-files.ts";
 
 const CAPACITY_BYTES = 256 * 2 ** 20;
 const BATCH = 128;
