@@ -87,8 +87,19 @@ export type Item = { readonly index: number; readonly phase: number; readonly wo
   | { readonly kind: "work" }
 );
 
+/** Of each schedule that was asked about: a schedule is never changed, and a run asks at every item. */
+const LISTS = new WeakMap<Schedule, readonly Item[]>();
+
 /** Everything of one step, in order. */
 export function itemsOf(schedule: Schedule): readonly Item[] {
+  const known = LISTS.get(schedule);
+  if (known !== undefined) return known;
+  const items = listItems(schedule);
+  LISTS.set(schedule, items);
+  return items;
+}
+
+function listItems(schedule: Schedule): readonly Item[] {
   const items: Item[] = [];
   for (const [phase, { work, before, after }] of schedule.phases.entries()) {
     const actions = (edge: "before" | "after", list: readonly Action[]) => {

@@ -49,31 +49,32 @@ export interface ExecutedStep extends StepRecord {
 type Growing<T> = { -readonly [Key in keyof T]: T[Key] };
 type Holders = PhaseRecord["holders"];
 
-/** The bytes that are taken, and by whom: asked for only when they are the most so far. */
+/** The bytes that are taken, and by whom. */
 interface Taken {
   readonly bytes: number;
-  readonly holders: () => Holders;
+  readonly holders: readonly Holder[];
+}
+
+/** A phase under way: who held its peak is put into words once it is asked for, not at every rise. */
+interface OpenPhase extends Growing<Omit<PhaseRecord, "holders">> {
+  peakHolders: readonly Holder[];
 }
 
 /** What a bucketed swap takes for its length is a region of this consumer. */
 const TRANSIENT_HOLDER = "workspace";
-
-interface TakenNow extends Taken {
-  readonly committedBytes: number;
-}
 
 export class RunRecords {
   readonly #holders: () => readonly Holder[];
   #steps: Growing<ExecutedStep>[] = [];
   /** Of all completed steps, also of those that are not kept. */
   readonly #totals = { steps: 0, workSeconds: 0, memorySeconds: 0 };
-  #phases: Growing<PhaseRecord>[] = [];
+  #phases: OpenPhase[] = [];
   /** Of the step before: samples of its end arrive when the next has begun. */
   #lastPhases: Growing<PhaseRecord>[] = [];
   #actions: ActionRecord[] = [];
   #peakBytes = 0;
   /** Since the last action. */
-  #taken: TakenNow;
+  #taken: Taken;
 
   constructor(holders: () => readonly Holder[]) {
     this.#holders = holders;
@@ -87,7 +88,7 @@ export class RunRecords {
 
   /** The phases of the step under way, and its actions. */
   get phases(): readonly PhaseRecord[] {
-    return this.#phases;
+    return this.#phases.map(recordOf);
   }
   get actions(): readonly ActionRecord[] {
     return this.#actions;
@@ -115,7 +116,7 @@ export class RunRecords {
     const open = this.#phases.at(-1);
     if (open !== undefined && open.step === step && open.work === work) return;
     const now = Date.now() / 1000;
-    const { bytes: peakBytes, holders } = this.#taken;
+    const { bytes: peakBytes, holders: peakHolders } = this.#taken;
     this.#phases.push({
       step,
       work,
@@ -124,7 +125,7 @@ export class RunRecords {
       workSeconds: 0,
       memorySeconds: 0,
       peakBytes,
-      holders: holders(),
+      peakHolders,
     });
   }
 
@@ -141,7 +142,7 @@ export class RunRecords {
     const phase = this.#phases.at(-1);
     if (phase === undefined || action.origin === "by_hand") return;
     phase.memorySeconds += action.endSeconds - action.startSeconds;
-    raise(phase, most);
+    raiseOpen(phase, most);
   }
 
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
@@ -151,7 +152,7 @@ export class RunRecords {
     this.#peakBytes = Math.max(this.#peakBytes, taken.bytes);
     if (phase !== undefined) {
       phase.endSeconds = Date.now() / 1000;
-      raise(phase, taken);
+      raiseOpen(phase, taken);
     }
     return taken.bytes;
   }
@@ -164,7 +165,7 @@ export class RunRecords {
   }
 
   completeStep(step: number, statistics: StepStatistics | undefined, samples: readonly RolloutSample[]): ExecutedStep {
-    const phases = this.#phases;
+    const phases = this.#phases.map(recordOf);
     const record: Growing<ExecutedStep> = {
       step,
       ...(statistics !== undefined && { statistics }),
@@ -191,24 +192,29 @@ export class RunRecords {
     for (let row = 0; row < rows; row++) {
       const at = row * columns;
       const heldBytes = samples[at + HELD_COLUMN] ?? 0;
-      const committed = (consumer: number) =>
-        samples[at + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
       let bytes = heldBytes;
-      for (let consumer = 0; consumer < consumers.length; consumer++) bytes += committed(consumer);
-      const holders = () =>
-        holdersOf([...consumers.map((name, at) => ({ consumer: name, bytes: committed(at) })), pool(heldBytes)]);
+      for (let consumer = 0; consumer < consumers.length; consumer++) bytes += committedBytesAt(samples, at, consumer);
       this.#peakBytes = Math.max(this.#peakBytes, bytes);
       const timeSeconds = samples[at] ?? 0;
-      const began = ({ startSeconds }: PhaseRecord) => startSeconds <= timeSeconds;
+      const began = ({ startSeconds }: Pick<PhaseRecord, "startSeconds">) => startSeconds <= timeSeconds;
       const open = this.#phases.findLast(began);
       const closed = open === undefined ? this.#lastPhases.findLast(began) : undefined;
       const phase = open ?? closed;
       // Nothing is lost: what there was between two items is read there.
-      if (phase === undefined || timeSeconds - phase.startSeconds < CLOCK_SECONDS) continue;
-      raise(phase, { bytes, holders });
-      const step = closed === undefined ? undefined : this.#steps.at(-1);
-      if (step !== undefined) step.peakBytes = Math.max(step.peakBytes, bytes);
+      if (phase === undefined || timeSeconds - phase.startSeconds < CLOCK_SECONDS || bytes <= phase.peakBytes) continue;
+      const holders = consumers.map((consumer, index) => ({ consumer, bytes: committedBytesAt(samples, at, index) }));
+      const most = { bytes, holders: [...holders, { consumer: "pool", bytes: heldBytes }] };
+      if (open !== undefined) raiseOpen(open, most);
+      if (closed !== undefined) this.#raiseClosed(closed, most);
     }
+  }
+
+  /** Its step is complete, and has its peak already. */
+  #raiseClosed(phase: Growing<PhaseRecord>, { bytes, holders }: Taken): void {
+    phase.peakBytes = bytes;
+    phase.holders = holdersOf(holders);
+    const step = this.#steps.at(-1);
+    if (step !== undefined) step.peakBytes = Math.max(step.peakBytes, bytes);
   }
 
   #keep(record: Growing<ExecutedStep>): void {
@@ -225,39 +231,44 @@ export class RunRecords {
     if (old !== undefined) this.#steps.splice(-1 - kept, 1, { ...old, ...nothing });
   }
 
-  #read(): TakenNow {
+  #read(): Taken {
     const holders = this.#holders();
-    const bytesOf = (some: readonly Holder[]) => sum(some.map(({ bytes }) => bytes));
-    return {
-      committedBytes: bytesOf(holders.filter(({ consumer }) => consumer !== "pool")),
-      bytes: bytesOf(holders),
-      holders: () => holdersOf(holders),
-    };
+    let bytes = 0;
+    for (const holder of holders) bytes += holder.bytes;
+    return { bytes, holders };
   }
 
   /** What an action that is over took at most: it may have given something back before it was. */
   #mostDuring({ receipt, error }: ActionRecord): Taken {
     const before = this.#taken;
     if (receipt === undefined && error === undefined) return before;
-    const mostBytes = before.committedBytes + (receipt?.bytesCommitted ?? 0);
     const after = this.#read();
     this.#taken = after;
+    const mostBytes = before.bytes - pooledBytes(before) + (receipt?.bytesCommitted ?? 0);
     const transientBytes = mostBytes - after.bytes;
     if (transientBytes <= 0) return after;
-    return {
-      bytes: mostBytes,
-      holders: () => {
-        const holders = after.holders();
-        return { ...holders, [TRANSIENT_HOLDER]: (holders[TRANSIENT_HOLDER] ?? 0) + transientBytes };
-      },
-    };
+    return { bytes: mostBytes, holders: [...after.holders, { consumer: TRANSIENT_HOLDER, bytes: transientBytes }] };
   }
 }
 
-function raise(phase: Growing<PhaseRecord> | undefined, { bytes, holders }: Taken): void {
-  if (phase === undefined || bytes <= phase.peakBytes) return;
+function recordOf(phase: OpenPhase): Growing<PhaseRecord> {
+  const { step, work, startSeconds, endSeconds, workSeconds, memorySeconds, peakBytes, peakHolders } = phase;
+  const holders = holdersOf(peakHolders);
+  return { step, work, startSeconds, endSeconds, workSeconds, memorySeconds, peakBytes, holders };
+}
+
+function raiseOpen(phase: OpenPhase, { bytes, holders }: Taken): void {
+  if (bytes <= phase.peakBytes) return;
   phase.peakBytes = bytes;
-  phase.holders = holders();
+  phase.peakHolders = holders;
+}
+
+function committedBytesAt(samples: Float64Array, rowAt: number, consumer: number): number {
+  return samples[rowAt + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
+}
+
+function pooledBytes({ holders }: Taken): number {
+  return holders.find(({ consumer }) => consumer === "pool")?.bytes ?? 0;
 }
 
 /** As a record has them; a swap's bucket is part of the workspace. */
@@ -268,8 +279,6 @@ function holdersOf(all: readonly Holder[]): Holders {
   }
   return holders;
 }
-
-const pool = (bytes: number): Holder => ({ consumer: "pool", bytes });
 
 const HOLDERS: ReadonlySet<string> = new Set([...SCHEDULED_CONSUMERS, "pool"]);
 

@@ -18,6 +18,8 @@ interface Results {
   oldLogprobs?: readonly Numbers[];
   referenceLogprobs?: readonly Numbers[];
   scores?: readonly number[];
+  /** Where a rule read them. */
+  texts?: readonly Texts[];
   values?: readonly Numbers[];
   advantages?: PpoAdvantages;
   readonly criticUpdates: { readonly loss: number; readonly tokens: number }[];
@@ -28,6 +30,8 @@ interface Results {
     readonly tokens: number;
   }[];
 }
+
+type Texts = Pick<RolloutSample, "prompt" | "response">;
 
 const SHUFFLE = 1;
 
@@ -99,10 +103,10 @@ export class PpoWorks {
 
   /** The first rollouts of the step, once they are rewarded. */
   samples(count: number): readonly RolloutSample[] {
-    const { rollouts = [], scores = [] } = this.#results;
+    const { rollouts = [], scores = [], texts } = this.#results;
     return rollouts.slice(0, count).flatMap((rollout, index) => {
       const reward = scores[index];
-      return reward === undefined ? [] : [{ ...this.#texts(rollout), reward }];
+      return reward === undefined ? [] : [{ ...(texts?.[index] ?? this.#textsOf(rollout)), reward }];
     });
   }
 
@@ -120,10 +124,9 @@ export class PpoWorks {
     const { task, checkpoints } = this.#workload;
     const rollouts = this.#rollouts();
     if (checkpoints.reward === undefined) {
-      const scores = rollouts.map((rollout) => {
-        const { prompt, response } = this.#texts(rollout);
-        return task.reward(prompt, response);
-      });
+      const texts = rollouts.map((rollout) => this.#textsOf(rollout));
+      const scores = texts.map(({ prompt, response }) => task.reward(prompt, response));
+      this.#results.texts = texts;
       this.#results.scores = finite(scores, "rewards");
       return;
     }
@@ -207,7 +210,7 @@ export class PpoWorks {
     return required(this.#results.rollouts, "rollout");
   }
 
-  #texts({ promptIds, responseIds, ended }: Rollout): { readonly prompt: string; readonly response: string } {
+  #textsOf({ promptIds, responseIds, ended }: Rollout): Texts {
     const { tokenizer } = this.#workload;
     const textIds = ended === "stop" ? responseIds.slice(0, -1) : responseIds;
     return { prompt: tokenizer.decode(promptIds), response: tokenizer.decode(textIds) };
