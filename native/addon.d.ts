@@ -71,6 +71,35 @@ export interface RegionObservation {
   readonly sharedWith?: string;
 }
 
+/** How a region is lent to other processes (docs/share-weights.md). */
+export interface ShareOptions {
+  /** A Unix socket to make, in a folder of this user: only this user's processes can connect. */
+  readonly path: string;
+}
+
+/** What a borrower is told, as JSON, before it gets one file descriptor per chunk. */
+export interface SharedRegion {
+  readonly consumer: string;
+  readonly tag: string;
+  readonly bytes: number;
+  readonly chunkBytes: number;
+  /** `uuid` finds the same device in every process, whatever its number there. */
+  readonly device: { readonly name: string; readonly uuid: string };
+  /** Of a model: where each tensor lies. */
+  readonly tensors?: readonly TensorView[];
+}
+
+/**
+ * Lends a region until close(), or until this object is garbage: keep it. While a process has it mapped, releasing and
+ * closing are refused with `shared`; what it writes counts as a change of the contents.
+ */
+export interface NativeSharing {
+  /** `borrowers`: how many processes have it mapped. */
+  observe(): { readonly path: string; readonly borrowers: number };
+  /** Ends all loans. The memory of those who do not unmap then is only free once they do. */
+  close(): Promise<void>;
+}
+
 export interface NativeRegion {
   observe(): RegionObservation;
   /** `discard` on a region in `host` or `disk` gives up its backup: the way out when that is lost. */
@@ -82,6 +111,11 @@ export interface NativeRegion {
   read(offset: number, bytes: number): Promise<Uint8Array>;
   /** One copy on the device of all bytes of another region of this device, of the same size; both must be resident. */
   copyFrom(source: NativeRegion): Promise<Receipt>;
+  /**
+   * Maps it into other processes with no copy. Borrowers are refused while it is not resident or its contents are undefined.
+   * Errors: bad_argument, and `unsupported` on the host device.
+   */
+  share(options: ShareOptions): NativeSharing;
   /** Fills the whole region with a pattern of `seed`: makes its contents defined. */
   fill(seed: number): Promise<void>;
   /** CRC-32C of the committed bytes, as 8 hex digits. */
@@ -104,6 +138,8 @@ export interface DeviceProbe {
 export interface DeviceObservation {
   readonly name: string;
   readonly description: string;
+  /** What the driver said when the device was lost: work on it is refused with `device_lost`, closing still works. */
+  readonly lost?: string;
   /** What regions may commit. */
   readonly capacityBytes: number;
   readonly chunkBytes: number;
@@ -243,6 +279,8 @@ export interface NativeModel {
    * bad_argument when both are the same bytes, `shared` when an engine reads this model.
    */
   copyFrom(source: NativeModel | NativeEngine, operation?: LongOperation): Promise<Receipt>;
+  /** As NativeRegion's, with the model's tensors. */
+  share(options: ShareOptions): NativeSharing;
   release(options: ReleaseOptions): Promise<Receipt>;
   resume(operation?: LongOperation): Promise<Receipt>;
   /** Writes one safetensors data section (tensors in order, back to back) after `header` bytes; TypeScript makes the header. */

@@ -14,6 +14,7 @@
 #include "addon/ppo.h"           // RegisterPpo
 #include "addon/region.h"        // NativeRegion
 #include "addon/scratch.h"       // NativeScratch
+#include "addon/sharing.h"       // NativeSharing
 #include "addon/telemetry.h"     // NativeTelemetry
 #include "addon/trainer.h"       // NativeTrainer
 #include "compute/host/kernels.h"       // BestKernels
@@ -63,6 +64,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   NativeCancellation::Register(env);
   NativeDevice::Register(env);
   NativeRegion::Register(env);
+  NativeSharing::Register(env);
   NativeTelemetry::Register(env);
   NativeModel::Register(env, exports);
   NativeEngine::Register(env, exports);

@@ -125,6 +125,7 @@ Napi::Object ToJs(Napi::Env env, const DeviceObservation& observation) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", ToJs(env, observation.name));
   object.Set("description", ToJs(env, observation.description));
+  if (!observation.lost.empty()) object.Set("lost", ToJs(env, observation.lost));
   object.Set("capacityBytes", ToJs(env, observation.capacity_bytes));
   object.Set("chunkBytes", ToJs(env, observation.chunk_bytes));
   object.Set("committedBytes", ToJs(env, observation.committed_bytes));

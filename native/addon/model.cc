@@ -3,6 +3,7 @@
 #include "addon/convert.h"   // Guarded, ToJs
 #include "addon/engine.h"    // NativeEngine
 #include "addon/instance.h"  // NewWrapped
+#include "addon/sharing.h"   // NativeSharing
 #include "addon/weights.h"   // ReadModelConfig, TensorViews
 
 namespace tideline {
@@ -35,7 +36,7 @@ void NativeModel::Register(Napi::Env env, Napi::Object exports) {
       env, kClassName,
       {InstanceMethod<&NativeModel::Observe>("observe"), InstanceMethod<&NativeModel::Tensors>("tensors"),
        InstanceMethod<&NativeModel::ReadTensor>("readTensor"), InstanceMethod<&NativeModel::Load>("load"),
-       InstanceMethod<&NativeModel::CopyFrom>("copyFrom"),
+       InstanceMethod<&NativeModel::CopyFrom>("copyFrom"), InstanceMethod<&NativeModel::Share>("share"),
        InstanceMethod<&NativeModel::Release>("release"), InstanceMethod<&NativeModel::Resume>("resume"),
        InstanceMethod<&NativeModel::Save>("save"), InstanceMethod<&NativeModel::Close>("close")}));
   exports.Set("createModel", Napi::Function::New<Create>(env, "createModel"));
@@ -121,6 +122,13 @@ Napi::Value NativeModel::Resume(const Napi::CallbackInfo& info) {
         info.This().As<Napi::Object>(), *state_.device.queue,
         [model = model(), operation] { return model->Resume(operation.ForCore()); }, kReceiptToJs,
         operation.cancellation);
+  });
+}
+
+Napi::Value NativeModel::Share(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return NativeSharing::New(info.Env(), state_.device, model()->LendableRegion(), info[0],
+                              TensorViews(info.Env(), model()->layout()));
   });
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "addon/convert.h"  // ReadReleaseOptions, ToJs
+#include "addon/sharing.h"  // NativeSharing
 #include "engine/stopwatch.h"
 
 namespace tideline {
@@ -45,7 +46,7 @@ void NativeRegion::Register(Napi::Env env) {
       {InstanceMethod<&NativeRegion::Observe>("observe"), InstanceMethod<&NativeRegion::Release>("release"),
        InstanceMethod<&NativeRegion::Resume>("resume"), InstanceMethod<&NativeRegion::Write>("write"),
        InstanceMethod<&NativeRegion::Read>("read"), InstanceMethod<&NativeRegion::CopyFrom>("copyFrom"),
-       InstanceMethod<&NativeRegion::Fill>("fill"),
+       InstanceMethod<&NativeRegion::Share>("share"), InstanceMethod<&NativeRegion::Fill>("fill"),
        InstanceMethod<&NativeRegion::Checksum>("checksum"), InstanceMethod<&NativeRegion::Close>("close")}));
 }
 
@@ -133,6 +134,10 @@ Napi::Value NativeRegion::CopyFrom(const Napi::CallbackInfo& info) {
         },
         ReceiptToJs);
   });
+}
+
+Napi::Value NativeRegion::Share(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] { return NativeSharing::New(info.Env(), device_, region_, info[0]); });
 }
 
 Napi::Value NativeRegion::Fill(const Napi::CallbackInfo& info) {

@@ -82,6 +82,9 @@ class Model {
   void Save(const std::string& path, std::span<const std::byte> header, const std::vector<std::string>& names,
             const Operation& operation) const;
 
+  // For lending to another process, which sees every load and update there as it happens.
+  std::shared_ptr<Region> LendableRegion() const { return region(); }
+
   // Between the two, the region stays as it is: release, load and close are refused with `shared`.
   // BeginSharing errors: not_resident, contents_undefined.
   void BeginSharing(const std::shared_ptr<WeightsReader>& reader);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,6 +63,16 @@ class Backing {
   virtual SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) = 0;
   // What could be created now, as far as the system tells.
   virtual uint64_t AvailableBytes() = 0;
+  // What was said when the device was lost: every call that can fail then fails with the same `device_lost`.
+  virtual std::optional<std::string> Lost() const { return std::nullopt; }
+  // Gives back what the device takes for itself. Nothing but destruction may follow.
+  virtual void Close() noexcept {}
+
+  // A file descriptor with which another process maps the chunk; the caller closes it. Errors: unsupported, device_lost.
+  virtual int Export(Chunk chunk) = 0;
+  // The same in every process, whatever number the device has there. Errors: unsupported, device_lost.
+  virtual std::string Uuid() = 0;
+
   // Who else holds the device's memory ("other process 1234 (python)"), for out-of-memory errors.
   virtual std::vector<Holder> OtherHolders() = 0;
 

@@ -26,31 +26,40 @@ constexpr int64_t kFiguresNanoseconds = 50'000'000;
 
 int64_t NowNanoseconds() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-// Makes a context current on this thread for a scope.
-class Current {
+// Nobody can be told that giving back failed, and what was not given back is gone: a driver that is short of memory for a
+// moment is asked again.
+template <typename Call>
+cuda::Result Insist(const Call& call) {
+  const cuda::Result result = call();
+  return result == cuda::kSuccess ? result : call();
+}
+
+}  // namespace
+
+// Makes the context current on this thread for a scope.
+class CudaBacking::Current {
  public:
-  Current(const CudaDriver& driver, cuda::Context context) : driver_(driver), result_(driver.ContextPush(context)) {}
+  explicit Current(const Primary& primary)
+      : driver_(*primary.driver), result_(Insist([&] { return driver_.ContextPush(primary.context); })) {}
+  // The same before calls that can fail: error device_lost without asking the driver once that is so.
+  explicit Current(const CudaBacking& backing) : Current(*backing.primary_) {
+    backing.RefuseLost();
+    backing.Check(result_, "cuCtxPushCurrent");
+  }
   ~Current() {
     cuda::Context popped;
-    if (result_ == cuda::kSuccess) driver_.ContextPop(&popped);
+    if (result_ == cuda::kSuccess) Insist([&] { return driver_.ContextPop(&popped); });
   }
   Current(const Current&) = delete;
-  cuda::Result result() const { return result_; }
 
  private:
   const CudaDriver& driver_;
   const cuda::Result result_;
 };
 
-std::string NameOf(const CudaDriver& driver, cuda::Ordinal device) {
-  char name[256] = "";
-  return driver.DeviceGetName(name, sizeof name - 1, device) == cuda::kSuccess ? name : "CUDA device";
-}
-
-}  // namespace
-
-CudaBacking::Primary::~Primary() {
-  if (context) driver->PrimaryContextRelease(device);
+void CudaBacking::Primary::Release() noexcept {
+  if (context) Insist([&] { return driver->PrimaryContextRelease(device); });
+  context = nullptr;
 }
 
 std::unique_ptr<CudaBacking> CudaBacking::Open(int ordinal, uint64_t chunk_bytes) {
@@ -63,74 +72,100 @@ std::unique_ptr<CudaBacking> CudaBacking::Open(int ordinal, uint64_t chunk_bytes
     throw Error("device_unavailable", "there is no cuda:" + std::to_string(ordinal) + ": the driver knows " +
                                           std::to_string(count) + " devices");
   }
-  const cuda::Result result = driver.PrimaryContextRetain(&primary->context, primary->device);
+  cuda::Result result = driver.PrimaryContextRetain(&primary->context, primary->device);
   if (result != cuda::kSuccess) {
     primary->context = nullptr;
     throw Error("device_unavailable", "cuda:" + std::to_string(ordinal) + " cannot be opened: " + driver.Describe(result),
                 result == cuda::kOutOfMemory ? "other processes hold its memory" : "");
   }
-  const Current current(driver, primary->context);
   cuda::AllocationProperties properties{};
   properties.type = cuda::kAllocationPinned;
   properties.location = {cuda::kLocationDevice, primary->device};
+  int supported = 0;
+  // So that other processes can map a region. It costs nothing until one does.
+  if (driver.DeviceGetAttribute(&supported, cuda::kFileDescriptorsSupported, primary->device) == cuda::kSuccess && supported) {
+    properties.requested_handle_types = cuda::kHandleFileDescriptor;
+  }
   size_t granularity = 0;
-  if (driver.MemGetAllocationGranularity(&granularity, &properties, cuda::kGranularityMinimum) != cuda::kSuccess ||
-      granularity == 0) {
-    throw Error("device_unavailable", "cuda:" + std::to_string(ordinal) + " has no virtual memory management");
+  {
+    const Current current(*primary);
+    result = driver.MemGetAllocationGranularity(&granularity, &properties, cuda::kGranularityMinimum);
+  }
+  if (result != cuda::kSuccess || granularity == 0) {
+    throw Error("device_unavailable",
+                "cuda:" + std::to_string(ordinal) + " has no virtual memory management: " + driver.Describe(result));
   }
   if (chunk_bytes == 0) chunk_bytes = kDefaultChunkBytes;
   chunk_bytes = (chunk_bytes + granularity - 1) / granularity * granularity;
-  return std::unique_ptr<CudaBacking>(new CudaBacking(std::move(primary), chunk_bytes));
+  return std::unique_ptr<CudaBacking>(new CudaBacking(std::move(primary), properties, chunk_bytes));
 }
 
-CudaBacking::CudaBacking(std::unique_ptr<Primary> primary, uint64_t chunk_bytes)
-    : Backing(chunk_bytes), primary_(std::move(primary)), driver_(*primary_->driver) {
-  const SystemFigures figures = ReadFigures(0, 0);
-  context_bytes_ = figures.used_bytes;
+CudaBacking::CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes)
+    : Backing(chunk_bytes), primary_(std::move(primary)), driver_(*primary_->driver), properties_(properties) {
+  if (const cuda::Result result = AskFigures(); result != cuda::kSuccess) {
+    throw Error("device_unavailable", "cuda:" + std::to_string(primary_->device) +
+                                          " does not say how much memory is free: " + driver_.Describe(result));
+  }
+  context_bytes_ = used_bytes_;
   char gibibytes[32];
-  std::snprintf(gibibytes, sizeof gibibytes, ", %.1f GiB", static_cast<double>(figures.total_bytes) / (1 << 30));
-  description_ = NameOf(driver_, primary_->device) + gibibytes;
+  std::snprintf(gibibytes, sizeof gibibytes, ", %.1f GiB", static_cast<double>(total_bytes_) / (1 << 30));
+  description_ = driver_.NameOf(primary_->device) + gibibytes;
 }
 
 CudaBacking::~CudaBacking() = default;
 
+void CudaBacking::Close() noexcept {
+  const std::lock_guard lock(figures_mutex_);
+  closed_ = true;
+  primary_->Release();
+}
+
 void CudaBacking::Check(cuda::Result result, const char* what) const {
   if (result == cuda::kSuccess) return;
   const std::string message = std::string(what) + ": " + driver_.Describe(result);
-  if (result == cuda::kOutOfMemory) throw Error("out_of_memory", message);
-  if (result == cuda::kInvalidValue) throw Error("internal", message);
-  // What remains (illegal address, hardware, launch failures) stays with the context until the process ends.
-  throw Error("device_lost", message, "the GPU's state is gone: start Tideline again");
+  if (cuda::IsLost(result)) MarkLost(message);
+  RefuseLost();
+  throw Error(result == cuda::kOutOfMemory ? "out_of_memory" : "internal", message);
 }
 
-cuda::AllocationProperties CudaBacking::Properties() const {
-  cuda::AllocationProperties properties{};
-  properties.type = cuda::kAllocationPinned;
-  properties.location = {cuda::kLocationDevice, primary_->device};
-  return properties;
+void CudaBacking::MarkLost(const std::string& message) const {
+  const std::lock_guard lock(lost_mutex_);
+  if (!lost_.exchange(true)) lost_message_ = message;
+}
+
+std::optional<std::string> CudaBacking::Lost() const {
+  if (!lost_) return std::nullopt;
+  const std::lock_guard lock(lost_mutex_);
+  return lost_message_;
+}
+
+void CudaBacking::RefuseLost() const {
+  if (const std::optional<std::string> message = Lost()) {
+    throw Error("device_lost", "the GPU stopped answering, and what it held is gone: " + *message,
+                "choose the device again; if it still does not answer, start Tideline again");
+  }
 }
 
 uintptr_t CudaBacking::Reserve(uint64_t bytes) {
-  const Current current(driver_, primary_->context);
+  const Current current(*this);
   cuda::Address address = 0;
   Check(driver_.MemAddressReserve(&address, bytes, 0, 0, 0), "cuMemAddressReserve");
   return address;
 }
 
 void CudaBacking::Unreserve(uintptr_t address, uint64_t bytes) noexcept {
-  const Current current(driver_, primary_->context);
-  driver_.MemAddressFree(address, bytes);
+  const Current current(*primary_);
+  Insist([&] { return driver_.MemAddressFree(address, bytes); });
 }
 
 std::vector<Chunk> CudaBacking::Create(size_t count, const Operation& operation) {
-  const Current current(driver_, primary_->context);
-  const cuda::AllocationProperties properties = Properties();
+  const Current current(*this);
   std::vector<Chunk> chunks;
   chunks.reserve(count);
   try {
     while (chunks.size() < count) {
       cuda::AllocationHandle handle = 0;
-      Check(driver_.MemCreate(&handle, chunk_bytes(), &properties, 0), "cuMemCreate");
+      Check(driver_.MemCreate(&handle, chunk_bytes(), &properties_, 0), "cuMemCreate");
       chunks.push_back(handle);
       operation.Step(chunks.size() * chunk_bytes(), count * chunk_bytes());
     }
@@ -142,12 +177,13 @@ std::vector<Chunk> CudaBacking::Create(size_t count, const Operation& operation)
 }
 
 void CudaBacking::Destroy(std::span<const Chunk> chunks) noexcept {
-  const Current current(driver_, primary_->context);
-  for (const Chunk chunk : chunks) driver_.MemRelease(chunk);
+  if (chunks.empty()) return;
+  const Current current(*primary_);
+  for (const Chunk chunk : chunks) Insist([&] { return driver_.MemRelease(chunk); });
 }
 
 void CudaBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
-  const Current current(driver_, primary_->context);
+  const Current current(*this);
   size_t mapped = 0;
   try {
     for (; mapped < chunks.size(); ++mapped) {
@@ -162,29 +198,28 @@ void CudaBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
 }
 
 void CudaBacking::UnmapFirst(uintptr_t address, size_t count) noexcept {
-  for (size_t i = 0; i < count; ++i) driver_.MemUnmap(address + i * chunk_bytes(), chunk_bytes());
+  for (size_t i = 0; i < count; ++i) Insist([&] { return driver_.MemUnmap(address + i * chunk_bytes(), chunk_bytes()); });
 }
 
 void CudaBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
-  const Current current(driver_, primary_->context);
+  const Current current(*this);
   for (size_t i = 0; i < chunks.size(); ++i) {
     const cuda::Result result = driver_.MemUnmap(address + i * chunk_bytes(), chunk_bytes());
     if (result == cuda::kSuccess) continue;
-    Map(address, chunks.first(i));
+    if (i > 0 && !cuda::IsLost(result)) Map(address, chunks.first(i));
     Check(result, "cuMemUnmap");
   }
 }
 
 template <typename Copy>
 void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy copy) {
-  const Current current(driver_, primary_->context);
-  Check(current.result(), "cuCtxPushCurrent");
+  const Current current(*this);
   struct Streams {
     const CudaDriver& driver;
     std::array<cuda::Stream, 2> streams{};
     ~Streams() {
       for (cuda::Stream stream : streams) {
-        if (stream) driver.StreamDestroy(stream);
+        if (stream) Insist([&] { return driver.StreamDestroy(stream); });
       }
     }
   } owned{driver_};
@@ -210,7 +245,7 @@ void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy co
     operation.Step(bytes, bytes);
   } catch (...) {
     // Nobody may unmap or reuse the memory while a copy still runs; that this fails too changes nothing any more.
-    for (cuda::Stream stream : owned.streams) driver_.StreamSynchronize(stream);
+    for (cuda::Stream stream : owned.streams) Insist([&] { return driver_.StreamSynchronize(stream); });
     throw;
   }
 }
@@ -247,7 +282,7 @@ void* CudaBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
       auto* at = static_cast<volatile char*>(buffer) + offset;
       for (uint64_t i = 0; i < piece; i += 4096) at[i] = 0;
     });
-    const Current current(driver_, primary_->context);
+    const Current current(*this);
     Check(driver_.MemHostRegister(buffer, bytes, 0), "cuMemHostRegister");
   } catch (...) {
     ::munmap(buffer, bytes);
@@ -258,40 +293,43 @@ void* CudaBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
 
 void CudaBacking::FreeHost(void* buffer, uint64_t bytes) noexcept {
   {
-    const Current current(driver_, primary_->context);
-    driver_.MemHostUnregister(buffer);
+    const Current current(*primary_);
+    Insist([&] { return driver_.MemHostUnregister(buffer); });
   }
   ::munmap(buffer, bytes);
 }
 
 void CudaBacking::Synchronize() {
-  const Current current(driver_, primary_->context);
+  const Current current(*this);
   Check(driver_.ContextSynchronize(), "cuCtxSynchronize");
 }
 
+cuda::Result CudaBacking::AskFigures() {
+  const Current current(*primary_);
+  size_t free = 0;
+  size_t total = 0;
+  const cuda::Result result = driver_.MemGetInfo(&free, &total);
+  if (result == cuda::kSuccess) {
+    used_bytes_ = total - free;
+    total_bytes_ = total;
+    figures_nanoseconds_ = NowNanoseconds();
+  } else if (cuda::IsLost(result)) {
+    MarkLost("cuMemGetInfo: " + driver_.Describe(result));
+  }
+  return result;
+}
+
 SystemFigures CudaBacking::ReadFigures(uint64_t, uint64_t) {
-  const int64_t now = NowNanoseconds();
-  if (now - figures_nanoseconds_ > kFiguresNanoseconds) {
+  if (!lost_ && NowNanoseconds() - figures_nanoseconds_ > kFiguresNanoseconds) {
     const std::unique_lock lock(figures_mutex_, std::try_to_lock);
-    if (lock) {
-      const Current current(driver_, primary_->context);
-      size_t free = 0;
-      size_t total = 0;
-      if (driver_.MemGetInfo(&free, &total) == cuda::kSuccess) {
-        used_bytes_ = total - free;
-        total_bytes_ = total;
-        figures_nanoseconds_ = now;
-      }
-    }
+    if (lock && !closed_) AskFigures();
   }
   return {context_bytes_, used_bytes_, total_bytes_};
 }
 
 uint64_t CudaBacking::AvailableBytes() {
-  const Current current(driver_, primary_->context);
-  size_t free = 0;
-  size_t total = 0;
-  return driver_.MemGetInfo(&free, &total) == cuda::kSuccess ? free : 0;
+  const std::lock_guard lock(figures_mutex_);
+  return AskFigures() == cuda::kSuccess ? total_bytes_ - used_bytes_ : 0;
 }
 
 std::vector<Holder> CudaBacking::OtherHolders() {
@@ -300,40 +338,26 @@ std::vector<Holder> CudaBacking::OtherHolders() {
   return ProcessesOnGpu(bus_id);
 }
 
-std::vector<DeviceProbe> ProbeCuda() noexcept {
-  std::vector<DeviceProbe> probes;
-  DeviceProbe none;
-  none.name = "cuda";
-  none.description = "CUDA";
-  try {
-    const std::shared_ptr<const CudaDriver> driver = CudaDriver::Load();
-    int version = 0;
-    int count = 0;
-    driver->DriverGetVersion(&version);
-    driver->DeviceGetCount(&count);
-    const std::string version_text = std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-    for (int i = 0; i < count; ++i) {
-      DeviceProbe probe;
-      probe.name = "cuda:" + std::to_string(i);
-      probe.driver_version = version_text;
-      cuda::Ordinal device = 0;
-      size_t total = 0;
-      const cuda::Result result = driver->DeviceGet(&device, i);
-      if (result != cuda::kSuccess || driver->DeviceTotalMem(&total, device) != cuda::kSuccess) {
-        probe.problem = "it cannot be asked: " + driver->Describe(result);
-      }
-      probe.description = NameOf(*driver, device);
-      // Asking for what is free needs a context, which takes half a gigabyte: not for a probe.
-      probe.total_bytes = probe.free_bytes = total;
-      probes.push_back(std::move(probe));
-    }
-    none.driver_version = version_text;
-    none.problem = "the driver is there but no device";
-  } catch (const std::exception& error) {
-    none.problem = error.what();
+int CudaBacking::Export(Chunk chunk) {
+  if (properties_.requested_handle_types != cuda::kHandleFileDescriptor) {
+    throw Error("unsupported", description_ + " cannot share memory with other processes");
   }
-  if (probes.empty()) probes.push_back(std::move(none));
-  return probes;
+  const Current current(*this);
+  int file = -1;
+  Check(driver_.MemExportToShareableHandle(&file, chunk, cuda::kHandleFileDescriptor, 0), "cuMemExportToShareableHandle");
+  return file;
+}
+
+std::string CudaBacking::Uuid() {
+  cuda::Uuid uuid;
+  Check(driver_.DeviceGetUuid(&uuid, primary_->device), "cuDeviceGetUuid");
+  std::string text = "GPU-";
+  for (int i = 0; i < 16; ++i) {
+    char digits[4];
+    std::snprintf(digits, sizeof digits, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid.bytes[i]);
+    text += digits;
+  }
+  return text;
 }
 
 }  // namespace tideline

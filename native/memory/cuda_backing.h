@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,20 +39,31 @@ class CudaBacking final : public Backing {
   SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;
   uint64_t AvailableBytes() override;
   std::vector<Holder> OtherHolders() override;
+  std::optional<std::string> Lost() const override;
+  void Close() noexcept override;
+  int Export(Chunk chunk) override;
+  std::string Uuid() override;
 
  private:
-  // The primary context of one device, held for as long as this lives.
+  // The primary context of one device, held until Close.
   struct Primary {
     std::shared_ptr<const CudaDriver> driver;
     cuda::Ordinal device;
     cuda::Context context = nullptr;
-    ~Primary();
+    ~Primary() { Release(); }
+    void Release() noexcept;
   };
 
-  CudaBacking(std::unique_ptr<Primary> primary, uint64_t chunk_bytes);
+  class Current;
+
+  CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes);
   // Throws for anything but success; `what` is the call.
   void Check(cuda::Result result, const char* what) const;
-  cuda::AllocationProperties Properties() const;
+  // The first loss is the one that is told from then on.
+  void MarkLost(const std::string& message) const;
+  void RefuseLost() const;
+  // The driver's count of what is used, into the figures.
+  cuda::Result AskFigures();
   // Pieces alternate between two streams; `copy` enqueues one.
   template <typename Copy>
   void CopyPieces(uint64_t bytes, const Operation& operation, Copy copy);
@@ -60,9 +72,14 @@ class CudaBacking final : public Backing {
 
   const std::unique_ptr<Primary> primary_;
   const CudaDriver& driver_;
+  const cuda::AllocationProperties properties_;
   std::string description_;
+  mutable std::mutex lost_mutex_;
+  mutable std::string lost_message_;
+  mutable std::atomic<bool> lost_{false};
   uint64_t context_bytes_ = 0;
-  std::mutex figures_mutex_;  // asking the driver is slow: one asks, the others take the last answer
+  std::mutex figures_mutex_;  // asking the driver is slow: one asks, the others take the last answer; Close waits for it
+  bool closed_ = false;
   std::atomic<int64_t> figures_nanoseconds_{0};
   std::atomic<uint64_t> used_bytes_{0}, total_bytes_{0};
 };

@@ -22,6 +22,29 @@ void Find(void* library, const char* name, Function& function) {
 
 }  // namespace
 
+bool cuda::IsLost(Result result) {
+  switch (result) {
+    case kDeinitialized:
+    case 214:  // uncorrectable memory error
+    case 220:  // uncorrectable NVLink error
+    case 226:  // an error was contained
+    case 700:  // illegal address
+    case 702:  // a kernel ran too long
+    case 709:  // the context is destroyed
+    case 710:  // an assertion on the device
+    case 714:  // corrupt stack or memory of a kernel
+    case 715:  // illegal instruction
+    case 716:  // misaligned address
+    case 717:  // wrong address space
+    case 718:  // invalid program counter
+    case 719:  // a kernel failed
+    case 999:  // unknown: nothing can be relied on
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   const char* override_path = std::getenv("TIDELINE_CUDA_DRIVER");
   const char* path = override_path && *override_path ? override_path : "libcuda.so.1";
@@ -40,6 +63,8 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   Find(library, "cuDeviceGetName", driver->DeviceGetName);
   Find(library, "cuDeviceTotalMem_v2", driver->DeviceTotalMem);
   Find(library, "cuDeviceGetPCIBusId", driver->DeviceGetPciBusId);
+  Find(library, "cuDeviceGetUuid", driver->DeviceGetUuid);
+  Find(library, "cuDeviceGetAttribute", driver->DeviceGetAttribute);
   Find(library, "cuDevicePrimaryCtxRetain", driver->PrimaryContextRetain);
   Find(library, "cuDevicePrimaryCtxRelease_v2", driver->PrimaryContextRelease);
   Find(library, "cuCtxPushCurrent_v2", driver->ContextPush);
@@ -54,6 +79,7 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   Find(library, "cuMemMap", driver->MemMap);
   Find(library, "cuMemUnmap", driver->MemUnmap);
   Find(library, "cuMemSetAccess", driver->MemSetAccess);
+  Find(library, "cuMemExportToShareableHandle", driver->MemExportToShareableHandle);
   Find(library, "cuMemHostRegister_v2", driver->MemHostRegister);
   Find(library, "cuMemHostUnregister", driver->MemHostUnregister);
   Find(library, "cuMemcpyHtoDAsync_v2", driver->MemcpyHtoDAsync);
@@ -67,6 +93,11 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
     throw Error("device_unavailable", "the CUDA driver does not start: " + driver->Describe(result), kInstallHint);
   }
   return driver;
+}
+
+std::string CudaDriver::NameOf(cuda::Ordinal device) const {
+  char name[256] = "";
+  return DeviceGetName(name, sizeof name - 1, device) == cuda::kSuccess ? name : "CUDA device";
 }
 
 std::string CudaDriver::Describe(cuda::Result result) const {

@@ -21,10 +21,19 @@ using AllocationHandle = unsigned long long;
 
 enum : Result { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kNotInitialized = 3, kDeinitialized = 4, kNoDevice = 100 };
 
+// After which the context answers nothing else any more: its memory and its work are gone.
+bool IsLost(Result result);
+
 enum LocationType : int { kLocationDevice = 1 };
 enum AllocationType : int { kAllocationPinned = 1 };
 enum AccessFlags : int { kAccessReadWrite = 3 };
 enum GranularityFlag : int { kGranularityMinimum = 0 };
+enum HandleType : int { kHandleNone = 0, kHandleFileDescriptor = 1 };
+enum Attribute : int { kFileDescriptorsSupported = 103 };
+
+struct Uuid {
+  unsigned char bytes[16];
+};
 
 struct Location {
   int type;
@@ -60,6 +69,8 @@ struct CudaDriver {
 
   // "out of memory (2)".
   std::string Describe(cuda::Result result) const;
+  // "NVIDIA H100 80GB HBM3".
+  std::string NameOf(cuda::Ordinal device) const;
 
   cuda::Result (*Init)(unsigned);
   cuda::Result (*DriverGetVersion)(int*);
@@ -69,6 +80,8 @@ struct CudaDriver {
   cuda::Result (*DeviceGetName)(char*, int, cuda::Ordinal);
   cuda::Result (*DeviceTotalMem)(size_t*, cuda::Ordinal);
   cuda::Result (*DeviceGetPciBusId)(char*, int, cuda::Ordinal);
+  cuda::Result (*DeviceGetUuid)(cuda::Uuid*, cuda::Ordinal);
+  cuda::Result (*DeviceGetAttribute)(int*, int attribute, cuda::Ordinal);
   cuda::Result (*PrimaryContextRetain)(cuda::Context*, cuda::Ordinal);
   cuda::Result (*PrimaryContextRelease)(cuda::Ordinal);
   cuda::Result (*ContextPush)(cuda::Context);
@@ -83,6 +96,7 @@ struct CudaDriver {
   cuda::Result (*MemMap)(cuda::Address, size_t bytes, size_t offset, cuda::AllocationHandle, unsigned long long flags);
   cuda::Result (*MemUnmap)(cuda::Address, size_t);
   cuda::Result (*MemSetAccess)(cuda::Address, size_t, const cuda::AccessDescriptor*, size_t count);
+  cuda::Result (*MemExportToShareableHandle)(void* shareable, cuda::AllocationHandle, int type, unsigned long long flags);
   cuda::Result (*MemHostRegister)(void*, size_t, unsigned flags);
   cuda::Result (*MemHostUnregister)(void*);
   cuda::Result (*MemcpyHtoDAsync)(cuda::Address, const void*, size_t, cuda::Stream);

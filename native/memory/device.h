@@ -14,6 +14,7 @@ namespace tideline {
 
 struct DeviceObservation {
   std::string name, description;
+  std::string lost;  // what the driver said when it was lost; empty: it is not
   uint64_t capacity_bytes = 0, chunk_bytes = 0, committed_bytes = 0, held_bytes = 0, free_bytes = 0;
   uint64_t context_bytes = 0, used_bytes = 0, total_bytes = 0, host_backup_bytes = 0;
   std::vector<RegionObservation> regions;
@@ -37,6 +38,9 @@ struct DeviceProbe {
   std::string driver_version;  // empty for the host
 };
 
+// A device can be lost: its driver answers nothing any more, and what it held is gone. Whatever needs the driver is
+// then refused with `device_lost`, always with the same words; what gives back (closing regions, trimming, closing the
+// device) still works.
 class Device {
  public:
   virtual ~Device() = default;
@@ -52,15 +56,19 @@ class Device {
   virtual void SetCapacity(uint64_t bytes) = 0;
   // Gives held chunks back to the device; returns their bytes.
   virtual uint64_t Trim() = 0;
-  // Gives back what the pool holds. Error `busy` while regions are open.
+  // Gives back what the pool holds, and the device itself: nothing but destruction may follow. Error `busy` while regions
+  // are open.
   virtual void Close() = 0;
   // Waits for all work on the device: called before anything is unmapped.
   virtual void Synchronize() = 0;
   // Copies between two resident addresses of this device.
   virtual void CopyOnDevice(void* target, const void* source, uint64_t bytes) = 0;
+  // The device's own, the same in every process. Errors: unsupported (host), device_lost.
+  virtual std::string Uuid() = 0;
   // "host" or "cuda": compute is written for host memory only, and asks.
   virtual bool is_host() const = 0;
   virtual const std::string& name() const = 0;
+  virtual uint64_t chunk_bytes() const = 0;
 };
 
 // "host" or "cuda:N". chunk_bytes 0: the backing's default. Errors: device_unavailable, bad_argument.

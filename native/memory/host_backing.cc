@@ -243,4 +243,10 @@ uint64_t HostBacking::AvailableBytes() {
   return available > kReserveBytes ? available - kReserveBytes : 0;
 }
 
+int HostBacking::Export(Chunk) {
+  throw Error("unsupported", "the host device's memory cannot be mapped by other processes", "share a region of a cuda device");
+}
+
+std::string HostBacking::Uuid() { throw Error("unsupported", "the host device has no UUID"); }
+
 }  // namespace tideline

@@ -36,6 +36,8 @@ class HostBacking final : public Backing {
   SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;
   uint64_t AvailableBytes() override;
   std::vector<Holder> OtherHolders() override { return {}; }
+  [[noreturn]] int Export(Chunk chunk) override;
+  [[noreturn]] std::string Uuid() override;
 
  private:
   explicit HostBacking(uint64_t chunk_bytes);

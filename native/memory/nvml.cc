@@ -4,8 +4,10 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <cstdlib>
 #include <memory>
+
+#include "memory/process_name.h"  // DescribeProcess
 
 namespace tideline {
 namespace {
@@ -29,17 +31,12 @@ bool Find(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
-std::string NameOfProcess(unsigned pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-  std::string name;
-  std::getline(file, name);
-  return "process " + std::to_string(pid) + (name.empty() ? "" : " (" + name + ")");
-}
-
 }  // namespace
 
 std::vector<Holder> ProcessesOnGpu(const std::string& pci_bus_id) {
-  const std::unique_ptr<void, int (*)(void*)> library(::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL), ::dlclose);
+  const char* override_path = std::getenv("TIDELINE_NVML_LIBRARY");
+  const char* path = override_path && *override_path ? override_path : "libnvidia-ml.so.1";
+  const std::unique_ptr<void, int (*)(void*)> library(::dlopen(path, RTLD_NOW | RTLD_LOCAL), ::dlclose);
   NvmlResult (*init)();
   NvmlResult (*shutdown)();
   NvmlResult (*by_bus_id)(const char*, NvmlDevice*);
@@ -56,7 +53,7 @@ std::vector<Holder> ProcessesOnGpu(const std::string& pci_bus_id) {
   if (by_bus_id(pci_bus_id.c_str(), &device) == kNvmlSuccess && processes(device, &count, found.data()) == kNvmlSuccess) {
     for (unsigned i = 0; i < count; ++i) {
       if (found[i].pid == static_cast<unsigned>(::getpid()) || found[i].used_bytes == kNotAvailable) continue;
-      holders.push_back({NameOfProcess(found[i].pid), found[i].used_bytes});
+      holders.push_back({DescribeProcess(found[i].pid), found[i].used_bytes});
     }
   }
   shutdown();

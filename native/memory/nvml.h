@@ -1,5 +1,6 @@
 // NVML through dlopen: which processes hold memory of a GPU. Only for explaining an out-of-memory error; everything
-// works without it.
+// works without it. The environment variable TIDELINE_NVML_LIBRARY names another library than libnvidia-ml.so.1 (tests put
+// a double there).
 #pragma once
 
 #include <string>

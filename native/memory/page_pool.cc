@@ -16,6 +16,8 @@ std::string Size(uint64_t bytes) {
   return text;
 }
 
+std::string Named(const Holder& holder) { return holder.consumer + " (" + Size(holder.bytes) + ")"; }
+
 }  // namespace
 
 PagePool::PagePool(Backing& backing, uint64_t capacity_bytes, std::function<std::vector<Holder>()> holders)
@@ -125,12 +127,16 @@ void PagePool::ThrowOutOfMemory(uint64_t requested_bytes, const Error* cause) co
 
   std::sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
   std::string hint;
-  for (const Holder& holder : holders) hint += (hint.empty() ? "release " : " or ") + holder.consumer + " (" + Size(holder.bytes) + ")";
+  for (const Holder& holder : holders) hint += (hint.empty() ? "release " : " or ") + Named(holder);
   if (hint.empty()) hint = "ask for less";
-  hint += over_budget ? ", or raise the device's capacity" : ", or end other programs that use this device's memory";
   if (held_bytes() > 0) holders.push_back({"pool", held_bytes()});
-  if (!over_budget) {
+  if (over_budget) {
+    hint += ", or raise the device's capacity";
+  } else {
     const std::vector<Holder> others = backing_.OtherHolders();
+    std::string programs;
+    for (const Holder& other : others) programs += (programs.empty() ? "" : " or ") + Named(other);
+    hint += ", or end " + (programs.empty() ? "other programs that use this device's memory" : programs);
     holders.insert(holders.end(), others.begin(), others.end());
   }
   throw Error("out_of_memory", message, hint).WithMemory(requested_bytes, free, capacity_bytes(), std::move(holders));

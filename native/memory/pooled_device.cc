@@ -41,6 +41,7 @@ void PooledDevice::Close() {
     }
   }
   pool_.Trim();
+  backing_->Close();
 }
 
 void PooledDevice::CopyOnDevice(void* target, const void* source, uint64_t bytes) {
@@ -51,6 +52,7 @@ DeviceObservation PooledDevice::Observe() const {
   DeviceObservation seen;
   seen.name = name_;
   seen.description = backing_->description();
+  seen.lost = backing_->Lost().value_or("");
   seen.capacity_bytes = pool_.capacity_bytes();
   seen.chunk_bytes = backing_->chunk_bytes();
   seen.committed_bytes = pool_.committed_bytes();

@@ -28,8 +28,10 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   void Close() override;
   void Synchronize() override { backing_->Synchronize(); }
   void CopyOnDevice(void* target, const void* source, uint64_t bytes) override;
+  std::string Uuid() override { return backing_->Uuid(); }
   bool is_host() const override { return backing_->is_host(); }
   const std::string& name() const override { return name_; }
+  uint64_t chunk_bytes() const override { return backing_->chunk_bytes(); }
 
   // For regions.
   Backing& backing() { return *backing_; }

@@ -60,17 +60,23 @@ PooledRegion::PooledRegion(std::shared_ptr<PooledDevice> device, std::string con
       used_bytes_(kNeverTold) {}
 
 PooledRegion::~PooledRegion() {
-  try {
-    Close();
-  } catch (const Error&) {
-    // The device is lost: its driver has taken everything back already.
-  }
+  const auto close = [&] {
+    try {
+      Close();
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  // A driver that is short of memory for a moment is asked again; nobody can be told that it refused twice.
+  if (!close() && !close()) device_->Unregister(*this);
 }
 
 Receipt PooledRegion::Release(const ReleaseOptions& options, const Operation& operation) {
   const Stopwatch stopwatch;
   const std::lock_guard lock(operation_mutex_);
   CheckOpen();
+  RefuseLent("release");
   Receipt receipt{.action = "release", .consumer = consumer_, .method = "discard"};
   if (!resident()) {
     if (options.mode != ReleaseMode::kDiscard || residency_ == Residency::kReleased) {
@@ -167,7 +173,7 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   try {
     Restore(operation);
   } catch (...) {
-    device_->backing().Unmap(address_, taken.chunks);
+    UnmapForGood(taken.chunks);
     device_->pool().Undo(std::move(taken));
     throw;
   }
@@ -291,12 +297,11 @@ uint32_t PooledRegion::Checksum() const {
 }
 
 void PooledRegion::Close() {
-  device_->Unregister(*this);
   const std::lock_guard lock(operation_mutex_);
   if (closed_) return;
+  RefuseLent("close");
   if (resident()) {
-    device_->backing().Synchronize();
-    device_->backing().Unmap(address_, chunks_);
+    UnmapForGood(chunks_);
     residency_ = Residency::kReleased;
     device_->pool().Give(std::exchange(chunks_, {}), Destination::kReturn);
   }
@@ -304,6 +309,35 @@ void PooledRegion::Close() {
   ForgetContents();
   device_->backing().Unreserve(address_, reserved_bytes_);
   closed_ = true;
+  device_->Unregister(*this);
+}
+
+void PooledRegion::UnmapForGood(std::span<const Chunk> chunks) {
+  try {
+    device_->backing().Synchronize();
+    device_->backing().Unmap(address_, chunks);
+  } catch (const Error& error) {
+    if (error.code != "device_lost") throw;
+  }
+}
+
+void PooledRegion::BeginLoan(const std::string& borrower) {
+  const std::lock_guard lock(operation_mutex_);
+  CheckOpen();
+  Data();
+  borrowers_.push_back(borrower);
+}
+
+void PooledRegion::EndLoan(const std::string& borrower) noexcept {
+  const std::lock_guard lock(operation_mutex_);
+  borrowers_.erase(std::find(borrowers_.begin(), borrowers_.end(), borrower));
+  version_.fetch_add(1);
+}
+
+void PooledRegion::RefuseLent(const char* action) const {
+  if (borrowers_.empty()) return;
+  throw Error("shared", std::string("cannot ") + action + " " + consumer_ + ": " + borrowers_.front() + " has it mapped",
+              "end that mapping there, or stop sharing");
 }
 
 void PooledRegion::CheckOpen() const {

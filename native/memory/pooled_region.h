@@ -6,16 +6,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "memory/backup.h"   // HostBuffer, BackupFile
 #include "memory/device.h"   // DeviceSample
+#include "memory/pooled_device.h"  // PooledDevice
 #include "memory/region.h"   // Region
 
 namespace tideline {
-
-class PooledDevice;
 
 class PooledRegion final : public Region {
  public:
@@ -29,6 +29,9 @@ class PooledRegion final : public Region {
   void MarkWritten() override;
   void SetUsedBytes(uint64_t bytes) override { used_bytes_.store(bytes, std::memory_order_relaxed); }
   void SetSharedWith(const std::string& consumer) override;
+  void BeginLoan(const std::string& borrower) override;
+  void EndLoan(const std::string& borrower) noexcept override;
+  int ExportChunk(size_t index) const override { return device_->backing().Export(chunks_.at(index)); }
   uint64_t reserved_bytes() const override { return reserved_bytes_; }
   const std::string& consumer() const override { return consumer_; }
   RegionObservation Observe() const override;
@@ -50,6 +53,9 @@ class PooledRegion final : public Region {
   bool HasCleanBackup(bool on_disk) const;
 
   void CheckOpen() const;
+  void RefuseLent(const char* action) const;
+  // Takes the memory out of the address range, or what is left of that when the device is lost.
+  void UnmapForGood(std::span<const Chunk> chunks);
   void CheckResident() const;
   void CheckRange(uint64_t offset, uint64_t bytes) const;
   // Releases to a fresh or clean backup; returns the bytes copied.
@@ -70,6 +76,7 @@ class PooledRegion final : public Region {
   mutable std::mutex operation_mutex_;
   bool closed_ = false;
   std::vector<Chunk> chunks_;  // mapped now, in order of address
+  std::vector<std::string> borrowers_;
   std::unique_ptr<HostBuffer> host_buffer_;
   std::optional<BackupFile> file_;
   // Which version of the contents the backup holds, and where; without it host_buffer_ is only memory kept.

@@ -15,9 +15,13 @@
 //  - There is at most one: backing up to the other place drops the first, as do discard and Close. The file of a disk
 //    backup is deleted with it. The buffer of a host backup is kept for the next one until then.
 //  - Undefined contents cannot be backed up (`contents_undefined`).
+//
+// Loans: while another process has the memory mapped, Release and Close are refused with `shared`. What it writes nobody
+// sees, so that afterwards a backup is no longer clean.
 #pragma once
 
 #include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,7 +74,7 @@ class Region {
  public:
   virtual ~Region() = default;
 
-  // Errors of Release: already_released, contents_undefined, not_clean, out_of_memory (host backup), backup_io (disk
+  // Errors of Release: already_released, contents_undefined, not_clean, shared, out_of_memory (host backup), backup_io (disk
   // backup), cancelled. Of Resume: already_resident, out_of_memory, backup_missing, backup_corrupt, backup_io,
   // cancelled. Either is followed by the state there was before.
   virtual Receipt Release(const ReleaseOptions&, const Operation& = {}) = 0;
@@ -88,6 +92,13 @@ class Region {
   // For observers only: whose bytes stand in for this released region (zero-copy swap). Empty ends it.
   virtual void SetSharedWith(const std::string& consumer) = 0;
 
+  // To another process, as `borrower` ("process 1234 (python3)"). Errors: unsupported, not_resident, contents_undefined,
+  // device_lost.
+  virtual void BeginLoan(const std::string& borrower) = 0;
+  virtual void EndLoan(const std::string& borrower) noexcept = 0;
+  // During a loan: a file descriptor of the chunk at `index` (in order of address), which the caller closes.
+  virtual int ExportChunk(size_t index) const = 0;
+
   virtual uint64_t reserved_bytes() const = 0;
   virtual const std::string& consumer() const = 0;
   virtual RegionObservation Observe() const = 0;
@@ -103,6 +114,7 @@ class Region {
   // CRC-32C of all bytes. Errors: not_resident, contents_undefined.
   virtual uint32_t Checksum() const = 0;
   // Frees addresses, chunks and backups. Everything after it is refused with `bad_argument`; closing twice is fine.
+  // Error: shared.
   virtual void Close() = 0;
 };
 

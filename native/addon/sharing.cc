@@ -1,0 +1,62 @@
+#include "addon/sharing.h"
+
+#include <string>
+#include <utility>
+
+#include "addon/convert.h"   // ReadObject, ToJs
+#include "addon/instance.h"  // NewWrapped
+
+namespace tideline {
+namespace {
+
+// What a borrower has to know before it maps anything: native/addon.d.ts, SharedRegion.
+std::string Describe(Napi::Env env, Region& region, std::optional<Napi::Array> tensors) {
+  Napi::Object device = Napi::Object::New(env);
+  device.Set("name", region.device().name());
+  device.Set("uuid", region.device().Uuid());
+  const RegionObservation seen = region.Observe();
+  Napi::Object description = Napi::Object::New(env);
+  description.Set("consumer", seen.consumer);
+  description.Set("tag", seen.tag);
+  description.Set("bytes", ToJs(env, seen.reserved_bytes));
+  description.Set("chunkBytes", ToJs(env, region.device().chunk_bytes()));
+  description.Set("device", device);
+  if (tensors) description.Set("tensors", *tensors);
+  const Napi::Object json = env.Global().Get("JSON").As<Napi::Object>();
+  return json.Get("stringify").As<Napi::Function>().Call(json, {description}).As<Napi::String>().Utf8Value();
+}
+
+}  // namespace
+
+void NativeSharing::Register(Napi::Env env) {
+  AddonInstance::Of(env).constructors[kClassName] = Napi::Persistent(
+      DefineClass(env, kClassName,
+                  {InstanceMethod<&NativeSharing::Observe>("observe"), InstanceMethod<&NativeSharing::Close>("close")}));
+}
+
+Napi::Object NativeSharing::New(Napi::Env env, const DeviceHandle& device, std::shared_ptr<Region> region,
+                                Napi::Value options, std::optional<Napi::Array> tensors) {
+  const std::string path = ReadString(ReadObject(options, "options").Get("path"), "options.path");
+  std::string description = Describe(env, *region, tensors);
+  auto sharing = std::make_shared<Sharing>(std::move(region), path, std::move(description));
+  return NewWrapped<NativeSharing>(env, State{device, std::move(sharing)});
+}
+
+NativeSharing::NativeSharing(const Napi::CallbackInfo& info) : ObjectWrap(info), state_(TakeState<State>(info)) {}
+
+Napi::Value NativeSharing::Observe(const Napi::CallbackInfo& info) {
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("path", state_.sharing->path());
+  object.Set("borrowers", ToJs(info.Env(), state_.sharing->borrowers()));
+  return object;
+}
+
+Napi::Value NativeSharing::Close(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return RunAsync(
+        info.This().As<Napi::Object>(), *state_.device.queue, [sharing = state_.sharing] { sharing->Close(); },
+        [](Napi::Env env) { return env.Undefined(); });
+  });
+}
+
+}  // namespace tideline

@@ -1,0 +1,58 @@
+// What native/compute/cuda/kernels/*.cu find instead of nvcc's built-ins when a host compiler compiles them: a block's
+// threads are fibers (block.h), and a kernel enters itself in a list from which the double launches it.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "block.h"  // Block, Registration
+
+#define __device__
+#define __forceinline__ inline
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+#define TIDELINE_KERNEL(name, Args, threads)                                                            \
+  static void name(const Args& args);                                                                   \
+  static const ::cuda_double::Registration name##_registration(                                         \
+      #name, sizeof(Args), threads, [](const void* args) { name(*static_cast<const Args*>(args)); });  \
+  static void name([[maybe_unused]] const Args& args)
+
+#define TIDELINE_SHARED(Type, name) Type& name = ::cuda_double::Block::Current().Shared<Type>(__FILE__, __LINE__)
+#define TIDELINE_DYNAMIC_SHARED(name) float* const name = ::cuda_double::Block::Current().DynamicShared()
+
+#define threadIdx (::cuda_double::Block::Current().thread_index())
+#define blockIdx (::cuda_double::Block::Current().block_index())
+#define gridDim (::cuda_double::Block::Current().grid())
+
+#define __syncthreads() ::cuda_double::Block::Current().Barrier(__FILE__, __LINE__)
+#define __shfl_xor_sync(mask, value, lanes) \
+  ::cuda_double::Block::Current().ShuffleXor(mask, value, lanes, __FILE__, __LINE__)
+
+namespace tideline::cuda {
+
+// From the definition of IEEE 754's half precision.
+inline float HalfToFloat(uint16_t half) {
+  const int exponent = (half >> 10) & 31, mantissa = half & 1023;
+  const float sign = half & 0x8000 ? -1.0f : 1.0f;
+  if (exponent == 31) return mantissa ? NAN : sign * INFINITY;
+  return sign * (exponent == 0 ? std::ldexp(float(mantissa), -24) : std::ldexp(float(1024 + mantissa), exponent - 25));
+}
+// To nearest even: the spacing of halves around the value, and the processor's own rounding of a quotient by it.
+inline uint16_t FloatToHalf(float value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  if (std::isnan(value)) return sign | 0x7e00;
+  const float magnitude = std::fabs(value);
+  if (magnitude >= 65520) return sign | 0x7c00;
+  const int exponent = magnitude < std::ldexp(1.0f, -14) ? -14 : std::ilogb(magnitude);
+  const int units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
+  // 1024 units carry into the exponent by themselves.
+  return static_cast<uint16_t>(sign | (((exponent + 14) << 10) + units));
+}
+
+}  // namespace tideline::cuda

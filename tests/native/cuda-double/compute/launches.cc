@@ -1,0 +1,67 @@
+// Modules, functions and launches: a kernel runs on the processor before its launch returns. Shared memory beyond what a GPU
+// gives unasked has to have been asked for, sizes have to be those of the kernel, and grids those that a GPU has.
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "../card.h"  // Card, BEGIN
+#include "block.h"    // FindKernel, RunGrid
+
+using namespace cuda_double;
+
+namespace {
+
+constexpr int kNotFound = 500, kLaunchOutOfResources = 701, kLaunchFailed = 719;
+constexpr int kMaxDynamicSharedBytes = 8;
+constexpr unsigned kUsualSharedBytes = 48 << 10, kMostSharedBytes = 227 << 10;
+
+std::map<const Kernel*, unsigned> shared_bytes_asked_for;
+// One grid at a time: a block's threads are this thread.
+std::mutex launching;
+
+}  // namespace
+
+EXPORT int cuModuleLoadData(void** module, const void*) {
+  BEGIN("cuModuleLoadData");
+  *module = &card;
+  return kSuccess;
+}
+EXPORT int cuModuleUnload(void*) {
+  BEGIN("cuModuleUnload");
+  return kSuccess;
+}
+EXPORT int cuModuleGetFunction(const Kernel** function, void*, const char* name) {
+  BEGIN("cuModuleGetFunction");
+  *function = FindKernel(name);
+  return *function ? kSuccess : kNotFound;
+}
+EXPORT int cuFuncSetAttribute(const Kernel* function, int attribute, int value) {
+  BEGIN("cuFuncSetAttribute");
+  const auto bytes = static_cast<unsigned>(value);
+  if (attribute != kMaxDynamicSharedBytes || bytes > kMostSharedBytes) return kInvalidValue;
+  shared_bytes_asked_for[function] = bytes;
+  return kSuccess;
+}
+EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned threads,
+                          unsigned block_y, unsigned block_z, unsigned shared_bytes, void*, void** parameters, void**) {
+  {
+    BEGIN("cuLaunchKernel");
+    if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) {
+      return kInvalidValue;
+    }
+    if (threads != function->threads || block_y != 1 || block_z != 1) return kLaunchOutOfResources;
+    if (shared_bytes > kUsualSharedBytes && shared_bytes > shared_bytes_asked_for[function]) return kInvalidValue;
+  }
+  const std::lock_guard lock(launching);
+  const std::string problem = RunGrid(*function, parameters[0], {grid_x, grid_y, grid_z}, shared_bytes);
+  if (problem.empty()) return kSuccess;
+  std::fprintf(stderr, "%s\n", problem.c_str());
+  return kLaunchFailed;
+}
+
+EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, void*) {
+  BEGIN("cuMemsetD8Async");
+  std::memset(reinterpret_cast<void*>(target), value, bytes);
+  return kSuccess;
+}

@@ -1,0 +1,146 @@
+/**
+ * Doubles of libcuda.so.1 and libnvidia-ml.so.1 for machines without a GPU: built here, put in the addon's way, told what
+ * to refuse, and asked what they gave out. What they share with this file is laid out in board.h.
+ */
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const OUT_OF_MEMORY = 2;
+/** After which a real context answers nothing else. */
+export const ILLEGAL_ADDRESS = 700;
+
+const HEADER_BYTES = 128;
+const PROCESS_BYTES = 128;
+const PROCESSES = 16;
+const CALLS_OFFSET = 64;
+const CALL_NAME_OFFSET = 24;
+const CALL_NAME_BYTES = 40;
+
+/** What this process has of the card, and has not given back. */
+export interface Counts {
+  readonly bytes: number;
+  readonly allocations: number;
+  readonly mappings: number;
+  readonly reservations: number;
+  readonly contexts: number;
+  readonly currentContexts: number;
+  readonly streams: number;
+  readonly registeredBuffers: number;
+}
+export const NOTHING: Counts = {
+  bytes: 0,
+  allocations: 0,
+  mappings: 0,
+  reservations: 0,
+  contexts: 0,
+  currentContexts: 0,
+  streams: 0,
+  registeredBuffers: 0,
+};
+
+export interface Fault {
+  /** The only call that counts; any but cuMemGetInfo when left out. */
+  readonly call?: string;
+  /** Counts from 1. */
+  readonly nth: number;
+  readonly result: number;
+  /** All later calls of this process fail too, until it has given its context back. */
+  readonly sticky?: boolean;
+}
+
+export interface CudaDouble {
+  readonly driver: string;
+  /** Names both doubles and their board, for child processes. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** A folder that is gone after `remove`. */
+  readonly folder: string;
+  arm(fault: Fault): void;
+  /** Nothing fails any more. @returns whether something did since `arm`. */
+  disarm(): boolean;
+  /** Calls that counted since `arm`. */
+  calls(): number;
+  counts(): Counts;
+  remove(): void;
+}
+
+/** Builds the doubles and makes the addon of this process use them. */
+export function installCudaDouble(): CudaDouble {
+  const folder = mkdtempSync(join(tmpdir(), "tideline-cuda-"));
+  const driver = join(folder, "libcuda-double.so");
+  const nvml = join(folder, "libnvml-double.so");
+  const boardFile = join(folder, "board");
+  compile(sourcesIn(import.meta.dirname), driver, ["-shared"]);
+  compile(sourcesIn(join(import.meta.dirname, "nvml")), nvml, ["-shared"]);
+  writeFileSync(boardFile, Buffer.alloc(HEADER_BYTES + PROCESSES * PROCESS_BYTES));
+  const board = openSync(boardFile, "r+");
+  const environment = {
+    TIDELINE_CUDA_DRIVER: driver,
+    TIDELINE_NVML_LIBRARY: nvml,
+    TIDELINE_DOUBLE_BOARD: boardFile,
+  };
+  Object.assign(process.env, environment);
+  const read = (offset: number, bytes: number): Buffer => {
+    const buffer = Buffer.alloc(bytes);
+    readSync(board, buffer, 0, bytes, offset);
+    return buffer;
+  };
+  const number = (offset: number) => Number(read(offset, 8).readBigInt64LE());
+  let armed = false;
+  return {
+    driver,
+    environment,
+    folder,
+    arm({ call = "", nth, result, sticky = false }) {
+      const header = Buffer.alloc(CALLS_OFFSET + 8);
+      header.writeBigInt64LE(BigInt(nth), 0);
+      header.writeBigInt64LE(BigInt(result), 8);
+      header.writeBigInt64LE(sticky ? 1n : 0n, 16);
+      header.write(call, CALL_NAME_OFFSET, CALL_NAME_BYTES - 1, "ascii");
+      writeSync(board, header, 0, header.length, 0);
+      armed = true;
+    },
+    disarm() {
+      const fired = armed && number(0) === 0;
+      writeSync(board, Buffer.alloc(8), 0, 8, 0);
+      armed = false;
+      return fired;
+    },
+    calls: () => number(CALLS_OFFSET),
+    counts() {
+      for (let i = 0; i < PROCESSES; i++) {
+        const slot = read(HEADER_BYTES + i * PROCESS_BYTES, PROCESS_BYTES);
+        const column = (index: number) => Number(slot.readBigInt64LE(8 * index));
+        if (column(0) !== process.pid) continue;
+        return {
+          bytes: column(1),
+          allocations: column(2),
+          mappings: column(3),
+          reservations: column(4),
+          contexts: column(5),
+          currentContexts: column(6),
+          streams: column(7),
+          registeredBuffers: column(8),
+        };
+      }
+      return NOTHING;
+    },
+    remove() {
+      closeSync(board);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** With the compiler of CXX, or the system's. */
+export function compile(sources: readonly string[], output: string, flags: readonly string[]): void {
+  const common = ["-std=c++20", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-pthread"];
+  execFileSync(process.env.CXX ?? "c++", [...common, ...flags, ...sources, "-o", output, "-ldl"]);
+}
+
+function sourcesIn(folder: string): readonly string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".cc"))
+    .map((file) => join(folder, file));
+}

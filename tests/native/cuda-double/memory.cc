@@ -1,0 +1,112 @@
+// Virtual memory, with the real driver's rules checked: exact ranges, access before use, nothing mapped twice.
+#include <sys/stat.h>
+
+#include "card.h"  // Card, BEGIN
+
+using namespace cuda_double;
+
+namespace {
+
+struct Properties {
+  int type, requested_handle_types;
+};
+constexpr int kFileDescriptor = 1;
+
+constexpr int kNoAccess = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+}  // namespace
+
+EXPORT int cuMemGetAllocationGranularity(size_t* bytes, const void*, int) {
+  BEGIN("cuMemGetAllocationGranularity");
+  *bytes = kGranularity;
+  return kSuccess;
+}
+EXPORT int cuMemAddressReserve(Address* address, size_t bytes, size_t, Address, unsigned long long) {
+  BEGIN("cuMemAddressReserve");
+  if (bytes == 0 || bytes % kGranularity != 0) return kInvalidValue;
+  void* start = ::mmap(nullptr, bytes, PROT_NONE, kNoAccess, -1, 0);
+  if (start == MAP_FAILED) return kOutOfMemory;
+  *address = reinterpret_cast<uintptr_t>(start);
+  card.reservations[*address] = bytes;
+  ++card.counts().reservations;
+  return kSuccess;
+}
+EXPORT int cuMemAddressFree(Address address, size_t bytes) {
+  BEGIN("cuMemAddressFree");
+  const auto found = card.reservations.find(address);
+  if (found == card.reservations.end() || found->second != bytes) return kInvalidValue;
+  const auto mapped = card.mappings.lower_bound(address);
+  if (mapped != card.mappings.end() && mapped->first < address + bytes) return kInvalidValue;
+  ::munmap(reinterpret_cast<void*>(address), bytes);
+  card.reservations.erase(found);
+  --card.counts().reservations;
+  return kSuccess;
+}
+
+EXPORT int cuMemCreate(Handle* handle, size_t bytes, const Properties* properties, unsigned long long) {
+  BEGIN("cuMemCreate");
+  if (bytes == 0 || bytes % kGranularity != 0) return kInvalidValue;
+  if (card.UsedBytes() + bytes > kTotalBytes) return kOutOfMemory;
+  const int file = ::memfd_create("chunk", MFD_CLOEXEC);
+  if (file < 0 || ::ftruncate(file, static_cast<off_t>(bytes)) != 0) return kOutOfMemory;
+  *handle = card.next_handle++;
+  card.allocations[*handle] = {file, bytes, 1, properties->requested_handle_types == kFileDescriptor, false};
+  ++card.counts().allocations;
+  card.counts().bytes += static_cast<int64_t>(bytes);
+  return kSuccess;
+}
+EXPORT int cuMemRelease(Handle handle) {
+  BEGIN("cuMemRelease");
+  if (!card.allocations.contains(handle)) return kInvalidValue;
+  card.Drop(handle);
+  return kSuccess;
+}
+EXPORT int cuMemExportToShareableHandle(int* file, Handle handle, int type, unsigned long long) {
+  BEGIN("cuMemExportToShareableHandle");
+  const auto found = card.allocations.find(handle);
+  if (found == card.allocations.end() || !found->second.exportable || type != kFileDescriptor) return kInvalidValue;
+  *file = ::fcntl(found->second.file, F_DUPFD_CLOEXEC, 0);
+  return *file < 0 ? kOutOfMemory : kSuccess;
+}
+EXPORT int cuMemImportFromShareableHandle(Handle* handle, void* shareable, int type) {
+  BEGIN("cuMemImportFromShareableHandle");
+  const auto given = static_cast<int>(reinterpret_cast<intptr_t>(shareable));
+  struct stat status;
+  if (type != kFileDescriptor || ::fstat(given, &status) != 0) return kInvalidValue;
+  *handle = card.next_handle++;
+  card.allocations[*handle] = {::fcntl(given, F_DUPFD_CLOEXEC, 0), static_cast<size_t>(status.st_size), 1, false, true};
+  ++card.counts().allocations;
+  return kSuccess;
+}
+
+EXPORT int cuMemMap(Address address, size_t bytes, size_t, Handle handle, unsigned long long) {
+  BEGIN("cuMemMap");
+  const auto found = card.allocations.find(handle);
+  if (found == card.allocations.end() || found->second.bytes != bytes || card.mappings.contains(address)) return kInvalidValue;
+  ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, found->second.file, 0);
+  ++found->second.references;
+  card.mappings[address] = {bytes, handle};
+  ++card.counts().mappings;
+  return kSuccess;
+}
+EXPORT int cuMemUnmap(Address address, size_t bytes) {
+  BEGIN("cuMemUnmap");
+  const auto found = card.mappings.find(address);
+  if (found == card.mappings.end() || found->second.bytes != bytes) return kInvalidValue;
+  ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE, kNoAccess | MAP_FIXED, -1, 0);
+  card.Drop(found->second.handle);
+  card.mappings.erase(found);
+  --card.counts().mappings;
+  return kSuccess;
+}
+EXPORT int cuMemSetAccess(Address address, size_t bytes, const void*, size_t) {
+  BEGIN("cuMemSetAccess");
+  if (bytes == 0) return kInvalidValue;
+  for (size_t offset = 0; offset < bytes;) {
+    const auto found = card.mappings.find(address + offset);
+    if (found == card.mappings.end()) return kInvalidValue;
+    offset += found->second.bytes;
+  }
+  ::mprotect(reinterpret_cast<void*>(address), bytes, PROT_READ | PROT_WRITE);
+  return kSuccess;
+}
