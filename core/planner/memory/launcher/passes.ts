@@ -1,13 +1,15 @@
 /**
  * What a role's passes take on PyTorch at their peaks, from the tape of memory/pytorch: the one place where the planner
- * plays it. A tape takes a millisecond or two, so answers are kept for as long as the model's shape is.
+ * plays it. A tape is recorded once for all batches that the same operators compute in the same order, and read for each of
+ * them; answers are kept for as long as the model's shape is.
  */
 import type { Architecture, Head } from "../../models/architecture.ts";
 import type { Term } from "../../provenance.ts";
 import { reasonOf } from "../estimate/estimate.ts";
 import type { PassMemory } from "../footprint.ts";
+import { unitsOf } from "../pytorch/count.ts";
 import { accumulateTape, type StepOptions, scoreTape } from "../pytorch/step.ts";
-import type { Cause, Stage } from "../pytorch/tape.ts";
+import type { Cause, Stage, Tape } from "../pytorch/tape.ts";
 
 export interface PassQuestion {
   readonly kind: "score" | "train";
@@ -50,12 +52,64 @@ export function passOf(architecture: Architecture, question: PassQuestion): Pass
   const answer = known.get(key);
   if (answer !== undefined) return answer;
   if (known.size >= KEPT) known.clear();
-  const played = play(architecture, question);
-  known.set(key, played);
-  return played;
+  const found = answerTo(architecture, question);
+  known.set(key, found);
+  return found;
 }
 
-function play(architecture: Architecture, question: PassQuestion): PassAnswer {
+function answerTo(architecture: Architecture, question: PassQuestion): PassAnswer {
+  const stages = tapeOf(architecture, question).stages({}, unitsOf(question));
+  const kept = stages.find(({ name }) => name === (question.kind === "train" ? "gradients" : "weights"))?.end();
+  const highest = stages.reduce<Stage | undefined>(
+    (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
+    undefined,
+  );
+  const weights = (cause: Cause) => kept?.get(cause) ?? 0;
+  const extra = [...(highest?.peak() ?? [])].map(([cause, bytes]) => [cause, bytes - weights(cause)] as const);
+  return {
+    weightsBytes: weights("weights"),
+    adapterBytes: weights("adapter weights"),
+    gradientBytes: weights("gradients"),
+    activations: terms(extra, (cause) => !LOGITS_CAUSES.has(cause)),
+    logits: terms(extra, (cause) => LOGITS_CAUSES.has(cause)),
+  };
+}
+
+interface Recorded {
+  readonly architecture: Architecture;
+  readonly order: string;
+  readonly tape: Tape;
+}
+
+/** Newest last. A plan has four: policy and critic, scoring and training. */
+const recorded: Recorded[] = [];
+const TAPES = 32;
+
+/** A tape with the operators of this pass in their order, whichever batch it was recorded for. */
+function tapeOf(architecture: Architecture, question: PassQuestion): Tape {
+  const order = orderOf(architecture, question);
+  const at = recorded.findIndex((one) => one.architecture === architecture && one.order === order);
+  const [known] = at < 0 ? [] : recorded.splice(at, 1);
+  const one = known ?? { architecture, order, tape: record(architecture, question) };
+  recorded.push(one);
+  if (recorded.length > TAPES) recorded.shift();
+  return one.tape;
+}
+
+/** All that decides which operators run in which order: everything but the batch, and what little of that does. */
+function orderOf({ runs }: Architecture, question: PassQuestion): string {
+  const { sequences, length, ...others } = question;
+  const windowed = runs.filter(
+    ({ layer: { attention } }) => attention.kind === "grouped" && (attention.window ?? length) < length,
+  );
+  // Which parts of the loss there are, and whether the full ones repeat.
+  const { laterPart, rest, target } = unitsOf(question);
+  const parts =
+    question.lossRows === undefined ? "" : `${target >= question.lossRows} ${Math.min(2, laterPart)} ${rest > 0}`;
+  return [...Object.values(others), sequences > 1, parts, windowed.length].join();
+}
+
+function record(architecture: Architecture, question: PassQuestion): Tape {
   const { kind, sequences, length, masked, loraRank, multiprocessors, cublasBytes } = question;
   const trains = kind === "train";
   const options: StepOptions = {
@@ -77,22 +131,7 @@ function play(architecture: Architecture, question: PassQuestion): PassAnswer {
     folded: true,
     warm: [],
   };
-  const tape = trains ? accumulateTape(architecture, options) : scoreTape(architecture, options);
-  const stages = tape.stages();
-  const kept = stages.find(({ name }) => name === (trains ? "gradients" : "weights"))?.end();
-  const highest = stages.reduce<Stage | undefined>(
-    (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
-    undefined,
-  );
-  const weights = (cause: Cause) => kept?.get(cause) ?? 0;
-  const extra = [...(highest?.peak() ?? [])].map(([cause, bytes]) => [cause, bytes - weights(cause)] as const);
-  return {
-    weightsBytes: weights("weights"),
-    adapterBytes: weights("adapter weights"),
-    gradientBytes: weights("gradients"),
-    activations: terms(extra, (cause) => !LOGITS_CAUSES.has(cause)),
-    logits: terms(extra, (cause) => LOGITS_CAUSES.has(cause)),
-  };
+  return trains ? accumulateTape(architecture, options) : scoreTape(architecture, options);
 }
 
 function trainingOf(trains: boolean, loraRank: number | undefined): StepOptions["storage"]["training"] {

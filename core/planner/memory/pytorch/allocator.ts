@@ -45,8 +45,10 @@ export function playAllocator(tape: Tape): readonly AllocatorStage[] {
     allocator.resetPeaks();
     for (; at < end; at++) {
       const event = tape.events[at] ?? 0;
-      if (event >= 0) chunks[event] = allocator.allocate(tape.blocks[event]?.requestedBytes ?? 0);
-      else {
+      if (event >= 0) {
+        const bytes = tape.blocks[event]?.requestedBytes ?? 0;
+        if (bytes > 0) chunks[event] = allocator.allocate(bytes);
+      } else {
         const chunk = chunks[~event];
         if (chunk !== undefined) allocator.release(chunk);
       }

@@ -2,6 +2,7 @@
 import { assertNever, TidelineError } from "../../../errors.ts";
 import type { GroupedAttention, LatentAttention } from "../../models/architecture.ts";
 import type { Tensor } from "./autograd.ts";
+import { type Count, columnsOf, PAIRS, plus, times } from "./count.ts";
 import { inPlace } from "./fused.ts";
 import { llamaNorm } from "./norm.ts";
 import { alias, cast, copied, drop, HALF, mapped, rotated, SINGLE, transposed } from "./operators.ts";
@@ -30,7 +31,7 @@ interface Heads {
   readonly heads: number;
   readonly kvHeads: number;
   /** Elements of what comes out. */
-  readonly outputs: number;
+  readonly outputs: Count;
 }
 
 function groupedAttention(pass: Pass, x: Tensor, weights: Grouped, { headDim }: GroupedAttention): Tensor {
@@ -63,8 +64,8 @@ function groupedAttention(pass: Pass, x: Tensor, weights: Grouped, { headDim }: 
     query,
     key,
     value,
-    heads: query.elements / tokens / headDim,
-    kvHeads: key.elements / tokens / headDim,
+    heads: columnsOf(query.elements, tokens) / headDim,
+    kvHeads: columnsOf(key.elements, tokens) / headDim,
     outputs: query.elements,
   });
   const output = project(pass, result, weights.output);
@@ -116,23 +117,27 @@ function fusedAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs
   const k = ready(key);
   const q = ready(query);
   const itemBytes = q.itemBytes;
-  const { sequences, length, masked } = pass.batch;
+  const { masked } = pass.batch;
   // A mask of bits becomes one of numbers to be added, in every layer.
   const mask =
     masked && pass.attention === "sdpa"
-      ? tape.because("attention mask", () => graph.tensor(sequences * length * length, itemBytes))
+      ? tape.because("attention mask", () => graph.tensor(PAIRS, itemBytes))
       : undefined;
   const seeds = [tape.allocate(8), tape.allocate(8)];
   const result = graph.tensor(outputs, itemBytes);
   const follows = graph.follows(q, k, v);
-  const logSums = follows ? graph.tensor(pass.tokens * heads, SINGLE) : undefined;
+  const logSums = follows ? graph.tensor(times(pass.tokens, heads), SINGLE) : undefined;
   tape.release(tape.allocate(256));
   const saved = graph.save(q, k, v, result, logSums, mask);
   const recorded = graph.record(result, [q, k, v], saved, () => {
-    const gradients = [q, k, v].map(({ elements }) => ({ block: tape.allocate(elements * itemBytes), view: false }));
+    const gradients = [q, k, v].map(({ elements }) => ({
+      block: tape.allocate(times(elements, itemBytes)),
+      view: false,
+    }));
     // cuDNN sums the gradient of the queries in float32, and those of keys and values for each query head apart.
-    const perHead = expanded === heads ? 0 : 2 * q.elements * itemBytes;
-    tape.release(tape.allocate(q.elements * SINGLE + perHead + pass.tokens * heads * SINGLE + 256));
+    const perHead = expanded === heads ? 0 : 2 * itemBytes;
+    const each = q.elements.each * (SINGLE + perHead) + pass.tokens.each * heads * SINGLE;
+    tape.release(tape.allocate(plus({ each, of: q.elements.of }, 256)));
     return gradients;
   });
   drop(graph, logSums, mask, q, k, v);
@@ -141,28 +146,28 @@ function fusedAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs
 }
 
 /** With a mask, PyTorch's fused kernels take no grouped heads: keys and values are written out for every query head. */
-function repeatForMask(pass: Pass, tensor: Tensor, times: number): Tensor {
+function repeatForMask(pass: Pass, tensor: Tensor, repeats: number): Tensor {
   const { graph } = pass;
-  if (times === 1 || !pass.batch.masked || pass.attention !== "sdpa") return alias(graph, tensor);
-  return copied(graph, tensor, tensor.elements * times);
+  if (repeats === 1 || !pass.batch.masked || pass.attention !== "sdpa") return alias(graph, tensor);
+  return copied(graph, tensor, times(tensor.elements, repeats));
 }
 
 /** Writes out the scores of every head, once in the model's type and once in float32. */
 function eagerAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs }: Heads): Tensor {
-  const { graph, batch } = pass;
+  const { graph } = pass;
   const { tape } = graph;
   const itemBytes = pass.autocast ? HALF : query.itemBytes;
-  const times = heads / kvHeads;
+  const repeats = heads / kvHeads;
   const repeated = (tensor: Tensor) =>
-    times === 1 ? alias(graph, tensor) : copied(graph, tensor, tensor.elements * times);
+    repeats === 1 ? alias(graph, tensor) : copied(graph, tensor, times(tensor.elements, repeats));
   const keys = repeated(key);
   const values = repeated(value);
-  const scores = batch.sequences * heads * batch.length * batch.length;
+  const scores = times(PAIRS, heads);
   return tape.because("attention scores", () => {
     const transposedKeys = copied(graph, keys);
     const products = graph.tensor(scores, itemBytes);
     const product = graph.record(products, [query, keys], graph.save(query, transposedKeys), () =>
-      [query, keys].map(({ elements }) => ({ block: tape.allocate(elements * itemBytes), view: true })),
+      [query, keys].map(({ elements }) => ({ block: tape.allocate(times(elements, itemBytes)), view: true })),
     );
     const scaled = mapped(graph, product);
     drop(graph, product);
@@ -172,18 +177,18 @@ function eagerAttention(pass: Pass, { query, key, value, heads, kvHeads, outputs
     const softmaxed = graph.tensor(scores, SINGLE);
     drop(graph, wide);
     const probabilities = graph.record(softmaxed, [masked], graph.save(softmaxed), () => {
-      const product = tape.allocate(scores * SINGLE);
-      const scratch = tape.allocate(scores * SINGLE);
+      const product = tape.allocate(times(scores, SINGLE));
+      const scratch = tape.allocate(times(scores, SINGLE));
       tape.release(scratch);
       tape.release(product);
-      return [{ block: tape.allocate(scores * itemBytes), view: false }];
+      return [{ block: tape.allocate(times(scores, itemBytes)), view: false }];
     });
     const narrow = cast(graph, probabilities, itemBytes);
     drop(graph, probabilities, masked);
     const mixed = graph.tensor(outputs, itemBytes);
     const result = graph.record(mixed, [narrow, values], graph.save(narrow, values), () => [
-      { block: tape.allocate(scores * itemBytes), view: true },
-      { block: tape.allocate(values.elements * itemBytes), view: true },
+      { block: tape.allocate(times(scores, itemBytes)), view: true },
+      { block: tape.allocate(times(values.elements, itemBytes)), view: true },
     ]);
     const contiguous = copied(graph, result);
     drop(graph, result, narrow, transposedKeys, keys, values);
@@ -198,11 +203,11 @@ function latentAttention(pass: Pass, x: Tensor, weights: Latent, shape: LatentAt
   const heads = weights.up.columns / (plainHeadDim + valueHeadDim);
   const query = latentQuery(pass, x, weights.query);
   const compressed = project(pass, x, weights.down);
-  const latentPart = { ...alias(graph, compressed), elements: tokens * kvRank };
-  const rotatedPart = { ...alias(graph, compressed), elements: tokens * rotatedHeadDim };
+  const latentPart = { ...alias(graph, compressed), elements: times(tokens, kvRank) };
+  const rotatedPart = { ...alias(graph, compressed), elements: times(tokens, rotatedHeadDim) };
   const latent = llamaNorm(pass, latentPart, weights.norm);
   drop(graph, latentPart);
-  const rotate = (elements: number, from: Tensor) => {
+  const rotate = (elements: Count, from: Tensor) => {
     const wide = cast(graph, { ...from, elements }, SINGLE);
     const turned = mapped(graph, wide);
     drop(graph, wide);
@@ -210,15 +215,15 @@ function latentAttention(pass: Pass, x: Tensor, weights: Latent, shape: LatentAt
     drop(graph, turned);
     return narrow;
   };
-  const turnedQuery = rotate(tokens * heads * rotatedHeadDim, query);
-  const turnedKey = rotate(tokens * rotatedHeadDim, rotatedPart);
+  const turnedQuery = rotate(times(tokens, heads * rotatedHeadDim), query);
+  const turnedKey = rotate(times(tokens, rotatedHeadDim), rotatedPart);
   drop(graph, rotatedPart);
   const [cachedLatent, cachedKey] = cached(pass, latent, turnedKey);
-  const joined = copied(graph, query, tokens * heads * (plainHeadDim + rotatedHeadDim));
+  const joined = copied(graph, query, times(tokens, heads * (plainHeadDim + rotatedHeadDim)));
   const expanded = project(pass, cachedLatent, weights.up);
-  const keys = copied(graph, expanded, tokens * heads * (plainHeadDim + rotatedHeadDim));
-  const values = { ...alias(graph, expanded), elements: tokens * heads * valueHeadDim };
-  const outputs = tokens * heads * valueHeadDim;
+  const keys = copied(graph, expanded, times(tokens, heads * (plainHeadDim + rotatedHeadDim)));
+  const values = { ...alias(graph, expanded), elements: times(tokens, heads * valueHeadDim) };
+  const outputs = times(tokens, heads * valueHeadDim);
   const attended = kernel(pass, { query: joined, key: keys, value: values, heads, kvHeads: heads, outputs });
   const contiguous = copied(graph, attended);
   drop(graph, attended, joined, keys, values, expanded, cachedLatent, cachedKey);

@@ -3,11 +3,12 @@
  * order the backward pass runs (newest operator first), when what was kept is let go, and when two gradients of one
  * tensor are added in place. No numbers, only blocks.
  */
+import { type Count, fixed, times } from "./count.ts";
 import type { Block, Cause, Tape } from "./tape.ts";
 
 /** Something with a shape; several may share one block. `undefined` producer: nothing to differentiate. */
 export interface Tensor {
-  readonly elements: number;
+  readonly elements: Count;
   readonly itemBytes: number;
   readonly block: Block;
   readonly producer: Producer | undefined;
@@ -15,7 +16,7 @@ export interface Tensor {
 
 /** A weight. */
 export class Parameter {
-  readonly elements: number;
+  readonly elements: Count;
   readonly itemBytes: number;
   readonly trained: boolean;
   /** How many operators will send it a gradient, before which the gradients are not added up. */
@@ -24,13 +25,13 @@ export class Parameter {
   private readonly waiting: Gradient[] = [];
 
   constructor(elements: number, itemBytes: number, trained: boolean) {
-    this.elements = elements;
+    this.elements = fixed(elements);
     this.itemBytes = itemBytes;
     this.trained = trained;
   }
 
   get bytes(): number {
-    return this.elements * this.itemBytes;
+    return this.elements.each * this.itemBytes;
   }
 
   receive(tape: Tape, gradient: Gradient): void {
@@ -96,7 +97,7 @@ function added(tape: Tape, sum: Gradient, gradient: Gradient, cause: Cause): Gra
     tape.release(gradient.block);
     return sum;
   }
-  const block = tape.allocate(sum.block.requestedBytes, cause);
+  const block = tape.allocate(sum.block.size, cause);
   tape.release(sum.block);
   tape.release(gradient.block);
   return { block, view: false };
@@ -184,8 +185,8 @@ export class Graph {
   }
 
   /** A new tensor without history. */
-  tensor(elements: number, itemBytes: number, cause?: Cause): Tensor {
-    return { elements, itemBytes, block: this.tape.allocate(elements * itemBytes, cause), producer: undefined };
+  tensor(elements: Count, itemBytes: number, cause?: Cause): Tensor {
+    return { elements, itemBytes, block: this.tape.allocate(times(elements, itemBytes), cause), producer: undefined };
   }
 
   /** Gives a result its history, when it has one. */

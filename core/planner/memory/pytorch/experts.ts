@@ -6,6 +6,7 @@
 import { TidelineError } from "../../../errors.ts";
 import type { Experts } from "../../models/architecture.ts";
 import type { Parameter, Tensor } from "./autograd.ts";
+import { columnsOf, times } from "./count.ts";
 import { gatedMlp } from "./mlp.ts";
 import {
   activation,
@@ -56,7 +57,7 @@ export function mixtureOfExperts(pass: Pass, x: Tensor, { feedForward: weights, 
 /** Which experts work on each token, and how much each counts. */
 function route(pass: Pass, x: Tensor, { router }: ExpertsWeights, shape: Experts): readonly [Tensor, Tensor] {
   const { graph } = pass;
-  const pairs = pass.tokens * shape.active;
+  const pairs = times(pass.tokens, shape.active);
   const input = shape.routerInFloat32 ? cast(graph, x, SINGLE) : alias(graph, x);
   const logits = project(pass, input, router);
   const wide = cast(graph, logits, SINGLE);
@@ -65,7 +66,7 @@ function route(pass: Pass, x: Tensor, { router }: ExpertsWeights, shape: Experts
   const chosen = graph.tensor(pairs, INDEX);
   const saved = graph.save(chosen);
   const best = graph.record(graph.tensor(pairs, SINGLE), [probabilities], saved, () => [
-    { block: graph.tape.allocate(probabilities.elements * SINGLE), view: false },
+    { block: graph.tape.allocate(times(probabilities.elements, SINGLE)), view: false },
   ]);
   drop(graph, probabilities);
   const shares = copied(graph, best, pairs, shape.routerInFloat32 ? SINGLE : x.itemBytes);
@@ -76,21 +77,21 @@ function route(pass: Pass, x: Tensor, { router }: ExpertsWeights, shape: Experts
 /** What the chosen experts make of every token, added up. */
 function mix(pass: Pass, x: Tensor, [shares]: readonly Tensor[], weights: ExpertsWeights, shape: Experts): Tensor {
   const { graph, tokens, multiprocessors } = pass;
-  const width = x.elements / tokens;
-  const pairs = tokens * shape.active;
-  const inner = weights.down.elements / shape.experts / width;
+  const width = columnsOf(x.elements, tokens);
+  const pairs = times(tokens, shape.active);
+  const inner = weights.down.elements.each / shape.experts / width;
   /** One product for each expert over its share of the pairs, and what no expert computed set to zero: a second copy. */
   const product = (input: Tensor, weight: Parameter, columns: number) => {
-    const raw = linear(graph, input, weight, pairs * columns, { multiprocessors });
+    const raw = linear(graph, input, weight, times(pairs, columns), { multiprocessors });
     const blanked = mapped(graph, raw);
     drop(graph, raw);
     return blanked;
   };
   const order = [graph.tensor(pairs, INDEX), graph.tensor(pairs, INDEX)];
-  const gathered = copied(graph, x, pairs * width);
+  const gathered = copied(graph, x, times(pairs, width));
   const raised = product(gathered, weights.gateUp, 2 * inner);
-  const gate = { ...alias(graph, raised), elements: pairs * inner };
-  const up = { ...alias(graph, raised), elements: pairs * inner };
+  const gate = { ...alias(graph, raised), elements: times(pairs, inner) };
+  const up = { ...alias(graph, raised), elements: times(pairs, inner) };
   const activated = activation(graph, gate);
   const fed = multiply(graph, activated, up);
   drop(graph, activated, gate, up, raised);

@@ -3,13 +3,14 @@
  * ever there.
  */
 import { type Graph, Node, type Tensor } from "./autograd.ts";
+import { type Count, columnsOf, fixed, LATER_PARTS, ONCE, REST, TARGETS, times } from "./count.ts";
 import { logProbabilities } from "./heads.ts";
 import { drop, SINGLE } from "./operators.ts";
 import type { Pass } from "./pass.ts";
 
 /** A piece of the backward pass, and how often it is played. */
 export interface BackwardSection {
-  readonly count: number;
+  readonly count: Count;
   readonly run: (graph: Graph) => void;
 }
 
@@ -20,7 +21,7 @@ interface PartsOptions {
 }
 
 interface Part {
-  readonly count: number;
+  readonly count: Count;
   readonly loss: Tensor;
   /** Where the gradient of the part's rows ends up. */
   readonly source: Node;
@@ -31,15 +32,15 @@ interface Part {
 export function lossInParts(pass: Pass, normed: Tensor, options: PartsOptions, recorded: BackwardSection[]): Tensor {
   const { graph, batch } = pass;
   const { tape } = graph;
-  const rows = batch.sequences * (batch.length - 1);
-  const parts = countParts(rows, options).map(({ count, rows: ofPart }): Part => {
+  const targets = batch.sequences * (batch.length - 1);
+  const parts = partsOf(targets, options).map(({ count, rows: ofPart }): Part => {
     const source = new Node([], [], "gradients of logits", () => []);
-    const elements = (normed.elements / pass.tokens) * ofPart;
+    const elements = times(ofPart, columnsOf(normed.elements, pass.tokens));
     const input = { ...normed, elements, producer: normed.producer && source };
     const recorded = tape.section(count, () => checkpointedLoss(pass.ofRows(graph, ofPart), input, options));
     return { count, source, ...recorded };
   });
-  const loss = tape.because("log-probabilities", () => graph.tensor(rows, SINGLE));
+  const loss = tape.because("log-probabilities", () => graph.tensor(TARGETS, SINGLE));
   for (const { count, loss: part } of parts) tape.section(count, () => drop(graph, part));
   if (graph.mode === "discard") drop(graph, normed);
   else recorded.push(...joinedBackward(graph, normed, parts));
@@ -47,13 +48,13 @@ export function lossInParts(pass: Pass, normed: Tensor, options: PartsOptions, r
 }
 
 /** Parts of `lossRows` rows, the first of which stands apart when they are folded, and a rest. */
-function countParts(rows: number, { lossRows, folded }: PartsOptions) {
-  const whole = Math.floor(rows / lossRows);
-  const counts = folded ? [Math.min(1, whole), whole - 1] : Array<number>(whole).fill(1);
-  const rest = rows % lossRows;
-  return [...counts.map((count) => ({ count, rows: lossRows })), { count: Math.min(1, rest), rows: rest }].filter(
-    ({ count }) => count > 0,
-  );
+function partsOf(targets: number, { lossRows, folded }: PartsOptions) {
+  const whole = Math.floor(targets / lossRows);
+  const counts = folded
+    ? [...(whole > 0 ? [ONCE] : []), ...(whole > 1 ? [LATER_PARTS] : [])]
+    : Array<Count>(whole).fill(ONCE);
+  const parts = counts.map((count) => ({ count, rows: fixed(lossRows) }));
+  return targets % lossRows > 0 ? [...parts, { count: ONCE, rows: REST }] : parts;
 }
 
 function checkpointedLoss(pass: Pass, input: Tensor, { logits }: PartsOptions) {
@@ -64,7 +65,7 @@ function checkpointedLoss(pass: Pass, input: Tensor, { logits }: PartsOptions) {
     const { tape } = inner;
     const again = pass.onceMore(inner);
     const { result, nodes } = inner.collect(() => inner.recompute(saves, () => compute(again)));
-    const gradient = tape.allocate(result.elements * SINGLE, "gradients of logits");
+    const gradient = tape.allocate(times(result.elements, SINGLE), "gradients of logits");
     drop(inner, result, ...again.take().copies);
     result.producer?.receive(tape, { block: gradient, view: false });
     inner.differentiate(nodes);
@@ -83,10 +84,10 @@ function joinedBackward(graph: Graph, normed: Tensor, parts: readonly Part[]): r
     },
   });
   const join: BackwardSection = {
-    count: 1,
+    count: ONCE,
     run: () => {
       drop(graph, normed);
-      const block = tape.allocate(normed.elements * normed.itemBytes, "gradients of activations");
+      const block = tape.allocate(times(normed.elements, normed.itemBytes), "gradients of activations");
       if (normed.producer === undefined) tape.release(block);
       else normed.producer.receive(tape, { block, view: false });
     },

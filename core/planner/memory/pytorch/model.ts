@@ -1,13 +1,14 @@
 /** A whole model on a tape: its weights, its forward pass, and the operators that the backward pass will run. */
 import type { Architecture, Head, Layer, LayerRun } from "../../models/architecture.ts";
 import { Graph, Node, type Parameter, type Tensor } from "./autograd.ts";
+import { fixed, TOKENS, times } from "./count.ts";
 import { decoderLayer } from "./decoder.ts";
 import { capped, logProbabilities } from "./heads.ts";
 import { attentionMask, rotationTables } from "./inputs.ts";
 import { type BackwardSection, lossInParts } from "./loss-in-parts.ts";
 import { rmsNorm } from "./norm.ts";
 import { alias, drop, mapped } from "./operators.ts";
-import { type Batch, Pass, type PassOptions, type Workspaces } from "./pass.ts";
+import { Pass, type PassOptions, type Workspaces } from "./pass.ts";
 import { project } from "./projection.ts";
 import type { Tape } from "./tape.ts";
 import { type LayerWeights, type Linear, layerWeights, type Storage, WeightsBuilder } from "./weights.ts";
@@ -95,16 +96,16 @@ export class Model {
     const { tape, workspaces } = this;
     const graph = new Graph(tape, workspaces, "forward", training ? "keep" : "discard");
     const recorded: BackwardSection[] = [];
-    const section = <T>(count: number, work: () => T): T => {
-      const { result, nodes } = graph.collect(() => tape.section(count, work));
-      recorded.push({ count, run: (backward) => backward.differentiate(nodes) });
+    const section = <T>(times: number, work: () => T): T => {
+      const { result, nodes } = graph.collect(() => tape.section(times, work));
+      recorded.push({ count: fixed(times), run: (backward) => backward.differentiate(nodes) });
       return result;
     };
 
-    const embedded = section(1, () => this.embed(graph, options.batch));
+    const embedded = section(1, () => this.embed(graph));
     const { itemBytes } = this.embedding;
     const mask = attentionMask(graph, options, itemBytes);
-    const positions = rotationTables(graph, options.batch, this.architecture, itemBytes);
+    const positions = rotationTables(graph, this.architecture, itemBytes);
     const pass = new Pass(graph, options, positions.slice(1));
     const left: { readonly count: number; readonly caches: readonly Tensor[]; readonly copies: readonly Tensor[] }[] =
       [];
@@ -163,12 +164,12 @@ export class Model {
   /** Differentiates the loss. */
   backward({ loss, recorded }: Forward): void {
     const graph = new Graph(this.tape, this.workspaces, "backward", "keep");
-    const seed = this.tape.allocate(loss.elements * loss.itemBytes, "gradients of logits");
+    const seed = this.tape.allocate(times(loss.elements, loss.itemBytes), "gradients of logits");
     if (loss.producer === undefined) this.tape.release(seed);
     else loss.producer.receive(this.tape, { block: seed, view: false });
     for (const { count, run } of recorded.toReversed()) {
       // A workspace that a repeated section asked for would count as often as the section is played.
-      if (count > 1) graph.multiplies("backward", this.options.checkpointing && this.biased);
+      if (this.tape.amount(count) > 1) graph.multiplies("backward", this.options.checkpointing && this.biased);
       this.tape.section(count, () => run(graph));
     }
   }
@@ -187,9 +188,9 @@ export class Model {
     }
   }
 
-  private embed(graph: Graph, { sequences, length }: Batch): Tensor {
+  private embed(graph: Graph): Tensor {
     const { embedding, architecture } = this;
-    const result = graph.tensor(sequences * length * architecture.hiddenSize, embedding.itemBytes);
+    const result = graph.tensor(times(TOKENS, architecture.hiddenSize), embedding.itemBytes);
     const embedded = graph.record(result, [embedding], [], () => [
       { block: this.tape.allocate(embedding.bytes, "gradients"), view: false },
     ]);

@@ -1,5 +1,6 @@
 /** Root mean square normalisation, as the families write it. */
 import type { Parameter, Tensor } from "./autograd.ts";
+import { rowsOf } from "./count.ts";
 import { fusedNorm } from "./fused.ts";
 import {
   addConstant,
@@ -24,7 +25,7 @@ export function rmsNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
 export function llamaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
   const { graph, multiprocessors } = pass;
   if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
-  const rows = x.elements / weight.elements;
+  const rows = rowsOf(x.elements, weight.elements);
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);
   const variance = meanOfRows(graph, squares, rows);
@@ -44,7 +45,7 @@ export function llamaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
 function gemmaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
   const { graph, multiprocessors } = pass;
   if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
-  const rows = x.elements / weight.elements;
+  const rows = rowsOf(x.elements, weight.elements);
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);
   const mean = meanOfRows(graph, squares, rows);

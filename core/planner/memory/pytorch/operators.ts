@@ -5,6 +5,7 @@
  * An operator hands its result to the caller, who lets it go (`drop`) where Python's local variable would end.
  */
 import { type Gradient, type Graph, Parameter, type Tensor } from "./autograd.ts";
+import { amountOf, type Count, isSame, larger, rowsOf, times, type Units } from "./count.ts";
 import type { Block } from "./tape.ts";
 
 export const HALF = 2;
@@ -20,8 +21,8 @@ export function alias(graph: Graph, tensor: Tensor): Tensor {
   return tensor;
 }
 
-function fresh(graph: Graph, elements: number, itemBytes: number): Gradient {
-  return { block: graph.tape.allocate(elements * itemBytes), view: false };
+function fresh(graph: Graph, elements: Count, itemBytes: number): Gradient {
+  return { block: graph.tape.allocate(times(elements, itemBytes)), view: false };
 }
 
 export function passOn(graph: Graph, gradient: Gradient): Gradient {
@@ -66,7 +67,7 @@ export function activation(graph: Graph, x: Tensor): Tensor {
 /** `x + y`; differentiated, both get the same gradient. */
 export function add(graph: Graph, x: Tensor, y: Tensor): Tensor {
   const itemBytes = Math.max(x.itemBytes, y.itemBytes);
-  const result = graph.tensor(Math.max(x.elements, y.elements), itemBytes);
+  const result = graph.tensor(larger(x.elements, y.elements), itemBytes);
   return graph.record(result, [x, y], [], (gradient) =>
     [x, y].map((input) =>
       input.itemBytes === itemBytes ? passOn(graph, gradient) : fresh(graph, input.elements, input.itemBytes),
@@ -94,7 +95,7 @@ export function multiplyRows(graph: Graph, x: Tensor, y: Tensor): Tensor {
   const saved = graph.save(x, y);
   const result = graph.tensor(x.elements, x.itemBytes);
   return graph.record(result, [x, y], saved, () => {
-    const products = graph.tape.allocate(x.elements * x.itemBytes);
+    const products = graph.tape.allocate(times(x.elements, x.itemBytes));
     const first = fresh(graph, x.elements, x.itemBytes);
     const second = fresh(graph, y.elements, y.itemBytes);
     graph.tape.release(products);
@@ -107,8 +108,8 @@ export function square(graph: Graph, x: Tensor): Tensor {
   const saved = graph.save(x);
   const result = graph.tensor(x.elements, x.itemBytes);
   return graph.record(result, [x], saved, () => {
-    const power = graph.tape.allocate(x.elements * x.itemBytes);
-    const scaled = graph.tape.allocate(x.elements * x.itemBytes);
+    const power = graph.tape.allocate(times(x.elements, x.itemBytes));
+    const scaled = graph.tape.allocate(times(x.elements, x.itemBytes));
     const gradient = fresh(graph, x.elements, x.itemBytes);
     graph.tape.release(scaled);
     graph.tape.release(power);
@@ -117,7 +118,7 @@ export function square(graph: Graph, x: Tensor): Tensor {
 }
 
 /** The mean of every row. */
-export function meanOfRows(graph: Graph, x: Tensor, rows: number): Tensor {
+export function meanOfRows(graph: Graph, x: Tensor, rows: Count): Tensor {
   const result = graph.tensor(rows, x.itemBytes);
   return graph.record(result, [x], [], () => [fresh(graph, x.elements, x.itemBytes)]);
 }
@@ -127,8 +128,8 @@ export function reciprocalRoot(graph: Graph, x: Tensor): Tensor {
   const result = graph.tensor(x.elements, x.itemBytes);
   const saved = graph.save(result);
   return graph.record(result, [x], saved, () => {
-    const cube = graph.tape.allocate(x.elements * x.itemBytes);
-    const scaled = graph.tape.allocate(x.elements * x.itemBytes);
+    const cube = graph.tape.allocate(times(x.elements, x.itemBytes));
+    const scaled = graph.tape.allocate(times(x.elements, x.itemBytes));
     const gradient = fresh(graph, x.elements, x.itemBytes);
     graph.tape.release(scaled);
     graph.tape.release(cube);
@@ -154,21 +155,24 @@ export function reductionBytes(rows: number, columns: number, multiprocessors: n
 }
 
 /** Sums a gradient over all rows, for a weight that every row was multiplied with. */
-function sumRows(graph: Graph, weight: Parameter | Tensor, rows: number, multiprocessors: number): Gradient {
-  const sum: Gradient = { block: graph.tape.allocate(weight.elements * weight.itemBytes, "gradients"), view: false };
-  const shared = reductionBytes(rows, weight.elements, multiprocessors);
-  if (shared > 0) {
-    const partial = graph.tape.allocate(shared, "reduction workspace");
-    const counters = graph.tape.allocate(SINGLE * Math.ceil(weight.elements / 128), "reduction workspace");
-    graph.tape.release(counters);
-    graph.tape.release(partial);
-  }
+function sumRows(graph: Graph, weight: Parameter | Tensor, rows: Count, multiprocessors: number): Gradient {
+  const sum: Gradient = {
+    block: graph.tape.allocate(times(weight.elements, weight.itemBytes), "gradients"),
+    view: false,
+  };
+  const columns = weight.elements.each;
+  const shared = (units: Units) => reductionBytes(amountOf(rows, units), columns, multiprocessors);
+  const partial = graph.tape.allocate(shared, "reduction workspace");
+  const counterBytes = SINGLE * Math.ceil(columns / 128);
+  const counters = graph.tape.allocate((units) => (shared(units) > 0 ? counterBytes : 0), "reduction workspace");
+  graph.tape.release(counters);
+  graph.tape.release(partial);
   return sum;
 }
 
 /** `weight * x`, one weight for each column. */
 export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor, multiprocessors: number): Tensor {
-  const rows = x.elements / weight.elements;
+  const rows = rowsOf(x.elements, weight.elements);
   const trained = graph.follows(weight);
   const saved = graph.save(
     trained ? x : undefined,
@@ -187,7 +191,7 @@ export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor
   });
 
   function summedProducts(): Gradient {
-    const products = graph.tape.allocate(result.elements * result.itemBytes);
+    const products = graph.tape.allocate(times(result.elements, result.itemBytes));
     const sum = sumRows(graph, weight, rows, multiprocessors);
     graph.tape.release(products);
     return sum;
@@ -204,7 +208,7 @@ export function transposed(graph: Graph, x: Tensor): Tensor {
 export function copied(graph: Graph, x: Tensor, elements = x.elements, itemBytes = x.itemBytes): Tensor {
   const result = graph.tensor(elements, itemBytes);
   return graph.record(result, [x], [], (gradient) =>
-    elements === x.elements && itemBytes === x.itemBytes
+    isSame(elements, x.elements) && itemBytes === x.itemBytes
       ? [passOn(graph, gradient)]
       : [fresh(graph, x.elements, x.itemBytes)],
   );
@@ -217,10 +221,11 @@ export function copied(graph: Graph, x: Tensor, elements = x.elements, itemBytes
 export function rotated(graph: Graph, x: Tensor, itemBytes: number, tables: readonly Tensor[]): Tensor {
   const { tape } = graph;
   const saved = graph.save(...tables);
-  const ofX = x.elements * x.itemBytes;
-  const ofResult = x.elements * itemBytes;
+  const ofX = times(x.elements, x.itemBytes);
+  const ofHalf = times(ofX, 1 / 2);
+  const ofResult = times(x.elements, itemBytes);
   const cosine = tape.allocate(ofResult);
-  const negated = tape.allocate(ofX / 2);
+  const negated = tape.allocate(ofHalf);
   const half = tape.allocate(ofX);
   tape.release(negated);
   const sine = tape.allocate(ofResult);
@@ -238,7 +243,7 @@ export function rotated(graph: Graph, x: Tensor, itemBytes: number, tables: read
       return narrow;
     };
     const ofSine = product();
-    const second = tape.allocate(ofX / 2);
+    const second = tape.allocate(ofHalf);
     const sum = tape.allocate(ofX);
     tape.release(second);
     const first = tape.allocate(ofX);
@@ -263,7 +268,7 @@ export function linear(
   graph: Graph,
   x: Tensor,
   weight: Parameter | Tensor,
-  elements: number,
+  elements: Count,
   { bias, multiprocessors }: LinearOptions,
 ): Tensor {
   const trained = graph.follows(weight);
@@ -278,9 +283,9 @@ export function linear(
   return graph.record(result, [x, weight, ...(bias === undefined ? [] : [bias])], saved, () => {
     const cause = weight instanceof Parameter ? "gradients" : graph.tape.cause;
     const ofWeight = (): Gradient | undefined =>
-      trained ? { block: graph.tape.allocate(weight.elements * weight.itemBytes, cause), view: true } : undefined;
+      trained ? { block: graph.tape.allocate(times(weight.elements, weight.itemBytes), cause), view: true } : undefined;
     const ofInput = (): Gradient | undefined =>
-      graph.follows(x) ? { block: graph.tape.allocate(x.elements * x.itemBytes), view: true } : undefined;
+      graph.follows(x) ? { block: graph.tape.allocate(times(x.elements, x.itemBytes)), view: true } : undefined;
     // The first product of a thread asks for its result, then for the workspace.
     const inOrder = (one: () => Gradient | undefined, other: () => Gradient | undefined) => {
       const first = one();
@@ -297,7 +302,7 @@ export function linear(
     return [
       first,
       second,
-      graph.follows(bias) ? sumRows(graph, bias, elements / bias.elements, multiprocessors) : undefined,
+      graph.follows(bias) ? sumRows(graph, bias, rowsOf(elements, bias.elements), multiprocessors) : undefined,
     ];
   });
 }

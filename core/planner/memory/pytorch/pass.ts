@@ -3,6 +3,7 @@
  * use and keep.
  */
 import type { Graph, LibraryWorkspaces, Parameter, Tensor, Thread } from "./autograd.ts";
+import { type Count, TOKENS } from "./count.ts";
 import type { Tape } from "./tape.ts";
 
 export type AttentionKernel =
@@ -74,9 +75,9 @@ export class Pass {
   /** Cosines and sines of every position. */
   readonly rotation: readonly Tensor[];
   /** When only some rows are computed: how many. */
-  readonly rows: number | undefined;
+  readonly rows: Count | undefined;
 
-  constructor(graph: Graph, options: PassOptions, rotation: readonly Tensor[], rows?: number) {
+  constructor(graph: Graph, options: PassOptions, rotation: readonly Tensor[], rows?: Count) {
     this.graph = graph;
     this.options = options;
     this.rotation = rotation;
@@ -107,8 +108,8 @@ export class Pass {
     return this.options.norm;
   }
 
-  get tokens(): number {
-    return this.rows ?? this.batch.sequences * this.batch.length;
+  get tokens(): Count {
+    return this.rows ?? TOKENS;
   }
 
   get multiprocessors(): number {
@@ -121,7 +122,7 @@ export class Pass {
   }
 
   /** The same pass on some rows only. */
-  ofRows(graph: Graph, rows: number): Pass {
+  ofRows(graph: Graph, rows: Count): Pass {
     return new Pass(graph, this.options, this.rotation, rows);
   }
 

@@ -1,5 +1,6 @@
 /** A linear layer as a model has it: stored as it is, in fewer bits under autocast, dequantised, with its adapter. */
 import type { Parameter, Tensor } from "./autograd.ts";
+import { times } from "./count.ts";
 import { add, cast, drop, HALF, linear, mapped, SINGLE, widened } from "./operators.ts";
 import type { Pass } from "./pass.ts";
 import type { Linear } from "./weights.ts";
@@ -15,10 +16,10 @@ export function project(pass: Pass, x: Tensor, layer: Linear): Tensor {
 function storedLinear(pass: Pass, x: Tensor, layer: Linear): Tensor {
   const { graph, multiprocessors } = pass;
   const { weight, columns, bias } = layer;
-  const multiply = () => linear(graph, x, weight, pass.tokens * columns, { bias, multiprocessors });
+  const multiply = () => linear(graph, x, weight, times(pass.tokens, columns), { bias, multiprocessors });
   if (!layer.quantised) return multiply();
   // Kernels that read few bits directly need none of this; the general way writes the weight out first.
-  const wide = graph.tape.allocate(weight.elements * HALF, "dequantised weights");
+  const wide = graph.tape.allocate(times(weight.elements, HALF), "dequantised weights");
   const result = multiply();
   graph.tape.release(wide);
   return result;
@@ -32,7 +33,10 @@ function autocastLinear(pass: Pass, x: Tensor, { weight, columns, bias }: Linear
   const narrowBias = bias === undefined ? undefined : inBits(bias);
   const narrowWeight = inBits(weight);
   const narrow = cast(graph, x, HALF);
-  const result = linear(graph, narrow, narrowWeight, pass.tokens * columns, { bias: narrowBias, multiprocessors });
+  const result = linear(graph, narrow, narrowWeight, times(pass.tokens, columns), {
+    bias: narrowBias,
+    multiprocessors,
+  });
   drop(graph, narrow);
   return result;
 }
@@ -46,9 +50,9 @@ function adapted(
   columns: number,
 ): Tensor {
   const wide = cast(graph, x, SINGLE);
-  const low = linear(graph, wide, down, tokens * rank, { multiprocessors });
+  const low = linear(graph, wide, down, times(tokens, rank), { multiprocessors });
   drop(graph, wide);
-  const high = linear(graph, low, up, tokens * columns, { multiprocessors });
+  const high = linear(graph, low, up, times(tokens, columns), { multiprocessors });
   drop(graph, low);
   const scaled = mapped(graph, high);
   drop(graph, high);

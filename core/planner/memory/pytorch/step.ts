@@ -1,5 +1,6 @@
 /** A scoring pass, and training steps, as PyTorch runs them: a tape with a mark after each stage. */
 import type { Architecture, Head } from "../../models/architecture.ts";
+import { TOKENS, times, unitsOf } from "./count.ts";
 import { Model } from "./model.ts";
 import { type drop, SINGLE } from "./operators.ts";
 import type { AttentionKernel, Batch, Kernels, PassOptions } from "./pass.ts";
@@ -92,13 +93,12 @@ export function accumulateTape(architecture: Architecture, options: StepOptions)
 }
 
 function begin(architecture: Architecture, options: StepOptions) {
-  const tape = new Tape();
+  const tape = new Tape(unitsOf({ ...options.batch, lossRows: options.lossRows }));
   const workspaces = new Workspaces(tape, options.kernels);
   for (const thread of options.warm) workspaces.multiply(thread, false);
   const model = new Model(tape, architecture, options.batch.length, options, workspaces);
   tape.mark("weights");
-  const { batch } = options;
-  tape.allocate(batch.sequences * batch.length * 2 * SINGLE, "token ids and positions");
+  tape.allocate(times(TOKENS, 2 * SINGLE), "token ids and positions");
   const pass: PassOptions = { ...options, norm: architecture.norm };
   return { tape, model, pass };
 }
@@ -112,7 +112,7 @@ function makeState(tape: Tape, model: Model, { bytesPerWeight, counts }: Optimiz
     tape.section(count, () => {
       for (const { elements, itemBytes } of parameters) {
         if (counts) tape.allocate(SINGLE, "optimizer state");
-        for (const bytes of bytesPerWeight(itemBytes)) tape.allocate(elements * bytes, "optimizer state");
+        for (const bytes of bytesPerWeight(itemBytes)) tape.allocate(times(elements, bytes), "optimizer state");
       }
     });
   }

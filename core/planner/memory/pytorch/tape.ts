@@ -4,9 +4,11 @@
  * allocator.ts (how much of the device that takes).
  *
  * Layers that are alike are recorded once with a count. A repeated section has to leave the same behind each time it is
- * played, so what n of them take is arithmetic and a prediction does not grow with the depth of the model.
+ * played, so what n of them take is arithmetic and a prediction does not grow with the depth of the model. How much is asked
+ * for is a formula of the batch (count.ts), so a tape recorded for one batch is read for another.
  */
 import { MIB } from "../../../units.ts";
+import { amountOf, type Count, fixed, ONCE, type Size, type Units } from "./count.ts";
 
 /** Why bytes are there; the reader of an answer sees these words. */
 export const CAUSES = [
@@ -46,6 +48,7 @@ const REST = MIB;
 
 /** What a request counts for: whole blocks, and the rest of its segment where that is too small to be cut off. */
 function countedBytes(bytes: number): number {
+  if (bytes === 0) return 0;
   const blocks = Math.max(1, Math.ceil(bytes / BLOCK_BYTES)) * BLOCK_BYTES;
   const segment = Math.ceil(blocks / SEGMENT_STEP) * SEGMENT_STEP;
   return blocks >= OWN_SEGMENT && segment - blocks <= REST ? segment : blocks;
@@ -54,9 +57,9 @@ function countedBytes(bytes: number): number {
 export interface Block {
   /** Place in `Tape.blocks`. */
   readonly index: number;
+  readonly size: Size;
+  /** With the batch that the tape was recorded for; 0 is not asked for. */
   readonly requestedBytes: number;
-  /** What it counts for. */
-  readonly bytes: number;
   readonly cause: Cause;
   references: number;
   /** Never on the device: asked for while the tape was muted. */
@@ -67,7 +70,7 @@ export interface Block {
 interface Section {
   readonly begin: number;
   end: number;
-  readonly count: number;
+  readonly count: Count;
 }
 
 /** Between two marks. What its bytes are made of is added up when it is asked for. */
@@ -97,8 +100,19 @@ export class Tape {
   private readonly sections: Section[] = [];
   /** Names of stages, each with the number of sections before its end. */
   private readonly marks: { readonly name: string; readonly sections: number }[] = [];
+  private readonly units: Units;
   private currentCause: Cause = "hidden states between layers";
   private muted = false;
+
+  /** @param units Of the batch that the tape is recorded for. */
+  constructor(units: Units) {
+    this.units = units;
+  }
+
+  /** Of the batch that the tape is recorded for. */
+  amount(size: Size): number {
+    return amountOf(size, this.units);
+  }
 
   /** Everything asked for inside `work` is for this reason, unless `work` says more. */
   because<T>(cause: Cause, work: () => T): T {
@@ -113,12 +127,13 @@ export class Tape {
     return this.currentCause;
   }
 
-  allocate(bytes: number, cause: Cause = this.currentCause): Block {
+  allocate(asked: Size | number, cause: Cause = this.currentCause): Block {
+    const size = typeof asked === "number" ? fixed(asked) : asked;
     const index = this.blocks.length;
     const block = {
       index,
-      requestedBytes: bytes,
-      bytes: countedBytes(bytes),
+      size,
+      requestedBytes: this.amount(size),
       cause,
       references: 1,
       silent: this.muted,
@@ -148,8 +163,9 @@ export class Tape {
   }
 
   /** Records `work` as something played `count` times. Sections do not nest. */
-  section<T>(count: number, work: () => T): T {
+  section<T>(times: Count | number, work: () => T): T {
     this.close();
+    const count = typeof times === "number" ? fixed(times) : times;
     const section = { begin: this.events.length, end: this.events.length, count };
     const result = work();
     section.end = this.events.length;
@@ -166,7 +182,7 @@ export class Tape {
   /** Events outside of any section are played once. */
   private close(): void {
     const begin = this.sections.at(-1)?.end ?? 0;
-    if (this.events.length > begin) this.sections.push({ begin, end: this.events.length, count: 1 });
+    if (this.events.length > begin) this.sections.push({ begin, end: this.events.length, count: ONCE });
   }
 
   /** The number of events before each mark. */
@@ -176,12 +192,15 @@ export class Tape {
 
   /**
    * What is live at each stage. `scale`: devices that share the work hold only a part of what is there for some reasons
-   * (1/8 of the optimizer's state, say); bytes of a reason count times its scale.
+   * (1/8 of the optimizer's state, say); bytes of a reason count times its scale. `units`: of another batch, for which the
+   * model would do the same in the same order.
    */
-  stages(scale: CauseScale = {}): readonly Stage[] {
-    const scaled = Object.keys(scale).length > 0;
-    const { blocks, events, sections } = this;
-    const bytesOf = (block: Block) => (scaled ? block.bytes * (scale[block.cause] ?? 1) : block.bytes);
+  stages(scale: CauseScale = {}, units = this.units): readonly Stage[] {
+    const { events, sections } = this;
+    const bytes = new Float64Array(this.blocks.length);
+    for (const [index, { size, cause }] of this.blocks.entries()) {
+      bytes[index] = countedBytes(amountOf(size, units)) * (scale[cause] ?? 1);
+    }
     let liveBytes = 0;
     let from = 0;
     return this.marks.map(({ name, sections: until }) => {
@@ -194,20 +213,19 @@ export class Tape {
         let [net, highest, highestAt] = [0, 0, section.begin];
         for (let at = section.begin; at < section.end; at++) {
           const event = events[at] ?? 0;
-          const block = blocks[event >= 0 ? event : ~event];
-          if (block === undefined) continue;
-          net += event >= 0 ? bytesOf(block) : -bytesOf(block);
+          net += event >= 0 ? (bytes[event] ?? 0) : -(bytes[~event] ?? 0);
           if (net > highest) {
             highest = net;
             highestAt = at + 1;
           }
         }
-        const times = net > 0 ? section.count - 1 : 0;
+        const count = amountOf(section.count, units);
+        const times = net > 0 ? count - 1 : 0;
         if (liveBytes + times * net + highest > peakBytes) {
           peakBytes = liveBytes + times * net + highest;
           peak = { sections: index, times, event: highestAt };
         }
-        liveBytes += section.count * net;
+        liveBytes += count * net;
       }
       from = until;
       const end: Point = { sections: until, times: 0, event: 0 };
@@ -215,25 +233,26 @@ export class Tape {
         name,
         peakBytes,
         endBytes: liveBytes,
-        peak: () => this.liveAt(peak, bytesOf),
-        end: () => this.liveAt(end, bytesOf),
+        peak: () => this.liveAt(peak, bytes, units),
+        end: () => this.liveAt(end, bytes, units),
       };
     });
   }
 
   /** What is live at a point, by reason. */
-  private liveAt({ sections, times, event: until }: Point, bytesOf: (block: Block) => number) {
+  private liveAt({ sections, times, event: until }: Point, bytes: Float64Array, units: Units) {
     const live = new Map<Cause, number>();
     const add = (begin: number, end: number, count: number): void => {
       for (let at = begin; at < end; at++) {
         const event = this.events[at] ?? 0;
-        const block = this.blocks[event >= 0 ? event : ~event];
-        if (block === undefined) continue;
-        const bytes = count * bytesOf(block);
-        live.set(block.cause, (live.get(block.cause) ?? 0) + (event >= 0 ? bytes : -bytes));
+        const index = event >= 0 ? event : ~event;
+        const cause = this.blocks[index]?.cause;
+        const change = count * (bytes[index] ?? 0);
+        if (cause !== undefined && change !== 0)
+          live.set(cause, (live.get(cause) ?? 0) + (event >= 0 ? change : -change));
       }
     };
-    for (const { begin, end, count } of this.sections.slice(0, sections)) add(begin, end, count);
+    for (const { begin, end, count } of this.sections.slice(0, sections)) add(begin, end, amountOf(count, units));
     const last = this.sections[sections];
     if (last !== undefined && times > 0) add(last.begin, last.end, times);
     if (last !== undefined) add(last.begin, until, 1);

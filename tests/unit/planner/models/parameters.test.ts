@@ -1,5 +1,6 @@
 /** Exact parameter counts against what is published (`safetensors.total`, training logs), and against what is on the device. */
 import { expect, test } from "vitest";
+import { unitsOf } from "../../../../core/planner/memory/pytorch/count.ts";
 import { Model } from "../../../../core/planner/memory/pytorch/model.ts";
 import { Workspaces } from "../../../../core/planner/memory/pytorch/pass.ts";
 import { Tape } from "../../../../core/planner/memory/pytorch/tape.ts";
@@ -49,7 +50,7 @@ test("a critic saves the output projection, unless that is the embedding", () =>
 
 test.each(MODEL_NAMES)("%s: what lies on the device is what was counted", (name) => {
   const architecture = modelNamed(name);
-  const tape = new Tape();
+  const tape = new Tape(unitsOf({ sequences: 1, length: 1 }));
   const storage = { itemBytes: 2, quantisedBytes: undefined, training: { kind: "none" }, tensorParallel: 1 } as const;
   const workspaces = new Workspaces(tape, { multiprocessors: 132, cublasBytes: 0 });
   new Model(tape, architecture, 128, { storage, head: "language", checkpointing: false, folded: false }, workspaces);
