@@ -124,13 +124,8 @@ void Block::Yield() { cuda_double_switch(&fibers_[running_].stack_pointer, sched
 void Block::Entry() {
   Block& block = Current();
   block.kernel_.function(block.args_);
-  block.Finish();
-}
-
-void Block::Finish() {
-  fibers_[running_].finished = true;
-  Yield();
-  std::abort();  // nobody resumes what has finished
+  block.fibers_[block.running_].finished = true;
+  for (;;) block.Yield();  // once: nobody resumes what has finished
 }
 
 uint64_t Block::Gather(Gathering& gathering, Site site) {

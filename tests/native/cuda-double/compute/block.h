@@ -101,7 +101,6 @@ class Block {
   bool Runnable(const Fiber& fiber) const;
   void RunWarp(unsigned warp);
   static void Entry();
-  [[noreturn]] void Finish();
   void Yield();
   // Waits until all members are there; gives the round's number.
   uint64_t Gather(Gathering& gathering, Site site);

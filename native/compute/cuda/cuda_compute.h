@@ -1,0 +1,83 @@
+// CudaCompute: a model's passes on a GPU. Every call becomes launches of kernels/*.cu on one stream (cuda_stream.h); spans
+// go up through the scratch, and what a call gives back comes down before it returns.
+//
+// The calls are in three files: cuda_compute.cc (memory and batches), cuda_layers.cc, cuda_heads.cc (heads and optimizer).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "compute/compute.h"            // Compute
+#include "compute/cuda/cuda_scratch.h"  // CudaScratch
+#include "compute/cuda/cuda_stream.h"   // CudaStream
+#include "compute/cuda/device_batch.h"  // DeviceBatch
+
+namespace tideline {
+
+class CudaCompute final : public Compute {
+ public:
+  // Errors: device_unavailable, unsupported, out_of_memory (CudaStream's).
+  CudaCompute(int ordinal, const ComputeLimits& limits);
+
+  uint64_t scratch_bytes() const override;
+  void UseScratch(std::byte* scratch) override;
+
+  void Zero(void* target, uint64_t bytes) override;
+  void Copy(void* target, const void* source, uint64_t bytes) override;
+  void Download(std::span<std::byte> target, const void* source) override;
+  void Convert(std::span<const ConvertPiece> pieces, DType target, DType source) override;
+  void Finish() override;
+
+  void Begin(std::span<const StepToken> tokens) override;
+  void Begin(const MicroBatch& batch) override;
+  void Embed(const EmbeddingWeights& embedding, float* hidden) override;
+  void Angles(std::span<const double> inverse_frequencies, float* cosine, float* sine) override;
+
+  void LinearForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) override;
+  void NormForward(const NormWeights& norm, const float* input, float* output, uint64_t rows) override;
+  void Rotate(const RotaryArgs& rotary, float* qkv, float* raw_qk) override;
+  void SiluMultiply(const float* gate_up, float* output, uint64_t rows, uint64_t size) override;
+  void GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) override;
+  void StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) override;
+  void PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) override;
+  void AttentionForward(const SelfAttention& attention) override;
+
+  void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) override;
+  void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
+                      float* d_k_norm) override;
+  void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) override;
+  void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
+                            std::span<const RowRange> pieces, float* d_w) override;
+  void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) override;
+  void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) override;
+  void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
+                            uint64_t size) override;
+  void EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) override;
+
+  void TokenStatistics(const float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
+                       std::span<float> log_sums, std::span<float> logprobs, std::span<float> entropies) override;
+  void TokenBackward(float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
+                     std::span<const float> log_sums, std::span<const float> entropies,
+                     std::span<const TokenSlopes> slopes) override;
+  void RowProducts(const NormWeights& weight, const float* input, std::span<float> values) override;
+  void RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
+                           float* d_weight, float* d_input) override;
+
+  std::vector<double> SumSquares(std::span<const FloatRange> ranges) override;
+  void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) override;
+
+ private:
+  // Where the call that is under way puts its spans: the first at the start of the scratch's arguments, and so on.
+  class Arguments;
+
+  // The columns' sums over all rows; see ColumnSumsArgs.
+  void SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows, uint64_t columns,
+                  float* sum);
+
+  const ComputeLimits limits_;
+  CudaStream stream_;
+  CudaScratch scratch_;
+  DeviceBatch batch_;
+};
+
+}  // namespace tideline

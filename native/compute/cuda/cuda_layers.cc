@@ -1,0 +1,239 @@
+// CudaCompute's layers: linear layers, norms, rotation, activation and attention, forward and backward.
+#include <cmath>
+
+#include "compute/cuda/cuda_compute_parts.h"
+
+namespace tideline {
+namespace {
+
+// Blocks that keep every processor of a large GPU busy: below this a long context is split.
+constexpr uint64_t kBusyBlocks = 512;
+// Tokens of a split at least.
+constexpr uint64_t kSplitTokens = 128;
+
+bool IsWide(const LinearWeights& linear, const float* x) {
+  constexpr uintptr_t kWideBytes = 16;
+  return linear.inputs * DTypeBytes(linear.dtype) % kWideBytes == 0 && linear.inputs % 4 == 0 &&
+         reinterpret_cast<uintptr_t>(linear.weights) % kWideBytes == 0 && reinterpret_cast<uintptr_t>(x) % kWideBytes == 0;
+}
+
+DType BiasDType(const LinearWeights& linear) { return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype; }
+
+Grid ProductGrid(uint64_t rows, uint64_t columns) {
+  return {BlocksFor(columns, cuda::kProductTile), BlocksFor(rows, cuda::kProductTile)};
+}
+
+cuda::PagedCache CacheOf(const KvLayer& cache, const HeadShape& shape) {
+  return {cache.first, cache.block_stride_bytes, static_cast<uint32_t>(cache.block_tokens),
+          static_cast<uint32_t>(shape.kv_heads), static_cast<uint32_t>(shape.head_dim)};
+}
+
+cuda::AttentionArgs ArgsOf(const SelfAttention& attention, uint32_t rows, const DeviceBatch::Tiles& tiles) {
+  const HeadShape& shape = attention.shape;
+  return {.qkv = attention.qkv,
+          .output = attention.output,
+          .log_sums = attention.log_sums,
+          .d_output = nullptr,
+          .d_qkv = nullptr,
+          .tiles = tiles.tiles,
+          .rows = rows,
+          .heads = static_cast<uint32_t>(shape.heads),
+          .kv_heads = static_cast<uint32_t>(shape.kv_heads),
+          .head_dim = static_cast<uint32_t>(shape.head_dim),
+          .qkv_stride = static_cast<uint32_t>(shape.qkv_size()),
+          .scale = AttentionScale(shape.head_dim)};
+}
+
+// Queries, then keys, with the columns where each kind begins.
+cuda::RotaryHeads HeadsOf(const NormWeights& norm, uint64_t first_column, uint64_t heads) {
+  return {norm.weight, norm.dtype, norm.eps, static_cast<uint32_t>(first_column), static_cast<uint32_t>(heads)};
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Linear layers
+
+void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) {
+  if (rows == 0) return;
+  if (rows > cuda::kMatVecRows) {
+    stream_.Launch(KernelName("linear_forward", linear.dtype), ProductGrid(rows, linear.outputs), cuda::kProductThreads,
+                   cuda::ProductArgs{x, linear.weights, linear.scales, linear.bias, y, rows, linear.outputs,
+                                     linear.inputs, BiasDType(linear), accumulate});
+    return;
+  }
+  const unsigned padded_rows = rows == 1 ? 1 : rows == 2 ? 2 : rows <= 4 ? 4 : 8;
+  const uint64_t outputs_per_block = cuda::kMatVecThreads / 32 * cuda::MatVecOutputs(padded_rows);
+  stream_.Launch(KernelName("matvec", linear.dtype) + "_" + std::to_string(padded_rows),
+                 {BlocksFor(linear.outputs, outputs_per_block)}, cuda::kMatVecThreads,
+                 cuda::MatVecArgs{x, linear.weights, linear.scales, linear.bias, y, static_cast<uint32_t>(rows),
+                                  static_cast<uint32_t>(linear.outputs), static_cast<uint32_t>(linear.inputs),
+                                  BiasDType(linear), accumulate, IsWide(linear, x)});
+}
+
+void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) {
+  stream_.Launch(KernelName("linear_input_gradient", linear.dtype), ProductGrid(rows, linear.inputs),
+                 cuda::kProductThreads,
+                 cuda::ProductArgs{d_y, linear.weights, linear.scales, nullptr, d_x, rows, linear.inputs, linear.outputs,
+                                   DType::kF32, false});
+}
+
+void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
+                                       std::span<const RowRange> pieces, float* d_w) {
+  if (pieces.empty()) return;
+  // Pieces follow one another: all rows from the first to the last.
+  const uint64_t begin = pieces.front().begin, rows = pieces.back().end - begin;
+  stream_.Launch("linear_weight_gradient", ProductGrid(linear.outputs, linear.inputs), cuda::kProductThreads,
+                 cuda::ProductArgs{d_y + begin * linear.outputs, x + begin * linear.inputs, nullptr, nullptr, d_w,
+                                   linear.outputs, linear.inputs, rows, DType::kF32, true});
+}
+
+void CudaCompute::SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows,
+                             uint64_t columns, float* sum) {
+  stream_.Launch("column_sums", {BlocksFor(columns, cuda::kSumColumns)}, cuda::kSumThreads,
+                 cuda::ColumnSumsArgs{values, others, row_factors, sum, static_cast<uint32_t>(rows),
+                                      static_cast<uint32_t>(columns)});
+}
+
+void CudaCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) {
+  if (pieces.empty()) return;
+  const uint64_t begin = pieces.front().begin;
+  SumColumns(d_y + begin * columns, nullptr, nullptr, pieces.back().end - begin, columns, sum);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Rows
+
+void CudaCompute::NormForward(const NormWeights& norm, const float* input, float* output, uint64_t rows) {
+  stream_.Launch("rms_norm", {rows}, cuda::kRowThreads,
+                 cuda::RmsNormArgs{input, output, norm.weight, norm.dtype, static_cast<uint32_t>(norm.size), norm.eps});
+}
+
+void CudaCompute::NormBackward(const NormWeights& norm, const NormBackwardArgs& args) {
+  Arguments arguments(*this);
+  const uint32_t* target_rows = args.target_rows.empty() ? nullptr : arguments.Upload(args.target_rows);
+  stream_.Launch("rms_norm_backward", {args.rows}, cuda::kRowThreads,
+                 cuda::RmsNormBackwardArgs{args.input, args.d_output, target_rows, args.d_input, args.inverse_rms,
+                                           norm.weight, norm.dtype, static_cast<uint32_t>(norm.size), norm.eps});
+  if (args.pieces.empty()) return;
+  const uint64_t begin = args.pieces.front().begin;
+  SumColumns(args.d_output + begin * norm.size, args.input + begin * norm.size, args.inverse_rms + begin,
+             args.pieces.back().end - begin, norm.size, args.d_weight);
+}
+
+void CudaCompute::SiluMultiply(const float* gate_up, float* output, uint64_t rows, uint64_t size) {
+  stream_.Launch("silu_multiply", RowGrid(rows, size), cuda::kRowThreads,
+                 cuda::SiluArgs{gate_up, output, static_cast<uint32_t>(size)});
+}
+
+void CudaCompute::SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
+                                       uint64_t size) {
+  stream_.Launch("silu_multiply_backward", RowGrid(rows, size), cuda::kRowThreads,
+                 cuda::SiluBackwardArgs{gate_up, d_output, d_gate_up, static_cast<uint32_t>(size)});
+}
+
+void CudaCompute::GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) {
+  Arguments arguments(*this);
+  stream_.Launch("gather_rows", RowGrid(rows.size(), columns), cuda::kRowThreads,
+                 cuda::GatherRowsArgs{source, arguments.Upload(rows), target, static_cast<uint32_t>(columns)});
+}
+
+void CudaCompute::Rotate(const RotaryArgs& rotary, float* qkv, float* raw_qk) {
+  const HeadShape& shape = rotary.shape;
+  PaddedHeadDim(shape.head_dim);
+  for (const auto& heads : {HeadsOf(rotary.q_norm, 0, shape.heads), HeadsOf(rotary.k_norm, shape.q_size(), shape.kv_heads)}) {
+    const uint64_t vectors = uint64_t{batch_.rows()} * heads.heads;
+    stream_.Launch("rotate", {BlocksFor(vectors, cuda::kRotateThreads / 32)}, cuda::kRotateThreads,
+                   cuda::RotateArgs{heads, qkv, raw_qk, rotary.cosine, rotary.sine, batch_.rows(),
+                                    static_cast<uint32_t>(shape.head_dim), static_cast<uint32_t>(shape.qkv_size()),
+                                    static_cast<uint32_t>(shape.qk_size())});
+  }
+}
+
+void CudaCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
+                                 float* d_k_norm) {
+  const HeadShape& shape = rotary.shape;
+  PaddedHeadDim(shape.head_dim);
+  const auto turn_back = [&](const cuda::RotaryHeads& heads, float* d_norm) {
+    const uint64_t vectors = uint64_t{batch_.rows()} * heads.heads;
+    const uint64_t blocks =
+        std::min<uint64_t>(cuda::kRotateBackwardBlocks, BlocksFor(vectors, cuda::kRotateBackwardThreads / 32));
+    stream_.Launch("rotate_backward", {blocks}, cuda::kRotateBackwardThreads,
+                   cuda::RotateBackwardArgs{heads, d_qkv, raw_qk, rotary.cosine, rotary.sine, scratch_.partials,
+                                            batch_.rows(), static_cast<uint32_t>(shape.head_dim),
+                                            static_cast<uint32_t>(shape.qkv_size()),
+                                            static_cast<uint32_t>(shape.qk_size())});
+    if (heads.norm_weight) SumColumns(scratch_.partials, nullptr, nullptr, blocks, shape.head_dim, d_norm);
+  };
+  turn_back(HeadsOf(rotary.q_norm, 0, shape.heads), d_q_norm);
+  turn_back(HeadsOf(rotary.k_norm, shape.q_size(), shape.kv_heads), d_k_norm);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Attention
+
+void CudaCompute::StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) {
+  if (cache.block_tokens != limits_.block_tokens) throw Error("internal", "the cache's blocks are not as the limits said");
+  const DeviceBatch::Steps& steps = batch_.steps();
+  stream_.Launch("store_keys_values", RowGrid(batch_.rows(), shape.kv_size()), cuda::kRowThreads,
+                 cuda::StoreKeysValuesArgs{CacheOf(cache, shape), cache.dtype, qkv, batch_.positions(), steps.row_tables,
+                                           steps.tables, static_cast<uint32_t>(shape.q_size()),
+                                           static_cast<uint32_t>(shape.qkv_size())});
+}
+
+void CudaCompute::PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) {
+  const DeviceBatch::Steps& steps = batch_.steps();
+  if (steps.tile_count == 0) return;
+  const unsigned padded_dim = PaddedHeadDim(shape.head_dim);
+  const uint64_t chunks = BlocksFor(steps.most_tile_rows * (shape.heads / shape.kv_heads), cuda::kPagedQueries);
+  const uint64_t blocks = steps.tile_count * shape.kv_heads * chunks;
+  // A part has a vector, its largest score and its sum for every (row, head).
+  const uint64_t part_floats = batch_.rows() * shape.heads * (shape.head_dim + 2);
+  const uint64_t parts = std::min({BlocksFor(kBusyBlocks, blocks), BlocksFor(steps.most_context, kSplitTokens),
+                                   CudaScratch::kPartialFloats / part_floats});
+  const uint64_t split_tokens =
+      BlocksFor(BlocksFor(steps.most_context, std::max<uint64_t>(parts, 1)), cuda::kPagedTokens) * cuda::kPagedTokens;
+  const uint64_t splits = BlocksFor(steps.most_context, split_tokens);
+  float* values = scratch_.partials;
+  float* sums = values + batch_.rows() * shape.heads * splits * shape.head_dim;
+  stream_.Launch(KernelName("paged_attention", cache.dtype) + "_" + std::to_string(padded_dim),
+                 {steps.tile_count, shape.kv_heads * chunks, splits}, cuda::kPagedThreads,
+                 cuda::PagedAttentionArgs{CacheOf(cache, shape), qkv, steps.tiles, steps.tables,
+                                          splits == 1 ? output : values, splits == 1 ? nullptr : sums,
+                                          static_cast<uint32_t>(shape.heads), static_cast<uint32_t>(shape.qkv_size()),
+                                          static_cast<uint32_t>(chunks), static_cast<uint32_t>(splits),
+                                          static_cast<uint32_t>(split_tokens), AttentionScale(shape.head_dim)},
+                 cuda::PagedSharedBytes(padded_dim));
+  if (splits == 1) return;
+  stream_.Launch("paged_attention_combine", {batch_.rows() * shape.heads}, cuda::kPagedThreads,
+                 cuda::PagedCombineArgs{values, sums, output, static_cast<uint32_t>(splits),
+                                        static_cast<uint32_t>(shape.head_dim)});
+}
+
+void CudaCompute::AttentionForward(const SelfAttention& attention) {
+  const HeadShape& shape = attention.shape;
+  const unsigned padded_dim = PaddedHeadDim(shape.head_dim), tile = cuda::ForwardTile(padded_dim);
+  const DeviceBatch::Tiles& tiles = batch_.tiles(tile);
+  stream_.Launch("attention_forward_" + std::to_string(padded_dim), {tiles.count, shape.heads}, cuda::kAttentionThreads,
+                 ArgsOf(attention, batch_.rows(), tiles),
+                 cuda::ForwardSharedBytes(tile, static_cast<unsigned>(shape.head_dim)));
+}
+
+void CudaCompute::AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) {
+  const HeadShape& shape = attention.shape;
+  const unsigned padded_dim = PaddedHeadDim(shape.head_dim), tile = cuda::BackwardTile(padded_dim);
+  const DeviceBatch::Tiles& tiles = batch_.tiles(tile);
+  cuda::AttentionArgs args = ArgsOf(attention, batch_.rows(), tiles);
+  args.d_output = d_output;
+  args.d_qkv = d_qkv;
+  const std::string width = std::to_string(padded_dim);
+  const unsigned shared_bytes = cuda::BackwardSharedBytes(tile, static_cast<unsigned>(shape.head_dim));
+  stream_.Launch("attention_shift", {BlocksFor(batch_.rows() * shape.heads, cuda::kAttentionThreads / 32)},
+                 cuda::kAttentionThreads, args);
+  stream_.Launch("attention_backward_keys_" + width, {tiles.count, shape.kv_heads}, cuda::kAttentionThreads, args,
+                 shared_bytes);
+  stream_.Launch("attention_backward_queries_" + width, {tiles.count, shape.heads}, cuda::kAttentionThreads, args,
+                 shared_bytes);
+}
+
+}  // namespace tideline

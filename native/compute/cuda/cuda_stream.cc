@@ -1,0 +1,120 @@
+#include "compute/cuda/cuda_stream.h"
+
+#include <string>
+#include <vector>
+
+#include "compute/cuda/kernel_image.h"  // KernelImage
+
+namespace tideline {
+namespace {
+
+// More shared memory than this has to be asked for.
+constexpr unsigned kUsualSharedBytes = 48 << 10;
+constexpr unsigned kNonBlocking = 1;
+
+cuda::Address AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+}  // namespace
+
+class CudaStream::Current {
+ public:
+  explicit Current(const CudaStream& stream) : driver_(stream.driver_) {
+    driver_.Check(driver_.ContextPush(stream.context_), "cuCtxPushCurrent");
+  }
+  ~Current() {
+    cuda::Context popped;
+    driver_.ContextPop(&popped);
+  }
+  Current(const Current&) = delete;
+
+ private:
+  const LaunchDriver& driver_;
+};
+
+CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()) {
+  const std::vector<char> image = KernelImage();
+  driver_.Check(driver_.DeviceGet(&device_, ordinal), "cuDeviceGet");
+  driver_.Check(driver_.PrimaryContextRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
+  try {
+    const Current current(*this);
+    driver_.Check(driver_.ModuleLoadData(&module_, image.data()), "cuModuleLoadData");
+    driver_.Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
+  } catch (...) {
+    CloseAll();
+    throw;
+  }
+}
+
+CudaStream::~CudaStream() { CloseAll(); }
+
+// What fails here is a lost device, which the calls before have said.
+void CudaStream::CloseAll() noexcept {
+  cuda::Context popped;
+  if (driver_.ContextPush(context_) == cuda::kSuccess) {
+    if (stream_) {
+      driver_.StreamSynchronize(stream_);
+      driver_.StreamDestroy(stream_);
+    }
+    if (module_) driver_.ModuleUnload(module_);
+    driver_.ContextPop(&popped);
+  }
+  driver_.PrimaryContextRelease(device_);
+}
+
+CudaStream::Kernel& CudaStream::Find(std::string_view name) {
+  const auto found = kernels_.find(name);
+  if (found != kernels_.end()) return found->second;
+  const std::string owned(name);
+  cuda::Function function;
+  driver_.Check(driver_.ModuleGetFunction(&function, module_, owned.c_str()), ("cuModuleGetFunction " + owned).c_str());
+  return kernels_.emplace(owned, Kernel{function, kUsualSharedBytes}).first->second;
+}
+
+void CudaStream::LaunchRaw(std::string_view name, Grid grid, unsigned threads, const void* arguments, unsigned shared_bytes) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  const Current current(*this);
+  Kernel& kernel = Find(name);
+  if (shared_bytes > kernel.shared_bytes) {
+    driver_.Check(driver_.FunctionSetAttribute(kernel.function, cuda::kMaxDynamicSharedBytes, static_cast<int>(shared_bytes)),
+                  "cuFuncSetAttribute");
+    kernel.shared_bytes = shared_bytes;
+  }
+  void* parameters[] = {const_cast<void*>(arguments)};
+  driver_.Check(driver_.LaunchKernel(kernel.function, static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
+                                     static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_, parameters,
+                                     nullptr),
+                "cuLaunchKernel");
+}
+
+void CudaStream::Upload(void* target, const void* source, uint64_t bytes) {
+  if (bytes == 0) return;
+  const Current current(*this);
+  // From memory that is not pinned: the driver has taken it when the call returns.
+  driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target), source, bytes, stream_), "cuMemcpyHtoDAsync");
+}
+
+void CudaStream::Download(void* target, const void* source, uint64_t bytes) {
+  if (bytes == 0) return;
+  const Current current(*this);
+  driver_.Check(driver_.MemcpyDtoHAsync(target, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
+  driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+void CudaStream::Copy(void* target, const void* source, uint64_t bytes) {
+  if (bytes == 0) return;
+  const Current current(*this);
+  driver_.Check(driver_.MemcpyDtoDAsync(AddressOf(target), AddressOf(source), bytes, stream_), "cuMemcpyDtoDAsync");
+}
+
+void CudaStream::Zero(void* target, uint64_t bytes) {
+  if (bytes == 0) return;
+  const Current current(*this);
+  driver_.Check(driver_.MemsetD8Async(AddressOf(target), 0, bytes, stream_), "cuMemsetD8Async");
+}
+
+void CudaStream::Synchronize() {
+  const Current current(*this);
+  driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+}  // namespace tideline

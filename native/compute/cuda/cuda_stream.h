@@ -1,0 +1,59 @@
+// CudaStream: what a CudaCompute gives its work to. One GPU's primary context, this build's kernels loaded into it, and a
+// stream of its own on which everything runs in the order of the calls.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string_view>
+
+#include "compute/cuda/launch_driver.h"  // LaunchDriver
+
+namespace tideline {
+
+struct Grid {
+  uint64_t x = 1, y = 1, z = 1;
+};
+
+class CudaStream {
+ public:
+  // Errors: device_unavailable, unsupported (no kernels, or not for this GPU), out_of_memory.
+  explicit CudaStream(int ordinal);
+  ~CudaStream();
+  CudaStream(const CudaStream&) = delete;
+
+  // `kernel` is a name of kernels/*.cu and `arguments` its struct of kernel_args.h. An empty grid launches nothing.
+  template <typename Arguments>
+  void Launch(std::string_view kernel, Grid grid, unsigned threads, const Arguments& arguments, unsigned shared_bytes = 0) {
+    LaunchRaw(kernel, grid, threads, &arguments, shared_bytes);
+  }
+
+  // `source` may be reused at once.
+  void Upload(void* target, const void* source, uint64_t bytes);
+  // There when it returns.
+  void Download(void* target, const void* source, uint64_t bytes);
+  void Copy(void* target, const void* source, uint64_t bytes);
+  void Zero(void* target, uint64_t bytes);
+  void Synchronize();
+
+ private:
+  // The primary context, held and current on this thread for a scope.
+  class Current;
+  struct Kernel {
+    cuda::Function function;
+    unsigned shared_bytes;  // that it may use at most
+  };
+
+  void LaunchRaw(std::string_view name, Grid grid, unsigned threads, const void* arguments, unsigned shared_bytes);
+  Kernel& Find(std::string_view name);
+  void CloseAll() noexcept;
+
+  const LaunchDriver& driver_;
+  cuda::Ordinal device_ = 0;
+  cuda::Context context_ = nullptr;
+  cuda::Module module_ = nullptr;
+  cuda::Stream stream_ = nullptr;
+  std::map<std::string, Kernel, std::less<>> kernels_;
+};
+
+}  // namespace tideline

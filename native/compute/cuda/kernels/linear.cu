@@ -1,0 +1,175 @@
+// Matrix products with float32 accumulation: one that reads the weights once for a few rows (decoding), and a tiled one of
+// any shape, forward and for both gradients. Large products are cuBLAS's, where it is found.
+#include "compute/cuda/kernels/kernel.h"
+
+namespace tideline::cuda {
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Few rows. A warp takes one output or two; its lanes stride along the inputs, 16 bytes of weights at a time.
+
+template <DType kType, unsigned kRows>
+__device__ inline void MatVec(const MatVecArgs& args) {
+  using S = Storage<kType>;
+  using Stored = typename S::Stored;
+  constexpr unsigned kOutputs = MatVecOutputs(kRows), kWide = 16 / sizeof(Stored);
+  const uint32_t first = (blockIdx.x * (kMatVecThreads / kWarp) + Warp()) * kOutputs;
+  if (first >= args.outputs) return;  // the whole warp
+  const unsigned outputs = args.outputs - first < kOutputs ? args.outputs - first : kOutputs;
+  const Stored* weights = static_cast<const Stored*>(args.weights) + uint64_t{first} * args.inputs;
+  // What is beyond the last row or output is computed from the last or first again and not stored: cheaper than asking.
+  const auto row_of = [&](unsigned r) { return uint64_t{r < args.rows ? r : args.rows - 1} * args.inputs; };
+  const auto output_of = [&](unsigned o) { return uint64_t{o < outputs ? o : 0} * args.inputs; };
+  float sums[kOutputs][kRows] = {};
+  if (args.wide) {
+#pragma unroll 2
+    for (uint32_t i = Lane() * kWide; i < args.inputs; i += kWarp * kWide) {
+      uint4 packed[kOutputs];
+#pragma unroll
+      for (unsigned o = 0; o < kOutputs; ++o) {
+        packed[o] = *reinterpret_cast<const uint4*>(weights + output_of(o) + i);
+      }
+#pragma unroll
+      for (unsigned part = 0; part < kWide; part += 4) {
+        float widened[kOutputs][4];
+#pragma unroll
+        for (unsigned o = 0; o < kOutputs; ++o) {
+          Stored stored[kWide];
+          memcpy(stored, &packed[o], sizeof stored);
+#pragma unroll
+          for (unsigned e = 0; e < 4; ++e) widened[o][e] = S::Widen(stored[part + e]);
+        }
+#pragma unroll
+        for (unsigned r = 0; r < kRows; ++r) {
+          const float4 x = *reinterpret_cast<const float4*>(args.x + row_of(r) + i + part);
+#pragma unroll
+          for (unsigned o = 0; o < kOutputs; ++o) {
+            sums[o][r] += x.x * widened[o][0];
+            sums[o][r] += x.y * widened[o][1];
+            sums[o][r] += x.z * widened[o][2];
+            sums[o][r] += x.w * widened[o][3];
+          }
+        }
+      }
+    }
+  } else {
+#pragma unroll 1
+    for (uint32_t i = Lane(); i < args.inputs; i += kWarp) {
+#pragma unroll
+      for (unsigned o = 0; o < kOutputs; ++o) {
+        const float weight = S::Widen(weights[output_of(o) + i]);
+#pragma unroll
+        for (unsigned r = 0; r < kRows; ++r) {
+          sums[o][r] += args.x[row_of(r) + i] * weight;
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (unsigned o = 0; o < kOutputs; ++o) {
+#pragma unroll
+    for (unsigned r = 0; r < kRows; ++r) {
+      const float sum = WarpSum(sums[o][r]);
+      if (Lane() != 0 || o >= outputs || r >= args.rows) continue;
+      float* y = args.y + uint64_t{r} * args.outputs + first + o;
+      float value = args.scales ? sum * args.scales[first + o] : sum;
+      if (args.bias) value += Load(args.bias, args.bias_dtype, first + o);
+      *y = args.accumulate ? *y + value : value;
+    }
+  }
+}
+
+#define TIDELINE_MATVEC(name, type)                                                    \
+  TIDELINE_KERNEL(matvec_##name##_1, MatVecArgs, kMatVecThreads) { MatVec<type, 1>(args); } \
+  TIDELINE_KERNEL(matvec_##name##_2, MatVecArgs, kMatVecThreads) { MatVec<type, 2>(args); } \
+  TIDELINE_KERNEL(matvec_##name##_4, MatVecArgs, kMatVecThreads) { MatVec<type, 4>(args); } \
+  TIDELINE_KERNEL(matvec_##name##_8, MatVecArgs, kMatVecThreads) { MatVec<type, 8>(args); }
+TIDELINE_MATVEC(float32, DType::kF32)
+TIDELINE_MATVEC(float16, DType::kF16)
+TIDELINE_MATVEC(bfloat16, DType::kBF16)
+TIDELINE_MATVEC(int8, DType::kI8)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Any shape. A block computes a square tile of C, kProductSteps steps at a time through shared memory; a thread 4 x 4
+// elements of it.
+
+// How A and B lie: `kAcross` where elements of one step lie side by side (a row of the matrix is a step), else elements of
+// one row or column of C's do.
+enum class Lie { kAcross, kAlong };
+enum class Scales { kColumns, kSteps };
+
+// One tile of a matrix, its steps in rows; zero beyond its edges. Neighbouring threads read what lies side by side.
+template <Lie kLie, typename Read>
+__device__ inline void LoadTile(float (*tile)[kProductTile + 4], uint64_t first, uint64_t count, uint64_t first_step,
+                                uint64_t steps, const Read& read) {
+#pragma unroll
+  for (unsigned at = threadIdx.x; at < kProductTile * kProductSteps; at += kProductThreads) {
+    const unsigned step = kLie == Lie::kAcross ? at / kProductTile : at % kProductSteps;
+    const unsigned index = kLie == Lie::kAcross ? at % kProductTile : at / kProductSteps;
+    const bool inside = first + index < count && first_step + step < steps;
+    tile[step][index] = inside ? read(first + index, first_step + step) : 0.0f;
+  }
+}
+
+template <DType kType, Lie kA, Lie kB, Scales kScales>
+__device__ inline void Product(const ProductArgs& args) {
+  using Tile = float[kProductSteps][kProductTile + 4];
+  TIDELINE_SHARED(Tile, a_tile);
+  TIDELINE_SHARED(Tile, b_tile);
+  const uint64_t first_row = uint64_t{blockIdx.y} * kProductTile, first_column = uint64_t{blockIdx.x} * kProductTile;
+  const unsigned row = threadIdx.x / 16 * 4, column = threadIdx.x % 16 * 4;
+  float sums[4][4] = {};
+  for (uint64_t step = 0; step < args.steps; step += kProductSteps) {
+    LoadTile<kA>(a_tile, first_row, args.rows, step, args.steps, [&](uint64_t r, uint64_t s) {
+      return args.a[kA == Lie::kAcross ? s * args.rows + r : r * args.steps + s];
+    });
+    LoadTile<kB>(b_tile, first_column, args.columns, step, args.steps, [&](uint64_t c, uint64_t s) {
+      const float value = LoadAs<kType>(args.b, kB == Lie::kAcross ? s * args.columns + c : c * args.steps + s);
+      return kScales == Scales::kSteps && args.scales ? value * args.scales[s] : value;
+    });
+    __syncthreads();
+#pragma unroll
+    for (unsigned s = 0; s < kProductSteps; ++s) {
+      const float4 a = *reinterpret_cast<const float4*>(&a_tile[s][row]);
+      const float4 b = *reinterpret_cast<const float4*>(&b_tile[s][column]);
+      const float as[4] = {a.x, a.y, a.z, a.w}, bs[4] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+      for (unsigned r = 0; r < 4; ++r) {
+#pragma unroll
+        for (unsigned c = 0; c < 4; ++c) sums[r][c] += as[r] * bs[c];
+      }
+    }
+    __syncthreads();
+  }
+#pragma unroll
+  for (unsigned r = 0; r < 4; ++r) {
+#pragma unroll
+    for (unsigned c = 0; c < 4; ++c) {
+      const uint64_t i = first_row + row + r, j = first_column + column + c;
+      if (i >= args.rows || j >= args.columns) continue;
+      float value = kScales == Scales::kColumns && args.scales ? sums[r][c] * args.scales[j] : sums[r][c];
+      if (args.bias) value += Load(args.bias, args.bias_dtype, j);
+      float& target = args.c[i * args.columns + j];
+      target = args.accumulate ? target + value : value;
+    }
+  }
+}
+
+// y = x W^T, and d_x = d_y W: W is (outputs, inputs), its scales are per output.
+#define TIDELINE_PRODUCTS(name, type)                                                   \
+  TIDELINE_KERNEL(linear_forward_##name, ProductArgs, kProductThreads) {                \
+    Product<type, Lie::kAlong, Lie::kAlong, Scales::kColumns>(args);                    \
+  }                                                                                     \
+  TIDELINE_KERNEL(linear_input_gradient_##name, ProductArgs, kProductThreads) {         \
+    Product<type, Lie::kAlong, Lie::kAcross, Scales::kSteps>(args);                     \
+  }
+TIDELINE_PRODUCTS(float32, DType::kF32)
+TIDELINE_PRODUCTS(float16, DType::kF16)
+TIDELINE_PRODUCTS(bfloat16, DType::kBF16)
+TIDELINE_PRODUCTS(int8, DType::kI8)
+
+// d_w += d_y^T x
+TIDELINE_KERNEL(linear_weight_gradient, ProductArgs, kProductThreads) {
+  Product<DType::kF32, Lie::kAcross, Lie::kAcross, Scales::kColumns>(args);
+}
+
+}  // namespace tideline::cuda

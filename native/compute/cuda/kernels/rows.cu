@@ -1,0 +1,110 @@
+// Work that goes through rows element by element, and sums down columns.
+#include "compute/cuda/kernels/kernel.h"
+
+namespace tideline::cuda {
+
+// Grids of (rows, columns / kRowThreads).
+__device__ inline uint32_t Column() { return blockIdx.y * kRowThreads + threadIdx.x; }
+
+TIDELINE_KERNEL(embed, EmbedArgs, kRowThreads) {
+  const uint32_t column = Column(), id = args.ids[blockIdx.x];
+  if (column >= args.size) return;
+  const float value = Load(args.weights, args.dtype, uint64_t{id} * args.size + column);
+  args.hidden[uint64_t{blockIdx.x} * args.size + column] = args.scales ? value * args.scales[id] : value;
+}
+
+TIDELINE_KERNEL(embed_backward, EmbedBackwardArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.size) return;
+  float sum = 0;
+  for (uint32_t at = args.first[blockIdx.x]; at < args.first[blockIdx.x + 1]; ++at) {
+    sum += args.d_hidden[uint64_t{args.order[at]} * args.size + column];
+  }
+  args.d_embedding[uint64_t{args.ids[blockIdx.x]} * args.size + column] += sum;
+}
+
+TIDELINE_KERNEL(angles, AnglesArgs, kRowThreads) {
+  const uint32_t pair = Column();
+  if (pair >= args.half) return;
+  const double angle = args.positions[blockIdx.x] * args.frequencies[pair];
+  args.cosine[uint64_t{blockIdx.x} * args.half + pair] = static_cast<float>(cos(angle));
+  args.sine[uint64_t{blockIdx.x} * args.half + pair] = static_cast<float>(sin(angle));
+}
+
+TIDELINE_KERNEL(gather_rows, GatherRowsArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.columns) return;
+  args.target[uint64_t{blockIdx.x} * args.columns + column] =
+      args.source[uint64_t{args.rows[blockIdx.x]} * args.columns + column];
+}
+
+TIDELINE_KERNEL(silu_multiply, SiluArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.size) return;
+  const float* gate = args.gate_up + uint64_t{blockIdx.x} * 2 * args.size;
+  args.output[uint64_t{blockIdx.x} * args.size + column] =
+      gate[column] / (1.0f + expf(-gate[column])) * gate[args.size + column];
+}
+
+TIDELINE_KERNEL(silu_multiply_backward, SiluBackwardArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.size) return;
+  const uint64_t row = uint64_t{blockIdx.x} * 2 * args.size;
+  const float gate = args.gate_up[row + column], up = args.gate_up[row + args.size + column];
+  const float d_output = args.d_output[uint64_t{blockIdx.x} * args.size + column];
+  const float sigmoid = 1.0f / (1.0f + expf(-gate));
+  args.d_gate_up[row + column] = d_output * up * sigmoid * (1.0f + gate * (1.0f - sigmoid));
+  args.d_gate_up[row + args.size + column] = d_output * gate * sigmoid;
+}
+
+TIDELINE_KERNEL(add_bias, AddBiasArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.columns) return;
+  float& y = args.y[uint64_t{blockIdx.x} * args.columns + column];
+  const float bias = Load(args.bias, args.dtype, column);
+  y = args.accumulate ? y + bias : bias;
+}
+
+TIDELINE_KERNEL(outer_product, OuterProductArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.size) return;
+  args.target[uint64_t{blockIdx.x} * args.size + column] =
+      args.factors[blockIdx.x] * Load(args.weight, args.dtype, column);
+}
+
+// A block takes kSumColumns columns; its warps share the rows, and their sums are added in order.
+TIDELINE_KERNEL(column_sums, ColumnSumsArgs, kSumThreads) {
+  constexpr unsigned kParts = kSumThreads / kSumColumns;
+  using Partials = float[kParts][kSumColumns];
+  TIDELINE_SHARED(Partials, partials);
+  const unsigned within = threadIdx.x % kSumColumns, part = threadIdx.x / kSumColumns;
+  const uint32_t column = blockIdx.x * kSumColumns + within;
+  float sum = 0;
+  if (column < args.columns) {
+    for (uint32_t row = part; row < args.rows; row += kParts) {
+      const uint64_t at = uint64_t{row} * args.columns + column;
+      float value = args.values[at];
+      if (args.others) value *= args.others[at];
+      if (args.row_factors) value *= args.row_factors[row];
+      sum += value;
+    }
+  }
+  partials[part][within] = sum;
+  __syncthreads();
+  if (part > 0 || column >= args.columns) return;
+  for (unsigned other = 1; other < kParts; ++other) sum += partials[other][within];
+  args.sum[column] += sum;
+}
+
+// A block takes one row.
+TIDELINE_KERNEL(row_products, RowProductsArgs, kRowThreads) {
+  using Partials = float[kRowThreads / kWarp];
+  TIDELINE_SHARED(Partials, partials);
+  const float* input = args.input + uint64_t{blockIdx.x} * args.size;
+  float sum = 0;
+  for (uint32_t i = threadIdx.x; i < args.size; i += kRowThreads) sum += input[i] * Load(args.weight, args.dtype, i);
+  sum = BlockSum<kRowThreads>(sum, partials);
+  if (threadIdx.x == 0) args.values[blockIdx.x] = sum;
+}
+
+}  // namespace tideline::cuda

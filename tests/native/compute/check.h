@@ -1,0 +1,115 @@
+// The same call on the host and on the GPU, or on its double: what a check is made with.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "compute/cuda/cuda_compute.h"
+#include "compute/host/host_compute.h"
+
+namespace compute_check {
+
+using namespace tideline;
+using Floats = std::vector<float>;  // of exactly its size, so that AddressSanitizer sees what lies beyond
+using Bytes = std::vector<std::byte>;
+
+inline int failures = 0, checks = 0;
+inline std::mt19937 random_bits(1);
+
+inline Floats Normals(size_t count, float scale = 1) {
+  std::normal_distribution<float> normal(0, scale);
+  Floats values(count);
+  for (float& value : values) value = normal(random_bits);
+  return values;
+}
+inline std::vector<uint32_t> Below(size_t count, uint32_t most) {
+  std::vector<uint32_t> values(count);
+  for (uint32_t& value : values) value = random_bits() % most;
+  return values;
+}
+
+// A Compute of its limits with the scratch that it asks for, and not a byte more.
+template <typename C, typename... Given>
+struct Ready {
+  explicit Ready(const ComputeLimits& limits, Given... given) : compute(given..., limits), scratch(compute.scratch_bytes()) {
+    compute.UseScratch(scratch.data());
+  }
+  C compute;
+  Bytes scratch;
+};
+
+struct Pair {
+  explicit Pair(const ComputeLimits& limits) : host(limits), gpu(limits, 0) {}
+  Ready<HostCompute> host;
+  Ready<CudaCompute, int> gpu;
+};
+
+// Numbers of one stored type, made of `values`.
+inline Bytes Stored(const Floats& values, DType dtype) {
+  Bytes bytes(values.size() * DTypeBytes(dtype));
+  if (dtype == DType::kI8) {
+    for (size_t i = 0; i < values.size(); ++i) bytes[i] = static_cast<std::byte>(static_cast<int8_t>(random_bits() % 255 - 127));
+    return bytes;
+  }
+  HostCompute host({.threads = 1});
+  const ConvertPiece piece{bytes.data(), values.data(), values.size()};
+  host.Convert({&piece, 1}, dtype, DType::kF32);
+  return bytes;
+}
+
+// Runs `call` on both, each on copies of `outputs`, and compares those, or what lies in them of `dtype`. Every number may be
+// off by `tolerance` times 1 + its size: inputs are made so that results are about 1.
+using Call = std::function<void(Compute&, const std::vector<float*>& outputs)>;
+inline void Same(Pair& pair, const std::string& what, const std::vector<Floats>& outputs, double tolerance, const Call& call) {
+  std::vector<Floats> of_host = outputs, of_gpu = outputs;
+  const auto run = [&](Compute& compute, std::vector<Floats>& into) {
+    std::vector<float*> pointers;
+    for (Floats& floats : into) pointers.push_back(floats.data());
+    call(compute, pointers);
+    compute.Finish();
+  };
+  run(pair.host.compute, of_host);
+  run(pair.gpu.compute, of_gpu);
+  ++checks;
+  for (size_t output = 0; output < outputs.size(); ++output) {
+    for (size_t i = 0; i < outputs[output].size(); ++i) {
+      const double expected = of_host[output][i], got = of_gpu[output][i];
+      // Not the other way round: a NaN is no match.
+      if (std::abs(expected - got) <= tolerance * (1 + std::abs(expected))) continue;
+      if (++failures <= 20) {
+        std::printf("FAIL %s: output %zu, element %zu is %.9g, on the host %.9g\n", what.c_str(), output, i, got, expected);
+      }
+      return;
+    }
+  }
+}
+
+inline void SameBytes(Pair& pair, const std::string& what, const Bytes& output,
+                      const std::function<void(Compute&, std::byte*)>& call) {
+  Bytes of_host = output, of_gpu = output;
+  call(pair.host.compute, of_host.data());
+  call(pair.gpu.compute, of_gpu.data());
+  pair.gpu.compute.Finish();
+  ++checks;
+  if (of_host != of_gpu && ++failures <= 20) std::printf("FAIL %s: other bytes\n", what.c_str());
+}
+
+inline MicroBatch BatchOf(const std::vector<uint32_t>& lengths, uint32_t vocabulary) {
+  MicroBatch batch;
+  for (const uint32_t length : lengths) batch.Add(Below(length, vocabulary));
+  return batch;
+}
+
+void CheckRows();       // rows.cc
+void CheckLinear();     // linear.cc
+void CheckAttention();  // attention.cc
+void CheckHeads();      // heads.cc
+
+}  // namespace compute_check
