@@ -14,10 +14,11 @@ import type { Prediction } from "../predict/prediction.ts";
 import { transitionSecondsOf } from "../predict/transition-seconds.ts";
 import { marginBytesOf } from "../predict/verdict.ts";
 import { workSecondsOf } from "../predict/work-seconds.ts";
-import { resolvePlan, rolesOfPlan } from "../resolve.ts";
-import { cheapest, lowest, worthwhile } from "./combinations.ts";
-import { curveOf, type Playables, playable } from "./curves.ts";
-import { type Choice, choicesOf, GROUPS, type Group, type SwitchableStrategy } from "./groups.ts";
+import { type ResolvedPlan, resolvePlan, rolesOfPlan } from "../resolve.ts";
+import { type Curve, cheapest, lowest, worthwhile } from "./combinations.ts";
+import { type CurveContext, curveOf, type Playables, playable } from "./curves.ts";
+import { type Choice, choicesOf, GROUPS, leanestOf, ofGroups, type SwitchableStrategy } from "./groups.ts";
+import { leastPeakBytes } from "./least.ts";
 import { type AllowedPrecisions, variantsOf } from "./variants.ts";
 
 export interface Allowed {
@@ -57,10 +58,30 @@ export interface Searched {
 
 /** @throws TidelineError `plan_invalid` as `predict`. */
 export function searchPlans(plan: Plan, allowed: Allowed = {}): Searched {
-  const playables = playablesOf(plan, allowed);
-  const searched = variantsOf(plan, allowed.precisions ?? {}).map((variant) => searchStrategies(variant, playables));
+  const { all } = playedFor(plan, allowed);
+  const searched = variantsOf(plan, allowed.precisions ?? {}).map((variant) => searchStrategies(variant, all));
   const best = searched.reduce((most, one) => (isBetter(one, most) ? one : most));
   return { ...best, schedules: searched.reduce((sum, { schedules }) => sum + schedules, 0) };
+}
+
+/** The best of several plans; undefined of none. */
+export function bestOf(plans: readonly Plan[], allowed: Allowed): Searched | undefined {
+  return plans
+    .map((plan) => searchPlans(plan, allowed))
+    .reduce<Searched | undefined>((most, one) => (most === undefined || isBetter(one, most) ? one : most), undefined);
+}
+
+/**
+ * Whether some schedule fits, in a fraction of the time that it takes to find the best.
+ * @throws TidelineError `plan_invalid` as `predict`.
+ */
+export function canFit(plan: Plan, allowed: Allowed): boolean {
+  const { lean } = playedFor(plan, allowed);
+  return variantsOf(plan, allowed.precisions ?? {}).some((variant) => {
+    const space = spaceOf(variant, lean);
+    if (leastPeakBytes(space.context.sizes, space.context.kinds) > space.budgetBytes) return false;
+    return cheapest(curvesOf(lean, space.context), space.budgetBytes) !== undefined;
+  });
 }
 
 function isBetter(one: Searched, other: Searched): boolean {
@@ -68,29 +89,37 @@ function isBetter(one: Searched, other: Searched): boolean {
   return one.fits ? one.seconds < other.seconds : one.peakBytes < other.peakBytes;
 }
 
+/** The choices that a plan has, and of them those that matter to whether anything fits. */
+interface Played {
+  readonly all: Playables;
+  readonly lean: Playables;
+}
+
 /** Where memory is depends on strategies alone: plans that differ in sizes share what is played. */
-const played = new Map<string, Playables>();
+const played = new Map<string, Played>();
 const MOST_PLAYED = 64;
 
-function playablesOf(plan: Plan, { strategies, cast = false }: Allowed): Playables {
-  const may = (strategy: SwitchableStrategy) => strategies?.includes(strategy) ?? true;
-  const candidates = (group: Group) =>
-    choicesOf(group, plan, { may, cast }).filter((choice) => isPossible(plan, choice));
-  const all = {
-    engine: candidates("engine"),
-    training: candidates("training"),
-    reference: candidates("reference"),
-    reward: candidates("reward"),
-    optimizer: candidates("optimizer"),
-  };
+function playedFor(plan: Plan, { strategies, cast = false }: Allowed): Played {
   const roles = rolesOfPlan(plan);
-  const key = JSON.stringify([all, roles]);
+  // All that a choice can contradict of the placement.
+  const canShare = isPossible(plan, { swap: { method: "share" } });
+  const key = JSON.stringify([roles, plan.placement.kind, canShare, plan.strategies, strategies, cast]);
   const known = played.get(key);
   if (known !== undefined) return known;
+  const may = (strategy: SwitchableStrategy) => strategies?.includes(strategy) ?? true;
+  const all = playable(
+    ofGroups((group) => choicesOf(group, plan, { may, cast }).filter((choice) => isPossible(plan, choice))),
+    BASE,
+    roles,
+  );
+  const lean = ofGroups((group) => {
+    const leanest = leanestOf(all.choices[group].map(({ choice }) => choice));
+    return all.choices[group].filter(({ choice }) => leanest.includes(choice));
+  });
   if (played.size >= MOST_PLAYED) played.clear();
-  const playables = playable(all, BASE, roles);
-  played.set(key, playables);
-  return playables;
+  const found = { all, lean: { ...all, choices: lean } };
+  played.set(key, found);
+  return found;
 }
 
 function isPossible(plan: Plan, choice: Choice): boolean {
@@ -100,22 +129,37 @@ function isPossible(plan: Plan, choice: Choice): boolean {
 /** Beside a choice that is looked at: nothing that any choice contradicts. */
 const BASE: StrategySet = { ...NO_STRATEGIES, swap: { method: "copy" } };
 
-function searchStrategies(plan: Plan, playables: Playables): Searched {
+/** What the schedules of one plan are made of. */
+interface Space {
+  readonly resolved: ResolvedPlan;
+  readonly context: CurveContext;
+  /** For the peak. */
+  readonly budgetBytes: number;
+}
+
+function spaceOf(plan: Plan, { places }: Playables): Space {
   const resolved = resolvePlan(plan);
   const footprint = footprintOf(resolved);
   const sizes = sizesOf(footprint);
-  const context = {
-    footprint,
-    sizes,
-    kinds: gpuKinds(plan.placement).map(({ groups }) => groups),
-    transitions: transitionSecondsOf(resolved, sizes),
-    places: playables.places,
+  const kinds = gpuKinds(plan.placement).map(({ groups }) => groups);
+  return {
+    resolved,
+    context: { footprint, sizes, kinds, transitions: transitionSecondsOf(resolved, sizes), places },
+    budgetBytes: resolved.gpu.totalBytes.value - marginBytesOf(resolved),
   };
-  const curves = GROUPS.map((group) => worthwhile(playables.choices[group].map((one) => curveOf(one, context))));
-  const fitting = cheapest(curves, resolved.gpu.totalBytes.value - marginBytesOf(resolved));
+}
+
+function curvesOf({ choices }: Playables, context: CurveContext): readonly (readonly Curve[])[] {
+  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context))));
+}
+
+function searchStrategies(plan: Plan, playables: Playables): Searched {
+  const { resolved, context, budgetBytes } = spaceOf(plan, playables);
+  const curves = curvesOf(playables, context);
+  const fitting = cheapest(curves, budgetBytes);
   const best = fitting ?? lowest(curves);
   if (best === undefined) throw new TidelineError({ code: "internal", message: "a plan has no schedule" });
-  const works = Object.values(workSecondsOf(resolved, footprint)).reduce((sum, { amount }) => sum + amount, 0);
+  const works = Object.values(workSecondsOf(resolved, context.footprint)).reduce((sum, { amount }) => sum + amount, 0);
   return {
     plan: { ...plan, strategies: Object.assign({}, plan.strategies, ...best.choices) },
     fits: fitting !== undefined,

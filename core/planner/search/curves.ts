@@ -21,7 +21,7 @@ import {
 } from "../predict/occupancy.ts";
 import type { TransitionSeconds } from "../predict/transition-seconds.ts";
 import type { Curve } from "./combinations.ts";
-import { type Choice, GROUPS, type Group, groupOfConsumer } from "./groups.ts";
+import { type Choice, GROUPS, type Group, groupOfConsumer, ofGroups } from "./groups.ts";
 
 type Passed = Extract<Check, { ok: true }>;
 
@@ -76,13 +76,7 @@ export function playable(
         return { ...one, stops, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
       });
   return {
-    choices: {
-      engine: choices("engine"),
-      training: choices("training"),
-      reference: choices("reference"),
-      reward: choices("reward"),
-      optimizer: choices("optimizer"),
-    },
+    choices: ofGroups(choices),
     places: keys.length,
   };
 }

@@ -12,6 +12,17 @@ import type { Plan } from "../plan.ts";
 export const GROUPS = ["engine", "training", "reference", "reward", "optimizer"] as const;
 export type Group = (typeof GROUPS)[number];
 
+/** Something of each group. */
+export function ofGroups<T>(make: (group: Group) => T): Readonly<Record<Group, T>> {
+  return {
+    engine: make("engine"),
+    training: make("training"),
+    reference: make("reference"),
+    reward: make("reward"),
+    optimizer: make("optimizer"),
+  };
+}
+
 /** Strategies of one group; the others stay as they are. */
 export type Choice = Partial<StrategySet>;
 
@@ -93,4 +104,29 @@ function engineChoices({ workload, strategies }: Plan, values: Values, cast: boo
       ),
     ),
   );
+}
+
+/** What these strategies take off the card is nowhere in a step there for longer because of them. */
+const TAKES_OFF: Readonly<Record<string, unknown>> = {
+  releaseKvCache: true,
+  releaseEngineWeights: true,
+  trainingMemoryOnlyWhileTraining: true,
+  optimizerOnHost: true,
+  reference: "host",
+  reward: "host",
+} satisfies Choice;
+
+/** Without the choices that another one equals but for one such strategy more: if anything fits, something fits with these. */
+export function leanestOf(choices: readonly Choice[]): readonly Choice[] {
+  return choices.filter((choice) => !choices.some((other) => isLeaner(other, choice)));
+}
+
+function isLeaner(one: Choice, other: Choice): boolean {
+  const values = new Map(Object.entries(other).map(([name, value]) => [name, JSON.stringify(value)]));
+  const [different, ...more] = Object.entries(one).filter(
+    ([name, value]) => values.get(name) !== JSON.stringify(value),
+  );
+  if (different === undefined || more.length > 0) return false;
+  const [name, value] = different;
+  return name in TAKES_OFF && TAKES_OFF[name] === value;
 }

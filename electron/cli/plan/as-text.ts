@@ -5,18 +5,19 @@ import type { LauncherExport } from "../../../core/planner/export/export.ts";
 import { describeTarget } from "../../../core/planner/export/target.ts";
 import { layoutOf, modelName, type Plan } from "../../../core/planner/plan.ts";
 import type { PhasePeak, PredictedPhase, Prediction } from "../../../core/planner/predict/prediction.ts";
-import type { FittingChange } from "../../../core/planner/search/changes.ts";
+import { nothingOnThisCard } from "../../../core/planner/search/changes.ts";
 import { formatBytes, formatSeconds, GIB, MIB } from "../../../core/units.ts";
 import type { PlanAnswer } from "./command.ts";
 
-export function planAsText({ prediction, best, changes, exports }: PlanAnswer): string {
+export function planAsText(answered: PlanAnswer): string {
+  const { prediction, best, exports } = answered;
   const { plan } = prediction;
   const blocks = [
     [plan.name, describePlan(plan), `schedule: ${prediction.schedule.name}`].join("\n"),
     ...prediction.gpus.map((_, index) => phaseTable(prediction, index)),
     transitionsText(prediction),
     summaryText(prediction),
-    best && bestText(best, changes),
+    best && bestText(best, answered),
     ...exports.map(exportText),
   ];
   return `${blocks.filter((block) => block !== undefined && block !== "").join("\n\n")}\n`;
@@ -130,16 +131,17 @@ function summaryText(prediction: Prediction): string {
   return [verdict, `${seconds} (a roofline: for comparing plans, not clocks)`, ...host].join("\n");
 }
 
-function bestText(best: NonNullable<PlanAnswer["best"]>, changes: readonly FittingChange[]): string {
+function bestText(best: NonNullable<PlanAnswer["best"]>, { prediction, changes }: PlanAnswer): string {
   if (best.kind === "found") return `The cheapest of ${best.schedules} schedules that fit with a margin.`;
   const head = `None of ${best.schedules} schedules fits with a margin; above is the one that takes least.`;
-  if (changes.length === 0) return `${head}\nNo change that is known would make it fit.`;
-  const lines = changes.map(({ edits, prediction }) => {
+  const nothing = nothingOnThisCard(prediction.plan, changes) ?? [];
+  if (changes.length === 0) return [head].concat(nothing).join("\n");
+  const lines = changes.map(({ edits, prediction: changed }) => {
     const what = edits.map(({ label }) => label).join(" and ");
-    const { workSeconds, memorySeconds, verdict } = prediction;
+    const { workSeconds, memorySeconds, verdict } = changed;
     return `  ${what}\n    ${verdict} ${formatSeconds(workSeconds + memorySeconds)} per step`;
   });
-  return [head, "What would make it fit, the smallest change first:", ...lines].join("\n");
+  return [head].concat(nothing, "What would make it fit, the smallest change first:", lines).join("\n");
 }
 
 function exportText({ target, commands, unexpressed, notes }: LauncherExport): string {

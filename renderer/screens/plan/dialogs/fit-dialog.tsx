@@ -2,8 +2,8 @@
 import { type ReactNode, useEffect, useState } from "react";
 import { type TidelineErrorData, toErrorData } from "../../../../core/errors.ts";
 import type { Plan } from "../../../../core/planner/plan.ts";
-import { changesThatFit, type FittingChange } from "../../../../core/planner/search/changes.ts";
-import type { Effect } from "../../../../core/planner/search/edits.ts";
+import { changesThatFit, type FittingChange, nothingOnThisCard } from "../../../../core/planner/search/changes.ts";
+import type { Effect } from "../../../../core/planner/search/edit.ts";
 import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { Button } from "../../../components/button.tsx";
 import { capitalised } from "../../../components/capitalised.ts";
@@ -25,6 +25,7 @@ const EFFECTS: Readonly<Record<Effect, { readonly label: string; readonly tone: 
 export function FitDialog(): ReactNode {
   const plan = usePlan((store) => store.plan);
   const { changes, error } = useChanges(plan);
+  const nothing = changes && nothingOnThisCard(plan, changes);
   return (
     <Dialog
       title="What would make it fit"
@@ -34,14 +35,15 @@ export function FitDialog(): ReactNode {
     >
       {changes === undefined ? (
         error === undefined && <Skeleton rows={4} />
-      ) : changes.length === 0 ? (
-        <p className="panel-empty">No change is known that would do. Choose a smaller model or more GPUs.</p>
       ) : (
-        <ul className="plan-changes">
-          {changes.map((change) => (
-            <Change key={change.edits.map(({ label }) => label).join()} change={change} />
-          ))}
-        </ul>
+        <>
+          {nothing !== undefined && <p className="plan-changes-none">{nothing}</p>}
+          <ul className="plan-changes">
+            {changes.map((change) => (
+              <Change key={change.edits.map(({ label }) => label).join()} change={change} />
+            ))}
+          </ul>
+        </>
       )}
     </Dialog>
   );
