@@ -4,6 +4,7 @@
  * what was measured, and two runs subtract.
  */
 import type { ActionRecord } from "../contract.ts";
+import type { Outline } from "./outline.ts";
 import type { TimelineStore } from "./store.ts";
 import type { TimeWindow } from "./time-scale.ts";
 
@@ -14,20 +15,6 @@ export interface Phase {
   readonly endSeconds: number | undefined;
   /** The PPO step it belongs to, counted from 0. */
   readonly step?: number;
-}
-
-/** How high another timeline of the same phases stood: its peak in each, on the clock of the timeline it lies over. */
-export interface Outline {
-  readonly levels: readonly { readonly startSeconds: number; readonly endSeconds: number; readonly bytes: number }[];
-}
-
-/** The peaks of phases, each put where the phase of the same name lies; what has no such phase is left out. */
-export function outlineOver(phases: readonly Phase[], peaks: ReadonlyMap<string, number>): Outline {
-  const levels = phases.flatMap(({ name, startSeconds, endSeconds }) => {
-    const bytes = peaks.get(name);
-    return bytes === undefined || endSeconds === undefined ? [] : [{ startSeconds, endSeconds, bytes }];
-  });
-  return { levels };
 }
 
 export interface Timeline {

@@ -9,7 +9,7 @@ import { peakIn } from "../../../core/timeline/peak.ts";
 import { phaseBands } from "../../../core/timeline/phase-bands.ts";
 import { capacityAt, type StackHeight } from "../../../core/timeline/stack.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "../../../core/timeline/time-scale.ts";
-import type { Outline, Timeline } from "../../../core/timeline/timeline.ts";
+import type { Timeline } from "../../../core/timeline/timeline.ts";
 import { formatBytes } from "../../../core/units.ts";
 import type { Box, Geometry } from "./geometry.ts";
 import { drawActionIcon } from "./icons.ts";
@@ -199,35 +199,6 @@ export function drawCapacity(
   });
 }
 
-/** The heights of the timeline that lies over this one. */
-export function drawOutline(
-  context: CanvasRenderingContext2D,
-  { plot, window, topBytes }: PlotAxis,
-  { levels }: Outline,
-  theme: CanvasTheme,
-): void {
-  const xOf = (seconds: number): number => plot.x + timeToPx(window, plot.width, seconds);
-  const yOf = (bytes: number): number => plot.y + plot.height * (1 - bytes / topBytes);
-  clipped(context, plot, () => {
-    context.beginPath();
-    let beforeSeconds: number | undefined;
-    for (const { startSeconds, endSeconds, bytes } of levels) {
-      if (startSeconds === beforeSeconds) context.lineTo(xOf(startSeconds), yOf(bytes));
-      else context.moveTo(xOf(startSeconds), yOf(bytes));
-      context.lineTo(xOf(endSeconds), yOf(bytes));
-      beforeSeconds = endSeconds;
-    }
-    // Light under dark, so that it is seen on every band.
-    context.lineJoin = "round";
-    context.strokeStyle = theme.surface;
-    context.lineWidth = 4;
-    context.stroke();
-    context.strokeStyle = theme.text;
-    context.lineWidth = 1.75;
-    context.stroke();
-  });
-}
-
 /** The highest moment of the window: a ring on the line and a label that says how much and who. */
 export function drawPeak(
   context: CanvasRenderingContext2D,
@@ -284,7 +255,7 @@ export function drawPeak(
   context.fillText(rest, left + 8 + titleWidth, top + 10.5);
 }
 
-function clipped(context: CanvasRenderingContext2D, box: Box, draw: () => void): void {
+export function clipped(context: CanvasRenderingContext2D, box: Box, draw: () => void): void {
   context.save();
   context.beginPath();
   context.rect(box.x, box.y, box.width, box.height);

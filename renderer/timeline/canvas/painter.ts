@@ -2,9 +2,10 @@
 import { byteAxis } from "../../../core/timeline/byte-axis.ts";
 import type { Timeline } from "../../../core/timeline/timeline.ts";
 import type { TimelineViewState } from "../view.ts";
-import { drawCapacity, drawMarkers, drawOutline, drawPeak, drawPhases, markersOf } from "./annotations.ts";
+import { drawCapacity, drawMarkers, drawPeak, drawPhases, markersOf } from "./annotations.ts";
 import { DenseLayer } from "./dense-layer.ts";
 import type { Geometry } from "./geometry.ts";
+import { drawOutline } from "./outline.ts";
 import type { CanvasTheme } from "./theme.ts";
 
 export interface FrameInput {
