@@ -75,19 +75,18 @@ class TemporaryFile {
 }  // namespace
 
 void WriteCheckpoint(const std::string& path, std::span<const std::byte> header,
-                     const std::vector<std::span<const std::byte>>& parts, const Operation& operation) {
+                     const std::vector<CheckpointPart>& parts, const Operation& operation) {
   uint64_t total_bytes = header.size();
-  for (const auto& part : parts) total_bytes += part.size();
+  for (const CheckpointPart& part : parts) total_bytes += part.bytes;
   uint64_t done_bytes = header.size();
 
   TemporaryFile file(path);
   file.Write(header);
-  for (auto part : parts) {
-    while (!part.empty()) {
-      const auto piece = part.first(std::min<size_t>(part.size(), kWriteBytes));
-      file.Write(piece);
-      part = part.subspan(piece.size());
-      done_bytes += piece.size();
+  for (const CheckpointPart& part : parts) {
+    for (uint64_t offset = 0; offset < part.bytes; offset += kWriteBytes) {
+      const uint64_t bytes = std::min(kWriteBytes, part.bytes - offset);
+      file.Write(part.view(offset, bytes));
+      done_bytes += bytes;
       operation.Step(done_bytes, total_bytes);
     }
   }

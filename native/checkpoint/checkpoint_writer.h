@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,9 +13,15 @@
 
 namespace tideline {
 
+struct CheckpointPart {
+  uint64_t bytes;
+  // Some of them, until the next call for any part.
+  std::function<std::span<const std::byte>(uint64_t offset, uint64_t bytes)> view;
+};
+
 // Writes `header`, then `parts` back to back. On any failure the temporary file is removed and an existing target is
-// untouched. Errors: checkpoint_unwritable (with `file`; a full disk says so), cancelled.
+// untouched. Errors: checkpoint_unwritable (with `file`; a full disk says so), cancelled, and what a part throws.
 void WriteCheckpoint(const std::string& path, std::span<const std::byte> header,
-                     const std::vector<std::span<const std::byte>>& parts, const Operation& operation);
+                     const std::vector<CheckpointPart>& parts, const Operation& operation);
 
 }  // namespace tideline

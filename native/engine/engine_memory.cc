@@ -222,7 +222,7 @@ Receipt Engine::CopyThroughBucket(const Model& source, uint64_t bucket_bytes, co
   const auto bucket = own_->device()->CreateRegion("workspace", "bucket", bytes);
   const uint64_t taken = bucket->Resume().bytes_committed;
   bucket->SetUsedBytes(bytes);
-  Receipt receipt = own_->CopyFrom(source, operation, {static_cast<std::byte*>(bucket->MutableData()), bytes});
+  Receipt receipt = own_->CopyFrom(source, operation, {bucket.get(), bytes});
   // It goes back to the device on the way out.
   receipt.bytes_committed += taken;
   receipt.bytes_freed += taken;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/checkpoint_writer.h"  // WriteCheckpoint
+#include "engine/region_reader.h"          // RegionReader
 #include "engine/same_model.h"             // RefuseOtherModel
 #include "engine/stopwatch.h"              // Stopwatch
 #include "engine/weights_loader.h"         // PlanFromCheckpoint, CopyTensors
@@ -12,10 +13,6 @@ namespace tideline {
 Model::Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer,
              ModelHead head)
     : device_(std::move(device)), config_(config), layout_(config, dtype, head), consumer_(std::move(consumer)) {
-  if (!device_->is_host()) {
-    throw Error("unsupported", "models cannot compute on " + device_->name() + " yet",
-                "open the host device; regions on " + device_->name() + " can be used without a model");
-  }
   region_ = device_->CreateRegion(consumer_, "weights", layout_.total_bytes());
 }
 
@@ -63,7 +60,7 @@ uint64_t Model::Overwrite(const Operation& operation, const Fill& fill) {
     if (!give_back) target->Resume();
   };
   try {
-    fill(static_cast<std::byte*>(target->MutableData()));
+    fill(*target);
   } catch (const Error& error) {
     undo();
     if (give_back) throw;
@@ -89,14 +86,14 @@ Receipt Model::Load(const std::vector<TensorSource>& sources, const Operation& o
   RefuseWhileShared("load");
   const auto plan = PlanFromCheckpoint(layout_, sources);
   Receipt receipt{.action = "load", .consumer = consumer_, .method = "disk"};
-  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
+  receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
     receipt.bytes_copied = CopyTensors(plan, layout_, target, operation);
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
 }
 
-Receipt Model::CopyFrom(const Model& source, const Operation& operation, std::span<std::byte> bucket) {
+Receipt Model::CopyFrom(const Model& source, const Operation& operation, const Bucket& bucket) {
   const Stopwatch watch;
   if (&source == this) {
     throw Error("bad_argument", consumer_ + " cannot be copied from itself").WithField("source");
@@ -108,11 +105,11 @@ Receipt Model::CopyFrom(const Model& source, const Operation& operation, std::sp
   // The source's mutex keeps its bytes in place. Both at once: two models may be copied into each other.
   const std::scoped_lock lock(operation_mutex_, source.operation_mutex_);
   RefuseWhileShared("be overwritten");
-  const std::byte* bytes = source.Weights();
-  Receipt receipt{.action = "load", .consumer = consumer_, .method = bucket.empty() ? "copy" : "bucketed"};
-  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) {
-    receipt.bytes_copied =
-        CopyTensors(PlanFromMemory(layout_, source.layout_, bytes), layout_, target, operation, bucket);
+  source.Weights();  // not_resident, contents_undefined
+  const auto plan = PlanFromModel(layout_, source.layout_, source.region());
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = bucket.region == nullptr ? "copy" : "bucketed"};
+  receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
+    receipt.bytes_copied = CopyTensors(plan, layout_, target, operation, bucket);
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
@@ -124,7 +121,9 @@ Receipt Model::LoadFrom(const std::string& method, const std::function<uint64_t(
   const std::lock_guard lock(operation_mutex_);
   RefuseWhileShared("load");
   Receipt receipt{.action = "load", .consumer = consumer_, .method = method};
-  receipt.bytes_committed = Overwrite(operation, [&](std::byte* target) { receipt.bytes_copied = fill(target); });
+  receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
+    receipt.bytes_copied = fill(static_cast<std::byte*>(target.MutableData()));
+  });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
 }
@@ -186,19 +185,25 @@ std::vector<std::byte> Model::ReadTensor(const std::string& name) const {
   const std::lock_guard lock(operation_mutex_);
   const TensorSlice* slice = layout_.Find(name);
   if (slice == nullptr) throw Error("not_found", consumer_ + " has no tensor " + name).WithTensor(name);
-  const std::byte* begin = Weights() + slice->offset;
-  return {begin, begin + slice->bytes};
+  Weights();  // not_resident, contents_undefined
+  std::vector<std::byte> bytes(slice->bytes);
+  region()->CopyOut(slice->offset, bytes.data(), bytes.size());
+  return bytes;
 }
 
 void Model::Save(const std::string& path, std::span<const std::byte> header, const std::vector<std::string>& names,
                  const Operation& operation) const {
   const std::lock_guard lock(operation_mutex_);
-  const std::byte* base = Weights();
-  std::vector<std::span<const std::byte>> parts;
+  Weights();  // not_resident, contents_undefined
+  const auto source = region();
+  RegionReader reader(*source);
+  std::vector<CheckpointPart> parts;
   for (const std::string& name : names) {
     const TensorSlice* slice = layout_.Find(name);
     if (slice == nullptr) throw Error("not_found", consumer_ + " has no tensor " + name).WithTensor(name);
-    parts.emplace_back(base + slice->offset, slice->bytes);
+    parts.push_back({slice->bytes, [&reader, first = slice->offset](uint64_t offset, uint64_t bytes) {
+                       return reader.View(first + offset, bytes);
+                     }});
   }
   WriteCheckpoint(path, header, parts, operation);
 }

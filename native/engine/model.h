@@ -14,6 +14,7 @@
 
 #include "checkpoint/tensor_source.h"  // TensorSource
 #include "engine/weights_layout.h"     // WeightsLayout
+#include "engine/weights_loader.h"     // Bucket
 #include "memory/device.h"             // Device, Region, Receipt
 
 namespace tideline {
@@ -38,8 +39,7 @@ class WeightsReader {
 // Thread-safe: long operations on one model follow each other; observing never waits for them.
 class Model {
  public:
-  // Reserves addresses; nothing is resident yet. Errors: checkpoint_invalid (CheckConfig), unsupported for a device
-  // that is not the host.
+  // Reserves addresses; nothing is resident yet. Error: checkpoint_invalid (CheckConfig).
   Model(std::shared_ptr<Device> device, const ModelConfig& config, DType dtype, std::string consumer,
         ModelHead head = ModelHead::kLanguage);
 
@@ -49,7 +49,7 @@ class Model {
   const std::shared_ptr<Device>& device() const { return device_; }
   RegionObservation Observe() const { return region()->Observe(); }
 
-  // First byte of the weights, for the time that nobody can release them (the engine's business).
+  // First byte of the weights, an address of the device, for the time that nobody can release them (the engine's business).
   // Errors: not_resident, contents_undefined.
   const std::byte* Weights() const { return static_cast<const std::byte*>(region()->Data()); }
 
@@ -58,11 +58,12 @@ class Model {
   // released again if it was, otherwise its contents are undefined, and the error says so.
   Receipt Load(const std::vector<TensorSource>& sources, const Operation& operation);
   // The same from another model, casting or quantising as the two dtypes ask; through `bucket`, which is as good as the
-  // source's memory, when it is given. Errors besides: RefuseOtherModel's, not_resident and contents_undefined (of the
+  // source's memory, when it has a region. Errors besides: RefuseOtherModel's, not_resident and contents_undefined (of the
   // source), unsupported (another device), bad_argument (itself).
-  Receipt CopyFrom(const Model& source, const Operation& operation, std::span<std::byte> bucket = {});
+  Receipt CopyFrom(const Model& source, const Operation& operation, const Bucket& bucket = {});
 
-  // The same from whatever `fill` knows; it returns the bytes written, and may throw to stop.
+  // The same from whatever `fill` knows, which gets the device's address; it returns the bytes written, and may throw to
+  // stop.
   Receipt LoadFrom(const std::string& method, const std::function<uint64_t(std::byte* target)>& fill,
                    const Operation& operation);
 
@@ -99,7 +100,7 @@ class Model {
   std::shared_ptr<Region> region() const;
   void RefuseWhileShared(const char* action) const;
   std::vector<std::unique_ptr<WeightsReader::ReadingPause>> PauseReaders() const;
-  // Resumes if needed, runs `fill`, and cleans up after a failure as Load promises. Returns the bytes committed.
+  // Resumes if needed, runs `fill` on the region, and cleans up after a failure as Load promises. Returns the bytes committed.
   template <typename Fill>
   uint64_t Overwrite(const Operation& operation, const Fill& fill);
 

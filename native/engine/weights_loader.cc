@@ -8,12 +8,15 @@
 
 #include "compute/host/kernels.h"      // BestKernels
 #include "compute/host/thread_pool.h"  // ThreadPool
-#include "memory/error.h"        // Error
+#include "engine/region_reader.h"      // RegionReader
+#include "memory/error.h"              // Error
 
 namespace tideline {
 namespace {
 
 constexpr uint64_t kPieceElements = 2 << 20;
+// Copied at once where the processor is not asked: large enough for full speed, small enough to cancel.
+constexpr uint64_t kDeviceCopyBytes = uint64_t{1} << 30;
 
 std::string ShapeText(const std::vector<uint64_t>& shape) {
   std::string text = "[";
@@ -80,41 +83,143 @@ std::vector<Piece> PiecesOf(const std::vector<TensorCopy>& plan, uint64_t bucket
   return pieces;
 }
 
-// Calls `use` with the bytes of a piece as they are stored.
+// Calls `use` with the bytes of a piece as they are stored, where the processor can read them.
 template <typename Use>
 void Read(const Piece& piece, const Use& use) {
   const TensorCopy& tensor = *piece.tensor;
-  const uint64_t offset = piece.begin * DTypeBytes(tensor.source_dtype);
-  if (!tensor.file) return use(tensor.memory + offset);
-  const auto view = tensor.file->View(tensor.file_offset + offset, piece.source_bytes());
+  const uint64_t offset = tensor.source_offset + piece.begin * DTypeBytes(tensor.source_dtype);
+  if (!tensor.file) return use(RegionReader(*tensor.region).View(offset, piece.source_bytes()).data());
+  const auto view = tensor.file->View(offset, piece.source_bytes());
   use(view.data());
-  tensor.file->DropBehind(tensor.file_offset + offset, view.size());
+  tensor.file->DropBehind(offset, view.size());
 }
 
-void Quantise(const Piece& piece, const WeightsLayout& layout, const std::byte* bytes, std::byte* target) {
-  const TensorCopy& tensor = *piece.tensor;
-  const Kernels& kernels = BestKernels();
-  const uint64_t columns = tensor.target->shape[1], row_bytes = columns * DTypeBytes(tensor.source_dtype);
-  auto* scales = reinterpret_cast<float*>(target + layout.ScalesOf(*tensor.target).offset);
-  std::vector<float> row(columns);
-  for (uint64_t index = 0; index < piece.elements / columns; ++index) {
-    kernels.convert(row.data(), DType::kF32, bytes + index * row_bytes, tensor.source_dtype, columns);
-    auto* whole = reinterpret_cast<int8_t*>(target + tensor.target->offset + piece.begin + index * columns);
-    const float scale = kernels.quantize_row(whole, row.data(), columns);
-    if (std::isnan(scale)) {
-      throw Error("not_finite", tensor.target->name + " holds a NaN or an infinity, which int8 cannot", "choose other weights")
-          .WithTensor(tensor.target->name);
+// The region that is filled: written in place on the host, through a buffer on a GPU.
+class Target {
+ public:
+  Target(const WeightsLayout& layout, Region& region)
+      : layout_(layout),
+        region_(region),
+        in_place_(region.device().is_host()),
+        first_(static_cast<std::byte*>(region.MutableData())) {}
+
+  // `bytes` are a piece as it is stored in its source.
+  void Write(const Piece& piece, const std::byte* bytes) const {
+    const TensorCopy& tensor = *piece.tensor;
+    const DType dtype = tensor.target->dtype;
+    const uint64_t offset = tensor.target->offset + piece.begin * DTypeBytes(dtype);
+    if (Quantises(tensor)) return Quantise(piece, bytes, offset);
+    if (!in_place_ && dtype == tensor.source_dtype) return region_.CopyIn(offset, bytes, piece.target_bytes());
+    Fill(offset, piece.target_bytes(), [&](std::byte* at) {
+      BestKernels().convert(at, dtype, bytes, tensor.source_dtype, piece.elements);
+    });
+  }
+
+ private:
+  // fill(at) writes what belongs at `offset`.
+  template <typename FillBytes>
+  void Fill(uint64_t offset, uint64_t bytes, const FillBytes& fill) const {
+    if (in_place_) return fill(first_ + offset);
+    std::vector<std::byte> staged(bytes);
+    fill(staged.data());
+    region_.CopyIn(offset, staged.data(), bytes);
+  }
+
+  void Quantise(const Piece& piece, const std::byte* bytes, uint64_t offset) const {
+    const TensorSlice& slice = *piece.tensor->target;
+    const DType source_dtype = piece.tensor->source_dtype;
+    const Kernels& kernels = BestKernels();
+    const uint64_t columns = slice.shape[1], rows = piece.elements / columns;
+    const uint64_t row_bytes = columns * DTypeBytes(source_dtype);
+    const uint64_t scales_offset = layout_.ScalesOf(slice).offset + piece.begin / columns * sizeof(float);
+    std::vector<float> row(columns);
+    Fill(offset, piece.target_bytes(), [&](std::byte* whole) {
+      Fill(scales_offset, rows * sizeof(float), [&](std::byte* scales) {
+        for (uint64_t index = 0; index < rows; ++index) {
+          kernels.convert(row.data(), DType::kF32, bytes + index * row_bytes, source_dtype, columns);
+          const float scale =
+              kernels.quantize_row(reinterpret_cast<int8_t*>(whole + index * columns), row.data(), columns);
+          if (std::isnan(scale)) {
+            throw Error("not_finite", slice.name + " holds a NaN or an infinity, which int8 cannot", "choose other weights")
+                .WithTensor(slice.name);
+          }
+          reinterpret_cast<float*>(scales)[index] = scale;
+        }
+      });
+    });
+  }
+
+  const WeightsLayout& layout_;
+  Region& region_;
+  const bool in_place_;
+  std::byte* const first_;
+};
+
+// Counts what is done, from several threads.
+class Progress {
+ public:
+  Progress(const Operation& operation, uint64_t total_bytes) : operation_(operation), total_bytes_(total_bytes) {
+    operation_.Step(0, total_bytes_);
+  }
+  void Add(uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    done_bytes_ += bytes;
+    operation_.Step(std::min(done_bytes_, total_bytes_), total_bytes_);
+  }
+
+ private:
+  const Operation& operation_;
+  const uint64_t total_bytes_;
+  std::mutex mutex_;
+  uint64_t done_bytes_ = 0;
+};
+
+std::byte* FirstOf(Region& region) { return static_cast<std::byte*>(region.MutableData()); }
+
+// Whether the target's bytes are the source's from first to last, padding included.
+bool SameBytes(const std::vector<TensorCopy>& plan) {
+  return std::all_of(plan.begin(), plan.end(), [](const TensorCopy& tensor) {
+    return tensor.region && tensor.source_offset == tensor.target->offset && tensor.source_dtype == tensor.target->dtype;
+  });
+}
+
+// A region as it is into another one of its device, which the processor need not see.
+void CopyOnDevice(Region& source, uint64_t total_bytes, Region& target, Progress& progress, const Bucket& bucket) {
+  Device& device = target.device();
+  const uint64_t most = bucket.region == nullptr ? kDeviceCopyBytes : bucket.bytes;
+  for (uint64_t offset = 0; offset < total_bytes; offset += most) {
+    const uint64_t bytes = std::min(most, total_bytes - offset);
+    const std::byte* from = FirstOf(source) + offset;
+    if (bucket.region != nullptr) {
+      device.CopyOnDevice(FirstOf(*bucket.region), from, bytes);
+      from = FirstOf(*bucket.region);
     }
-    scales[piece.begin / columns + index] = scale;
+    device.CopyOnDevice(FirstOf(target) + offset, from, bytes);
+    progress.Add(bytes);
   }
 }
 
-void Write(const Piece& piece, const WeightsLayout& layout, const std::byte* bytes, std::byte* target) {
-  const TensorCopy& tensor = *piece.tensor;
-  if (Quantises(tensor)) return Quantise(piece, layout, bytes, target);
-  const DType dtype = tensor.target->dtype;
-  BestKernels().convert(target + tensor.target->offset + piece.begin * DTypeBytes(dtype), dtype, bytes,
-                        tensor.source_dtype, piece.elements);
+// Pieces from `first` that fit the bucket go into it, as they are stored; returns where in the bucket each lies.
+std::vector<uint64_t> FillBucket(const std::vector<Piece>& pieces, size_t first, const Bucket& bucket, ThreadPool& pool) {
+  std::vector<uint64_t> offsets;
+  uint64_t filled_bytes = 0;
+  for (size_t next = first; next < pieces.size(); ++next) {
+    if (filled_bytes + pieces[next].source_bytes() > bucket.bytes) break;
+    offsets.push_back(filled_bytes);
+    filled_bytes += pieces[next].source_bytes();
+  }
+  Device& device = bucket.region->device();
+  pool.ParallelFor(offsets.size(), [&](uint64_t index, unsigned) {
+    const Piece& piece = pieces[first + index];
+    std::byte* at = FirstOf(*bucket.region) + offsets[index];
+    if (device.is_host()) {
+      Read(piece, [&](const std::byte* bytes) { std::memcpy(at, bytes, piece.source_bytes()); });
+    } else {
+      const uint64_t offset = piece.tensor->source_offset + piece.begin * DTypeBytes(piece.tensor->source_dtype);
+      device.CopyOnDevice(at, FirstOf(*piece.tensor->region) + offset, piece.source_bytes());
+    }
+  });
+  return offsets;
 }
 
 }  // namespace
@@ -141,64 +246,51 @@ std::vector<TensorCopy> PlanFromCheckpoint(const WeightsLayout& layout, const st
     if (source.offset > file->size_bytes() || source.bytes > file->size_bytes() - source.offset) {
       throw Invalid(source, "lies outside of the file, which has " + std::to_string(file->size_bytes()) + " bytes");
     }
-    plan.push_back({&slice, file, source.offset, nullptr, dtype});
+    plan.push_back({&slice, file, nullptr, source.offset, dtype});
   }
   return plan;
 }
 
-std::vector<TensorCopy> PlanFromMemory(const WeightsLayout& layout, const WeightsLayout& source, const std::byte* base) {
+std::vector<TensorCopy> PlanFromModel(const WeightsLayout& layout, const WeightsLayout& source,
+                                      const std::shared_ptr<Region>& region) {
   std::vector<TensorCopy> plan;
   for (const TensorSlice& slice : layout.tensors()) {
     const TensorSlice* theirs = source.Find(slice.name);
     if (theirs == nullptr) continue;  // scales, made while copying
-    plan.push_back({&slice, nullptr, 0, base + theirs->offset, theirs->dtype});
+    plan.push_back({&slice, nullptr, region, theirs->offset, theirs->dtype});
   }
   return plan;
 }
 
-uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, std::byte* target,
-                     const Operation& operation, std::span<std::byte> bucket) {
-  const std::vector<Piece> pieces = PiecesOf(plan, bucket.size());
+uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, Region& target,
+                     const Operation& operation, const Bucket& bucket) {
+  const std::vector<Piece> pieces = PiecesOf(plan, bucket.bytes);
   uint64_t total_bytes = 0;
   for (const Piece& piece : pieces) total_bytes += piece.target_bytes();
+  Progress progress(operation, total_bytes);
+  if (!target.device().is_host() && SameBytes(plan)) {
+    CopyOnDevice(*plan.front().region, layout.total_bytes(), target, progress, bucket);
+    return bucket.region == nullptr ? total_bytes : 2 * total_bytes;
+  }
 
-  std::mutex progress;
-  uint64_t done_bytes = 0;
-  const auto count = [&](const Piece& piece) {
-    const std::lock_guard lock(progress);
-    done_bytes += piece.target_bytes();
-    operation.Step(done_bytes, total_bytes);
-  };
-  operation.Step(0, total_bytes);
+  const Target written(layout, target);
   ThreadPool pool(0);
-  if (bucket.empty()) {
+  if (bucket.region == nullptr) {
     pool.ParallelFor(pieces.size(), [&](uint64_t index, unsigned) {
-      Read(pieces[index], [&](const std::byte* bytes) { Write(pieces[index], layout, bytes, target); });
-      count(pieces[index]);
+      Read(pieces[index], [&](const std::byte* bytes) { written.Write(pieces[index], bytes); });
+      progress.Add(pieces[index].target_bytes());
     });
     return total_bytes;
   }
-
   uint64_t into_bucket_bytes = 0;
   for (size_t first = 0; first < pieces.size();) {
-    std::vector<uint64_t> offsets;  // in the bucket, of the pieces from `first`
-    uint64_t filled_bytes = 0;
-    for (size_t next = first; next < pieces.size(); ++next) {
-      if (filled_bytes + pieces[next].source_bytes() > bucket.size()) break;
-      offsets.push_back(filled_bytes);
-      filled_bytes += pieces[next].source_bytes();
-    }
+    const std::vector<uint64_t> offsets = FillBucket(pieces, first, bucket, pool);
     pool.ParallelFor(offsets.size(), [&](uint64_t index, unsigned) {
       const Piece& piece = pieces[first + index];
-      Read(piece, [&](const std::byte* bytes) {
-        std::memcpy(bucket.data() + offsets[index], bytes, piece.source_bytes());
-      });
+      written.Write(piece, RegionReader(*bucket.region).View(offsets[index], piece.source_bytes()).data());
+      progress.Add(piece.target_bytes());
     });
-    pool.ParallelFor(offsets.size(), [&](uint64_t index, unsigned) {
-      Write(pieces[first + index], layout, bucket.data() + offsets[index], target);
-      count(pieces[first + index]);
-    });
-    into_bucket_bytes += filled_bytes;
+    into_bucket_bytes += offsets.back() + pieces[first + offsets.size() - 1].source_bytes();
     first += offsets.size();
   }
   return into_bucket_bytes + total_bytes;
