@@ -1,5 +1,5 @@
 /** What is wrong with data that a person wrote, in words: the field, what stands there, what is allowed. */
-import type { z } from "zod";
+import { z } from "zod";
 
 export type FieldPath = readonly PropertyKey[];
 
@@ -10,11 +10,20 @@ export interface Fault {
   readonly hint?: string;
 }
 
-/** The first thing that a schema refuses. */
-export function firstFault(error: z.ZodError, data: unknown): Fault {
+/**
+ * The first thing that a schema refuses.
+ * @param schema Given, a field that is not one is told with those that are.
+ */
+export function firstFault(error: z.ZodError, data: unknown, schema?: z.core.$ZodType): Fault {
   const [issue] = error.issues;
-  return issue === undefined ? { path: [], message: "is not valid" } : faultOf(issue, data, []);
+  if (issue === undefined) return { path: [], message: "is not valid" };
+  const fault = faultOf(issue, data, []);
+  if (schema === undefined || fault.message !== UNKNOWN_FIELD || fault.hint !== undefined) return fault;
+  const fields = fieldsAt(schema, fault.path.slice(0, -1), data);
+  return fields.length === 0 ? fault : { ...fault, hint: allowed(fields) };
 }
+
+export const UNKNOWN_FIELD = "is not a field here";
 
 function faultOf(issue: z.core.$ZodIssue, data: unknown, within: FieldPath): Fault {
   const path = [...within, ...issue.path];
@@ -30,7 +39,7 @@ function faultOf(issue: z.core.$ZodIssue, data: unknown, within: FieldPath): Fau
       return inner === undefined ? { path, message: is } : faultOf(inner, data, path);
     }
     case "unrecognized_keys":
-      return { path: [...path, issue.keys[0] ?? ""], message: "is not a field here" };
+      return { path: [...path, issue.keys[0] ?? ""], message: UNKNOWN_FIELD };
     case "custom":
       return { path, message: issue.message };
     default:
@@ -45,6 +54,32 @@ function deepest(alternatives: readonly (readonly z.core.$ZodIssue[])[]): z.core
     .flatMap((issues) => issues.slice(0, 1))
     .toSorted((one, other) => depth(other) - depth(one))
     .at(0);
+}
+
+/** The fields of the object at a path; where alternatives have different ones, of those that the data can be. */
+function fieldsAt(schema: z.core.$ZodType, path: FieldPath, data: unknown): readonly string[] {
+  const [key, ...rest] = path;
+  const fields = objectsIn(schema, data).flatMap(({ shape }) => {
+    const inner = typeof key === "string" ? shape[key] : undefined;
+    if (key === undefined) return Object.keys(shape);
+    return inner === undefined ? [] : fieldsAt(inner, rest, valueAt(data, [key]));
+  });
+  return [...new Set(fields)];
+}
+
+function objectsIn(schema: z.core.$ZodType, data: unknown): readonly z.ZodObject[] {
+  if (schema instanceof z.ZodObject) return isTagged(schema, data) ? [schema] : [];
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => objectsIn(option, data));
+  const isWrapped =
+    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional;
+  return isWrapped ? objectsIn(schema.unwrap(), data) : [];
+}
+
+/** Whether what an object must have word for word, such as its kind, is what the data has. */
+function isTagged({ shape }: z.ZodObject, data: unknown): boolean {
+  return Object.entries(shape).every(
+    ([name, field]) => !(field instanceof z.ZodLiteral) || field.safeParse(valueAt(data, [name])).success,
+  );
 }
 
 export function allowed(values: readonly unknown[]): string {

@@ -1,7 +1,7 @@
 /** A plan as a file: JSON that a person edits by hand. Whatever is wrong with it is said with the field and what is allowed. */
 import { findDuplicateKey } from "../checkpoint/json.ts";
 import { TidelineError } from "../errors.ts";
-import { allowed, type Fault, fieldOf, firstFault } from "../schema-fault.ts";
+import { allowed, type Fault, fieldOf, firstFault, UNKNOWN_FIELD } from "../schema-fault.ts";
 import { frozenRoleSchema, type Plan, planSchema } from "./plan.ts";
 
 /**
@@ -28,7 +28,7 @@ export function parsePlan(text: string, file: string): Plan {
  */
 export function planFrom(data: unknown, source: string): Plan {
   const parsed = planSchema.safeParse(data);
-  if (!parsed.success) throw invalid(source, explained(firstFault(parsed.error, data)));
+  if (!parsed.success) throw invalid(source, explained(firstFault(parsed.error, data, planSchema)));
   return parsed.data;
 }
 
@@ -40,10 +40,10 @@ export function formatPlan(plan: Plan): string {
 function explained(fault: Fault): Fault {
   const [part, role, ...inside] = fault.path;
   const isFrozen = part === "workload" && (role === "reference" || role === "reward") && inside.length === 1;
-  if (!isFrozen || fault.message !== "is not a field here") return fault;
+  if (!isFrozen || fault.message !== UNKNOWN_FIELD) return fault;
   return {
     ...fault,
-    message: `is not a field here: the ${role} is frozen, only policy and critic are trained`,
+    message: `${UNKNOWN_FIELD}: the ${role} is frozen, only policy and critic are trained`,
     hint: allowed(Object.keys(frozenRoleSchema.shape)),
   };
 }

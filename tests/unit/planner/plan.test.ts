@@ -114,6 +114,20 @@ describe("a plan file", () => {
     expect(error.hint).toBe("allowed: adamw, adamw_bf16, adamw_8bit, sgd");
   });
 
+  it.each([
+    [{ workload: { bacth: 8 } }, "workload.bacth", /^allowed: policy, critic, .*batch, promptTokens/],
+    [{ workload: { policy: { quant: 1 } } }, "workload.policy.quant", /^allowed: model, precision, masterWeights/],
+    [{ workload: { engine: { tp: 2 } } }, "workload.engine.tp", /^allowed: precision, kvCacheType, kvCacheBytes/],
+    [{ gpu: { memory: 2 } }, "gpu.memory", /^allowed: name, totalBytes/],
+    [{ strategies: { swap: { method: "copy", fast: 1 } } }, "strategies.swap.fast", /^allowed: method$/],
+    [{ placement: { trainerGpus: 4 } }, "placement.trainerGpus", /^allowed: kind, gpus, gpusPerNode/],
+    [{ gpus: 4 }, "gpus", /^allowed: version, name, workload, placement, gpu, strategies$/],
+  ])("says which fields there are where one is none: %j", (changes, field, hint) => {
+    const error = errorOf(() => planWith(changes));
+    expect(error.data.field).toBe(field);
+    expect(error.hint).toMatch(hint);
+  });
+
   it("that is no JSON, or names a field twice, is refused with the file's name", () => {
     expect(errorOf(() => parsePlan("{", "mine.json")).message).toMatch(/^mine\.json is not JSON/);
     expect(errorOf(() => parsePlan('{"version": 1, "version": 1}', "mine.json")).message).toMatch(
