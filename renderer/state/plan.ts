@@ -87,7 +87,7 @@ export function exchangePlans(): void {
 const REST_MS = 120;
 
 /** What is shown of the plan, once a slider or a number that is being typed has come to rest. */
-const useRested = create<Pick<PlanStore, "plan" | "other">>(() => usePlan.getState());
+const useRested = create<Pick<PlanStore, "plan" | "other">>(shown);
 
 /** The plan without what a slider goes through on its way: for what is too slow to be found out with every frame. */
 export function useRestedPlan(): Plan {
@@ -98,9 +98,12 @@ let resting: ReturnType<typeof setTimeout> | undefined;
 
 function rest(): void {
   clearTimeout(resting);
-  resting = undefined;
+  useRested.setState(shown());
+}
+
+function shown(): Pick<PlanStore, "plan" | "other"> {
   const { plan, other } = usePlan.getState();
-  useRested.setState({ plan, other });
+  return { plan, other };
 }
 
 usePlan.subscribe((now, before) => {

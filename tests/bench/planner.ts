@@ -1,7 +1,7 @@
 /**
  * How long the planner thinks. A prediction has 16.7 ms while a slider is dragged at 60 frames a second, and the goal is 1 ms;
- * the best plan for one GPU has 100 ms in the worst case of the catalogue. Every question is new to the planner, as sizes
- * that nobody asked about before: what it remembers of earlier ones does not count, but for the strategies' row.
+ * the best plan for one GPU has 100 ms in the worst case of the catalogue. Every question has sizes that nobody asked about
+ * before: answers that are remembered do not count, but for the strategies' row. The tapes of a model do, as they would.
  */
 import { GPUS } from "../../core/planner/gpus/catalogue.ts";
 import { MODEL_NAMES } from "../../core/planner/models/catalogue.ts";

@@ -10,7 +10,7 @@ import { orExplain, prepare } from "../../electron/launch/prepare.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const output = join(root, "tests", "output", "bench");
-const BENCHES = ["memory", "generation", "ppo", "growth", "planner", "start"];
+const BENCHES = ["memory", "generation", "ppo", "growth", "planner", "plan-slider", "start"];
 /**
  * Options of Node beside those that every bench gets; growth.ts says why.
  * @type {Readonly<Record<string, readonly string[]>>}

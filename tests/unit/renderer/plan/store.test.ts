@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Plan, planSchema } from "../../../../core/planner/plan.ts";
 import { PRESETS, presetNamed } from "../../../../core/planner/presets.ts";
 import { evaluationOf, problemAt } from "../../../../renderer/screens/plan/evaluation.ts";
@@ -29,6 +29,11 @@ beforeEach(() => {
   usePlan.setState({ plan: PRESETS[0].plan, past: [], future: [], edited: undefined, other: undefined });
 });
 
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
 describe("the plan on the screen", () => {
   it("what a slider went through is undone at once, and redone", () => {
     const before = shown();
@@ -44,6 +49,17 @@ describe("the plan on the screen", () => {
     setBatch(8);
     redoPlan();
     expect(shown().workload.batch).toBe(8);
+  });
+
+  it("of what a slider goes through, the end is kept in the browser's storage", () => {
+    vi.useFakeTimers();
+    const kept: number[] = [];
+    const setItem = (_: string, text: string) => kept.push(JSON.parse(text).plan.workload.batch);
+    vi.stubGlobal("localStorage", { setItem });
+    for (const value of [8, 12, 16, 96]) setBatch(value);
+    vi.runAllTimers();
+    expect(kept.at(-1)).toBe(96);
+    expect(kept).not.toContain(12);
   });
 
   it("exchanges with the plan beside, which can be undone", () => {
