@@ -85,6 +85,8 @@ export type ConsumerState = z.infer<typeof consumerStateSchema>;
 export const deviceStateSchema = z.object({
   name: z.string(),
   description: z.string(),
+  /** What the driver said when the device was lost. Configuring it again, or another one, is the way out. */
+  lost: z.string().optional(),
   capacityBytes: bytes,
   chunkBytes: bytes,
   committedBytes: bytes,

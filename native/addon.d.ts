@@ -404,6 +404,8 @@ export interface NativeEngine {
   tensors(): readonly TensorView[];
   readTensor(name: string): Promise<Uint8Array>;
   save(file: string, header: Uint8Array, names: readonly string[], operation?: LongOperation): Promise<void>;
+  /** NativeModel's `share` of the weights in use; what a later swap puts in their place is not shared. */
+  shareWeights(options: ShareOptions): NativeSharing;
   close(): Promise<void>;
 }
 

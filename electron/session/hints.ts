@@ -21,7 +21,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   kv_cache_too_small: "Make the KV cache larger, or ask for fewer tokens or a smaller batch.",
   weights_mismatch: "Swap in weights of the same model, or open the folder as a new checkpoint.",
   device_unavailable: "Choose another device; `npm run doctor` says what is missing for this one.",
-  device_lost: "Restart Tideline.",
+  device_lost: "Choose the device again, or another one; if it still does not answer, start Tideline again.",
 };
 
 /** The error with a hint, its own where it has one. */

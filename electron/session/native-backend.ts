@@ -35,6 +35,8 @@ import { checkpointSummary, consumerStates, deviceState } from "./native-observa
 import { replaceEngine } from "./replace-engine.ts";
 
 const BATCH_SECONDS = 0.1;
+/** The device that is always there. */
+const HOST = "host";
 
 interface Beside {
   readonly model: NativeModel;
@@ -86,7 +88,9 @@ export class NativeBackend implements Backend {
 
   async configure(changes: Partial<BackendSettings>, work: Work): Promise<void> {
     const next: BackendSettings = { ...this.#settings, ...changes };
-    if (next.device !== this.#settings.device) {
+    if (changes.device !== undefined && this.#device.observe().lost !== undefined) {
+      await this.#replaceLost(next, work);
+    } else if (next.device !== this.#settings.device) {
       await this.#moveTo(next, work);
     } else {
       await this.#resize(next, work);
@@ -96,10 +100,12 @@ export class NativeBackend implements Backend {
   }
 
   async open(checkpoint: Checkpoint, work: Work): Promise<Receipt> {
+    this.#refuseLost();
     return this.#open(checkpoint, this.#settings, work);
   }
 
   async loadModel(role: Role, checkpoint: Checkpoint, work: Work): Promise<Receipt> {
+    this.#refuseLost();
     if (this.#models.has(role)) {
       throw new TidelineError({
         code: "busy",
@@ -138,6 +144,7 @@ export class NativeBackend implements Backend {
   }
 
   async release({ consumer, mode, destination }: ReleaseRequest, work: Work): Promise<Receipt> {
+    this.#refuseLost();
     if (mode === "disk") await mkdir(this.#backups, { recursive: true, mode: 0o700 });
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
     const target = this.#target(consumer);
@@ -145,12 +152,14 @@ export class NativeBackend implements Backend {
   }
 
   async resume(consumer: string, work: Work): Promise<Receipt> {
+    this.#refuseLost();
     const operation = this.#operation(work);
     const target = this.#target(consumer);
     return target.kind === "model" ? target.model.resume(operation) : target.engine.resume(target.tag, operation);
   }
 
   async swap({ source, method, bucketBytes, running }: SwapRequest, work: Work): Promise<Receipt> {
+    this.#refuseLost();
     const { engine } = this.#engine();
     const from = source.kind === "model" ? this.#beside(source.role) : undefined;
     const checkpoint = source.kind === "checkpoint" ? source.checkpoint : from?.checkpoint;
@@ -173,6 +182,7 @@ export class NativeBackend implements Backend {
   }
 
   async measureLink(work: Work): Promise<LinkMeasurement> {
+    this.#refuseLost();
     if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
     return measureLink(this.#device, this.#operation(work), work.progress);
   }
@@ -181,6 +191,7 @@ export class NativeBackend implements Backend {
     requests: readonly BackendRequest[],
     onEvents: (events: readonly GenerationEvent[]) => void,
   ): Promise<number> {
+    this.#refuseLost();
     return startGeneration(this.#engine(), requests, onEvents);
   }
 
@@ -197,6 +208,7 @@ export class NativeBackend implements Backend {
   }
 
   async save(folder: string, work: Work): Promise<{ readonly path: string; readonly bytes: number }> {
+    this.#refuseLost();
     const { engine, checkpoint } = this.#engine();
     const written = await writeCheckpoint({ folder, like: checkpoint, weights: engine, ...this.#operation(work) });
     return { path: written.path, bytes: written.totalBytes };
@@ -291,6 +303,33 @@ export class NativeBackend implements Backend {
     this.#loaded = checkpoint && engine ? { engine, checkpoint } : undefined;
     this.#settings = next;
     this.#startTelemetry();
+  }
+
+  /**
+   * Lets go of a lost device, whose driver answers again only after that, and opens the next one: the same, or another.
+   * @throws the addon's error where that cannot be opened: the host is open then, with nothing on it.
+   */
+  async #replaceLost(next: BackendSettings, work: Work): Promise<void> {
+    const checkpoint = this.#loaded?.checkpoint;
+    await this.#leaveDevice();
+    const open = (settings: BackendSettings) => {
+      this.#device = this.#addon.openDevice({ name: settings.device, capacityBytes: settings.capacityBytes });
+      this.#settings = settings;
+      this.#startTelemetry();
+    };
+    try {
+      open(next);
+    } catch (error) {
+      open({ ...next, device: HOST });
+      throw error;
+    }
+    if (checkpoint) await this.open(checkpoint, work);
+  }
+
+  /** One answer to everything that needs the device, also where the addon would find out later. */
+  #refuseLost(): void {
+    const { name, lost } = this.#device.observe();
+    if (lost !== undefined) throw new TidelineError({ code: "device_lost", message: `${name} is lost: ${lost}` });
   }
 
   async #leaveDevice(): Promise<void> {

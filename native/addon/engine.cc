@@ -4,6 +4,7 @@
 #include "addon/device.h"    // NativeDevice
 #include "addon/instance.h"  // NewWrapped, JsCallback
 #include "addon/model.h"     // NativeModel
+#include "addon/sharing.h"   // NativeSharing
 #include "addon/weights.h"   // ReadModelConfig, ReadTensorSources
 
 namespace tideline {
@@ -189,7 +190,7 @@ void NativeEngine::Register(Napi::Env env, Napi::Object exports) {
        InstanceMethod<&NativeEngine::Release>("release"), InstanceMethod<&NativeEngine::Resume>("resume"),
        InstanceMethod<&NativeEngine::Swap>("swap"), InstanceMethod<&NativeEngine::Tensors>("tensors"),
        InstanceMethod<&NativeEngine::ReadTensor>("readTensor"), InstanceMethod<&NativeEngine::Save>("save"),
-       InstanceMethod<&NativeEngine::Close>("close")}));
+       InstanceMethod<&NativeEngine::ShareWeights>("shareWeights"), InstanceMethod<&NativeEngine::Close>("close")}));
   exports.Set("createEngine", Napi::Function::New<Create>(env, "createEngine"));
 }
 
@@ -328,6 +329,13 @@ Napi::Value NativeEngine::ReadTensor(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeEngine::Save(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] { return SaveAsync(info, *memory_, engine_->Weights()); });
+}
+
+Napi::Value NativeEngine::ShareWeights(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    const std::shared_ptr<Model> weights = engine_->Weights();
+    return NativeSharing::New(info.Env(), weights->LendableRegion(), info[0], TensorViews(info.Env(), weights->layout()));
+  });
 }
 
 Napi::Value NativeEngine::Close(const Napi::CallbackInfo& info) {

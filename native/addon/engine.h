@@ -37,6 +37,7 @@ class NativeEngine : public Napi::ObjectWrap<NativeEngine> {
   Napi::Value Tensors(const Napi::CallbackInfo& info);
   Napi::Value ReadTensor(const Napi::CallbackInfo& info);
   Napi::Value Save(const Napi::CallbackInfo& info);
+  Napi::Value ShareWeights(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<Engine> engine_;

@@ -127,8 +127,7 @@ Napi::Value NativeModel::Resume(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeModel::Share(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
-    return NativeSharing::New(info.Env(), state_.device, model()->LendableRegion(), info[0],
-                              TensorViews(info.Env(), model()->layout()));
+    return NativeSharing::New(info.Env(), model()->LendableRegion(), info[0], TensorViews(info.Env(), model()->layout()));
   });
 }
 

@@ -137,7 +137,7 @@ Napi::Value NativeRegion::CopyFrom(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NativeRegion::Share(const Napi::CallbackInfo& info) {
-  return Guarded(info.Env(), [&] { return NativeSharing::New(info.Env(), device_, region_, info[0]); });
+  return Guarded(info.Env(), [&] { return NativeSharing::New(info.Env(), region_, info[0]); });
 }
 
 Napi::Value NativeRegion::Fill(const Napi::CallbackInfo& info) {

@@ -34,27 +34,26 @@ void NativeSharing::Register(Napi::Env env) {
                   {InstanceMethod<&NativeSharing::Observe>("observe"), InstanceMethod<&NativeSharing::Close>("close")}));
 }
 
-Napi::Object NativeSharing::New(Napi::Env env, const DeviceHandle& device, std::shared_ptr<Region> region,
-                                Napi::Value options, std::optional<Napi::Array> tensors) {
+Napi::Object NativeSharing::New(Napi::Env env, std::shared_ptr<Region> region, Napi::Value options,
+                                std::optional<Napi::Array> tensors) {
   const std::string path = ReadString(ReadObject(options, "options").Get("path"), "options.path");
   std::string description = Describe(env, *region, tensors);
-  auto sharing = std::make_shared<Sharing>(std::move(region), path, std::move(description));
-  return NewWrapped<NativeSharing>(env, State{device, std::move(sharing)});
+  return NewWrapped<NativeSharing>(env, std::make_shared<Sharing>(std::move(region), path, std::move(description)));
 }
 
-NativeSharing::NativeSharing(const Napi::CallbackInfo& info) : ObjectWrap(info), state_(TakeState<State>(info)) {}
+NativeSharing::NativeSharing(const Napi::CallbackInfo& info) : ObjectWrap(info), sharing_(TakeState<std::shared_ptr<Sharing>>(info)) {}
 
 Napi::Value NativeSharing::Observe(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("path", state_.sharing->path());
-  object.Set("borrowers", ToJs(info.Env(), state_.sharing->borrowers()));
+  object.Set("path", sharing_->path());
+  object.Set("borrowers", ToJs(info.Env(), sharing_->borrowers()));
   return object;
 }
 
 Napi::Value NativeSharing::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     return RunAsync(
-        info.This().As<Napi::Object>(), *state_.device.queue, [sharing = state_.sharing] { sharing->Close(); },
+        info.This().As<Napi::Object>(), *queue_, [sharing = sharing_] { sharing->Close(); },
         [](Napi::Env env) { return env.Undefined(); });
   });
 }

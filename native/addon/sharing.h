@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "addon/device.h"    // DeviceHandle
+#include "addon/async.h"     // OperationQueue
 #include "memory/sharing.h"  // Sharing
 
 namespace tideline {
@@ -16,21 +16,18 @@ class NativeSharing : public Napi::ObjectWrap<NativeSharing> {
   static constexpr const char* kClassName = "NativeSharing";
   static void Register(Napi::Env env);
   // Shares at `options.path` from now on. `tensors` are told to borrowers: where they lie in the region.
-  static Napi::Object New(Napi::Env env, const DeviceHandle& device, std::shared_ptr<Region> region, Napi::Value options,
+  static Napi::Object New(Napi::Env env, std::shared_ptr<Region> region, Napi::Value options,
                           std::optional<Napi::Array> tensors = std::nullopt);
 
   explicit NativeSharing(const Napi::CallbackInfo& info);
 
  private:
-  struct State {
-    DeviceHandle device;
-    std::shared_ptr<Sharing> sharing;
-  };
-
   Napi::Value Observe(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
-  State state_;
+  const std::shared_ptr<Sharing> sharing_;
+  // Its own: ending a loan must not wait for what others do on the device.
+  std::unique_ptr<OperationQueue> queue_ = std::make_unique<OperationQueue>();
 };
 
 }  // namespace tideline

@@ -1,6 +1,7 @@
 #include "card.h"
 
 #include <cstring>
+#include <iterator>
 
 namespace cuda_double {
 
@@ -14,6 +15,26 @@ Board& board() {
 }
 
 }  // namespace
+
+bool Guarded() {
+  static const bool guarded = std::getenv("TIDELINE_DOUBLE_GUARDED") != nullptr;
+  return guarded;
+}
+
+Opened::Opened(const Card& card, Address address, size_t bytes) {
+  const auto after = card.mappings.upper_bound(address);
+  if (!Guarded() || bytes == 0 || after == card.mappings.begin()) return;
+  const auto& [start, mapping] = *std::prev(after);
+  if (address >= start + mapping.bytes || !mapping.access) return;
+  constexpr Address kPageBytes = 4096;
+  first_ = address / kPageBytes * kPageBytes;
+  bytes_ = address + bytes - first_;
+  ::mprotect(reinterpret_cast<void*>(first_), bytes_, PROT_READ | PROT_WRITE);
+}
+
+Opened::~Opened() {
+  if (bytes_ > 0) ::mprotect(reinterpret_cast<void*>(first_), bytes_, PROT_NONE);
+}
 
 Card& Card::Get() {
   static Card card;

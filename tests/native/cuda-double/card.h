@@ -30,6 +30,7 @@ struct Allocation {
 struct Mapping {
   size_t bytes;
   Handle handle;
+  bool access;
 };
 
 struct Card {
@@ -47,6 +48,21 @@ struct Card {
   void Drop(Handle handle);
   // What a driver does with the memory of a lost context once that is released.
   void Forget();
+};
+
+// With TIDELINE_DOUBLE_GUARDED set, the processor faults on device memory, as it does on a real card's: it is reached by the
+// driver's copies alone.
+bool Guarded();
+// Lets one of those copies in, for a scope. With the card's lock held.
+class Opened {
+ public:
+  Opened(const Card& card, Address address, size_t bytes);
+  ~Opened();
+  Opened(const Opened&) = delete;
+
+ private:
+  Address first_ = 0;
+  size_t bytes_ = 0;  // 0: there is nothing to open
 };
 
 // The result that the board wants for this call, or 0: BEGIN of every call.

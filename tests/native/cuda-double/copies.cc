@@ -10,6 +10,7 @@ namespace {
 // Without access to the addresses this faults, as a GPU would.
 int Copy(Address target, Address source, size_t bytes, const char* call) {
   BEGIN(call);
+  const Opened opened_source(card, source, bytes), opened_target(card, target, bytes);
   std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
   return kSuccess;
 }

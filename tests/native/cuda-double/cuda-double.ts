@@ -65,8 +65,11 @@ export interface CudaDouble {
   remove(): void;
 }
 
-/** Builds the doubles and makes the addon of this process use them. */
-export function installCudaDouble(): CudaDouble {
+/**
+ * Builds the doubles and makes the addon of this process use them. `guarded` device memory can be reached by the driver's
+ * copies alone: whoever else touches it ends the process.
+ */
+export function installCudaDouble({ guarded = false } = {}): CudaDouble {
   const folder = mkdtempSync(join(tmpdir(), "tideline-cuda-"));
   const driver = join(folder, "libcuda-double.so");
   const nvml = join(folder, "libnvml-double.so");
@@ -79,6 +82,7 @@ export function installCudaDouble(): CudaDouble {
     TIDELINE_CUDA_DRIVER: driver,
     TIDELINE_NVML_LIBRARY: nvml,
     TIDELINE_DOUBLE_BOARD: boardFile,
+    ...(guarded && { TIDELINE_DOUBLE_GUARDED: "1" }),
   };
   Object.assign(process.env, environment);
   const read = (offset: number, bytes: number): Buffer => {

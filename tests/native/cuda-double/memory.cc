@@ -85,7 +85,7 @@ EXPORT int cuMemMap(Address address, size_t bytes, size_t, Handle handle, unsign
   if (found == card.allocations.end() || found->second.bytes != bytes || card.mappings.contains(address)) return kInvalidValue;
   ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, found->second.file, 0);
   ++found->second.references;
-  card.mappings[address] = {bytes, handle};
+  card.mappings[address] = {bytes, handle, false};
   ++card.counts().mappings;
   return kSuccess;
 }
@@ -107,6 +107,9 @@ EXPORT int cuMemSetAccess(Address address, size_t bytes, const void*, size_t) {
     if (found == card.mappings.end()) return kInvalidValue;
     offset += found->second.bytes;
   }
-  ::mprotect(reinterpret_cast<void*>(address), bytes, PROT_READ | PROT_WRITE);
+  for (auto mapping = card.mappings.find(address); mapping != card.mappings.end() && mapping->first < address + bytes;) {
+    (mapping++)->second.access = true;
+  }
+  if (!Guarded()) ::mprotect(reinterpret_cast<void*>(address), bytes, PROT_READ | PROT_WRITE);
   return kSuccess;
 }

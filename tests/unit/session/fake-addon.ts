@@ -202,6 +202,7 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
     release = (options: ReleaseOptions) => this.region.release(options);
     resume = () => this.region.resume();
     copyFrom = unused;
+    share = unused;
     save = async () => {};
     close = () => this.region.close();
 
@@ -248,6 +249,8 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
       };
       engines.add(this);
     }
+
+    shareWeights = unused;
 
     observe(): EngineObservation {
       const running = [...this.generations.values()].reduce((sum, { requests }) => sum + requests.length, 0);

@@ -1,6 +1,6 @@
 /** The device the engine runs on, how much of it regions may use, how large the KV cache is, how often it is sampled. */
 import { type ReactNode, useState } from "react";
-import type { CommandInput, DeviceChoice, SessionState } from "../../../../core/contract.ts";
+import type { CommandInput, DeviceChoice, DeviceState, SessionState } from "../../../../core/contract.ts";
 import { formatBytes, parseBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
@@ -37,7 +37,7 @@ function DeviceForm({ session }: { readonly session: SessionState }): ReactNode 
       title="Device, capacity and KV cache"
       description="Another device, capacity or cache size closes the engine and loads the checkpoint again."
       error={error}
-      onSubmit={() => valid && void submit(() => client.request("configure", changesOf(before, draft)))}
+      onSubmit={() => valid && void submit(() => client.request("configure", changesOf(before, draft, session.device)))}
       actions={
         <Button kind="primary" type="submit" busy={busy} disabled={!valid || busy}>
           Apply
@@ -47,7 +47,7 @@ function DeviceForm({ session }: { readonly session: SessionState }): ReactNode 
       <ChoiceList
         legend="Device"
         value={draft.device}
-        choices={session.devices.map(deviceChoice)}
+        choices={session.devices.map((device) => deviceChoice(device, session.device))}
         onValue={(device) => edit({ device })}
       />
       <TextField
@@ -94,10 +94,13 @@ function sizeText(bytes: number): string {
   return parseBytes(text) === bytes ? text : String(bytes);
 }
 
-/** Only what was changed: the session keeps the rest, and a new rate alone does not reload anything. */
-function changesOf(before: Draft, draft: Draft): CommandInput<"configure"> {
+/**
+ * Only what was changed: the session keeps the rest, and a new rate alone does not reload anything. A lost device is
+ * chosen anew by staying with it.
+ */
+function changesOf(before: Draft, draft: Draft, current: DeviceState): CommandInput<"configure"> {
   return {
-    ...(draft.device === before.device ? {} : { device: draft.device }),
+    ...(draft.device === before.device && current.lost === undefined ? {} : { device: draft.device }),
     ...(draft.capacity === before.capacity ? {} : { capacityBytes: parseBytes(draft.capacity) }),
     ...(draft.kvCache === before.kvCache ? {} : { kvCacheBytes: parseBytes(draft.kvCache) }),
     ...(draft.samplingHertz === before.samplingHertz ? {} : { samplingHertz: draft.samplingHertz }),
@@ -113,11 +116,14 @@ function sizeProblem(text: string): string | undefined {
   }
 }
 
-function deviceChoice(device: DeviceChoice): Choice<string> {
+function deviceChoice(device: DeviceChoice, current: DeviceState): Choice<string> {
+  const lost = device.name === current.name && current.lost !== undefined;
   return {
     value: device.name,
     label: `${device.name} · ${device.description}`,
-    more: device.problem ?? `${formatBytes(device.freeBytes)} free of ${formatBytes(device.totalBytes)}`,
+    more: lost
+      ? "lost: Apply opens it again"
+      : (device.problem ?? `${formatBytes(device.freeBytes)} free of ${formatBytes(device.totalBytes)}`),
     disabled: device.problem !== undefined,
   };
 }
