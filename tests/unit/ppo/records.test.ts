@@ -77,3 +77,26 @@ test("of a long run the newest steps are kept, the samples of fifty and the acti
   expect(steps.findIndex(({ actions }) => actions.length > 0)).toBe(1995);
   expect(records.measurement()).toMatchObject({ steps: 2100, stepSeconds: 3, memorySeconds: 1 });
 });
+
+test("a sample raises the phase that it fell into, also when that phase's step is complete by then", () => {
+  const records = new RunRecords(() => [{ consumer: "engine.weights", bytes: 100 }]);
+  records.enter(0, ROLLOUT);
+  const began = records.phases[0]?.startSeconds ?? 0;
+  const sampled = (committedBytes: number) => ({
+    consumers: ["engine.weights"],
+    rows: 1,
+    dropped: 0,
+    samples: Float64Array.of(began + 1, 0, 0, 0, 0, 5, committedBytes, committedBytes, 0),
+  });
+  records.addSamples(sampled(20));
+  expect(records.phases).toMatchObject([{ peakBytes: 100, holders: { "engine.weights": 100 } }]);
+  records.addSamples(sampled(200));
+  expect(records.phases).toMatchObject([{ peakBytes: 205, holders: { "engine.weights": 200, pool: 5 } }]);
+  const { steps } = records;
+  records.completeStep(0, undefined, []);
+  records.addSamples(sampled(300));
+  expect(steps).toMatchObject([
+    { peakBytes: 305, phases: [{ peakBytes: 305, holders: { "engine.weights": 300, pool: 5 } }] },
+  ]);
+  expect(records.peakBytes).toBe(305);
+});
