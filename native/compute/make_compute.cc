@@ -1,15 +1,14 @@
 #include "compute/compute.h"
-
+#include "compute/cuda/cuda_compute.h"  // CudaCompute
 #include "compute/host/host_compute.h"  // HostCompute
 #include "memory/device.h"              // Device
-#include "memory/error.h"               // Error
 
 namespace tideline {
 
 std::unique_ptr<Compute> MakeCompute(const std::shared_ptr<Device>& device, const ComputeLimits& limits) {
   if (device->is_host()) return std::make_unique<HostCompute>(limits);
-  throw Error("unsupported", "this build of Tideline cannot compute on " + device->name(),
-              "open the host device; regions and models on " + device->name() + " can be used without computing");
+  const std::string& name = device->name();  // "cuda:N"
+  return std::make_unique<CudaCompute>(std::stoi(name.substr(name.find(':') + 1)), limits);
 }
 
 }  // namespace tideline

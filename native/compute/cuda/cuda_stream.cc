@@ -1,9 +1,7 @@
 #include "compute/cuda/cuda_stream.h"
 
-#include <string>
-#include <vector>
 
-#include "compute/cuda/kernel_image.h"  // KernelImage
+#include "compute/cuda/kernel_image.h"  // KernelImages
 
 namespace tideline {
 namespace {
@@ -32,12 +30,16 @@ class CudaStream::Current {
 };
 
 CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()) {
-  const std::vector<char> image = KernelImage();
+  const std::vector<std::vector<char>> images = KernelImages();
   driver_.Check(driver_.DeviceGet(&device_, ordinal), "cuDeviceGet");
   driver_.Check(driver_.PrimaryContextRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
   try {
     const Current current(*this);
-    driver_.Check(driver_.ModuleLoadData(&module_, image.data()), "cuModuleLoadData");
+    for (const std::vector<char>& image : images) {
+      cuda::Module module;
+      driver_.Check(driver_.ModuleLoadData(&module, image.data()), "cuModuleLoadData");
+      modules_.push_back(module);
+    }
     driver_.Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
   } catch (...) {
     CloseAll();
@@ -55,7 +57,7 @@ void CudaStream::CloseAll() noexcept {
       driver_.StreamSynchronize(stream_);
       driver_.StreamDestroy(stream_);
     }
-    if (module_) driver_.ModuleUnload(module_);
+    for (const cuda::Module module : modules_) driver_.ModuleUnload(module);
     driver_.ContextPop(&popped);
   }
   driver_.PrimaryContextRelease(device_);
@@ -65,8 +67,12 @@ CudaStream::Kernel& CudaStream::Find(std::string_view name) {
   const auto found = kernels_.find(name);
   if (found != kernels_.end()) return found->second;
   const std::string owned(name);
-  cuda::Function function;
-  driver_.Check(driver_.ModuleGetFunction(&function, module_, owned.c_str()), ("cuModuleGetFunction " + owned).c_str());
+  cuda::Function function = nullptr;
+  cuda::Result result = cuda::kNotFound;
+  for (size_t i = 0; i < modules_.size() && result == cuda::kNotFound; ++i) {
+    result = driver_.ModuleGetFunction(&function, modules_[i], owned.c_str());
+  }
+  driver_.Check(result, ("cuModuleGetFunction " + owned).c_str());
   return kernels_.emplace(owned, Kernel{function, kUsualSharedBytes}).first->second;
 }
 

@@ -4,8 +4,9 @@
 
 #include <cstddef>
 #include <map>
-#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "compute/cuda/launch_driver.h"  // LaunchDriver
 
@@ -51,7 +52,7 @@ class CudaStream {
   const LaunchDriver& driver_;
   cuda::Ordinal device_ = 0;
   cuda::Context context_ = nullptr;
-  cuda::Module module_ = nullptr;
+  std::vector<cuda::Module> modules_;
   cuda::Stream stream_ = nullptr;
   std::map<std::string, Kernel, std::less<>> kernels_;
 };

@@ -3,51 +3,69 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 
 #include "memory/error.h"  // Error
 
-#ifdef TIDELINE_KERNEL_IMAGE
+namespace tideline {
+namespace {
+
+struct EmbeddedImage {
+  const char *begin, *end;
+};
+
+}  // namespace
+}  // namespace tideline
+
+#ifdef TIDELINE_EMBEDDED_KERNELS
+// The build lists its images in the file that this names, one TIDELINE_EMBED("path") per line: each goes into read-only
+// data, and its two addresses into a table.
+#define TIDELINE_EMBED(file)                                     \
+  ".balign 64\n1:\n.incbin \"" file "\"\n2:\n"                  \
+  ".pushsection .data.rel.ro,\"aw\"\n.quad 1b, 2b\n.popsection\n"
 __asm__(
+    ".pushsection .data.rel.ro,\"aw\"\n.balign 8\ntideline_kernels_begin:\n.popsection\n"
     ".pushsection .rodata\n"
-    ".balign 64\n"
-    ".local tideline_kernels_begin, tideline_kernels_end\n"
-    "tideline_kernels_begin:\n"
-    ".incbin \"" TIDELINE_KERNEL_IMAGE "\"\n"
-    "tideline_kernels_end:\n"
-    ".popsection\n");
-extern "C" __attribute__((visibility("hidden"))) const char tideline_kernels_begin[], tideline_kernels_end[];
+#include TIDELINE_EMBEDDED_KERNELS
+    ".popsection\n"
+    ".pushsection .data.rel.ro,\"aw\"\ntideline_kernels_end:\n.popsection\n");
+extern "C" __attribute__((visibility("hidden"))) const tideline::EmbeddedImage tideline_kernels_begin[], tideline_kernels_end[];
 #endif
 
 namespace tideline {
+namespace {
 
-bool HasEmbeddedKernels() {
-#ifdef TIDELINE_KERNEL_IMAGE
-  return true;
+std::span<const EmbeddedImage> EmbeddedImages() {
+#ifdef TIDELINE_EMBEDDED_KERNELS
+  return {tideline_kernels_begin, tideline_kernels_end};
 #else
-  return false;
+  return {};
 #endif
 }
 
-std::vector<char> KernelImage() {
-  std::vector<char> image;
+}  // namespace
+
+bool HasEmbeddedKernels() { return !EmbeddedImages().empty(); }
+
+std::vector<std::vector<char>> KernelImages() {
+  std::vector<std::vector<char>> images;
   if (const char* path = std::getenv("TIDELINE_CUDA_KERNELS"); path && *path) {
     std::ifstream file(path, std::ios::binary);
-    image.assign(std::istreambuf_iterator<char>(file), {});
-    if (image.empty()) {
+    images.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    if (images.back().empty()) {
       throw Error("unsupported", "TIDELINE_CUDA_KERNELS cannot be read: " + std::string(path),
                   "name a file that nvcc made, or unset the variable");
     }
-  } else {
-#ifdef TIDELINE_KERNEL_IMAGE
-    image.assign(tideline_kernels_begin, tideline_kernels_end);
-#else
+    images.back().push_back('\0');  // PTX ends with one
+    return images;
+  }
+  for (const EmbeddedImage& image : EmbeddedImages()) images.emplace_back(image.begin, image.end);
+  if (images.empty()) {
     throw Error("unsupported", "this build has no CUDA kernels",
                 "install the CUDA toolkit (nvcc, 12 or newer) and build the addon again; the host device works without it");
-#endif
   }
-  image.push_back('\0');
-  return image;
+  return images;
 }
 
 }  // namespace tideline

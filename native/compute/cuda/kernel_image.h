@@ -2,7 +2,6 @@
 // that the environment variable TIDELINE_CUDA_KERNELS names.
 #pragma once
 
-#include <cstddef>
 #include <vector>
 
 namespace tideline {
@@ -10,7 +9,7 @@ namespace tideline {
 // Whether this build has kernels of its own.
 bool HasEmbeddedKernels();
 
-// Ends with a zero, as PTX has to. Error unsupported where there are none; the hint says what to install.
-std::vector<char> KernelImage();
+// One image per source file. Error unsupported where there are none; the hint says what to install.
+std::vector<std::vector<char>> KernelImages();
 
 }  // namespace tideline
