@@ -15,12 +15,20 @@ export interface Fault {
  * @param schema Given, a field that is not one is told with those that are.
  */
 export function firstFault(error: z.ZodError, data: unknown, schema?: z.core.$ZodType): Fault {
-  const [issue] = error.issues;
-  if (issue === undefined) return { path: [], message: "is not valid" };
+  const [first] = error.issues;
+  if (first === undefined) return { path: [], message: "is not valid" };
+  const issue = misspelt(first, error.issues, data) ?? first;
   const fault = faultOf(issue, data, []);
   if (schema === undefined || fault.message !== UNKNOWN_FIELD || fault.hint !== undefined) return fault;
   const fields = fieldsAt(schema, fault.path.slice(0, -1), data);
   return fields.length === 0 ? fault : { ...fault, hint: allowed(fields) };
+}
+
+/** A field that is missing may be there under another name, which says more. */
+function misspelt(missing: z.core.$ZodIssue, issues: readonly z.core.$ZodIssue[], data: unknown) {
+  if (missing.path.length === 0 || valueAt(data, missing.path) !== undefined) return undefined;
+  const place = fieldOf(missing.path.slice(0, -1));
+  return issues.find(({ code, path }) => code === "unrecognized_keys" && fieldOf(path) === place);
 }
 
 export const UNKNOWN_FIELD = "is not a field here";
@@ -71,7 +79,10 @@ function objectsIn(schema: z.core.$ZodType, data: unknown): readonly z.ZodObject
   if (schema instanceof z.ZodObject) return isTagged(schema, data) ? [schema] : [];
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => objectsIn(option, data));
   const isWrapped =
-    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional;
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodExactOptional;
   return isWrapped ? objectsIn(schema.unwrap(), data) : [];
 }
 

@@ -38,7 +38,8 @@ export function parseJsonObject(text: string, file: string, { refuseDuplicates, 
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw invalid(`is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, part, cause);
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(`is not JSON: ${why.replace(/\s+/g, " ")}`, part, cause);
   }
   if (!isJsonObject(value)) throw invalid("must hold a JSON object", part);
   const twice = refuseDuplicates ? findDuplicateKey(text) : undefined;

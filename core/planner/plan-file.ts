@@ -13,8 +13,10 @@ export function parsePlan(text: string, file: string): Plan {
   try {
     data = JSON.parse(text);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw invalid(file, { path: [], message: `is not JSON: ${why}` });
+    if (text.trim() === "") throw invalid(file, { path: [], message: "is empty" });
+    const why = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ");
+    const hint = "JSON has no comments, and no comma before a closing bracket.";
+    throw invalid(file, { path: [], message: `is not JSON: ${why}`, hint });
   }
   const twice = findDuplicateKey(text);
   if (twice !== undefined) throw invalid(file, { path: [], message: `lists "${twice}" twice in one place` });
@@ -27,6 +29,13 @@ export function parsePlan(text: string, file: string): Plan {
  * @throws TidelineError `plan_invalid` with field.
  */
 export function planFrom(data: unknown, source: string): Plan {
+  if (typeof data !== "object" || data === null || Array.isArray(data)) {
+    throw invalid(source, {
+      path: [],
+      message: "is not a plan: a plan is a JSON object",
+      hint: "assets/plans has some.",
+    });
+  }
   const parsed = planSchema.safeParse(data);
   if (!parsed.success) throw invalid(source, explained(firstFault(parsed.error, data, planSchema)));
   return parsed.data;

@@ -118,6 +118,7 @@ describe("a plan file", () => {
     [{ workload: { bacth: 8 } }, "workload.bacth", /^allowed: policy, critic, .*batch, promptTokens/],
     [{ workload: { policy: { quant: 1 } } }, "workload.policy.quant", /^allowed: model, precision, masterWeights/],
     [{ workload: { engine: { tp: 2 } } }, "workload.engine.tp", /^allowed: precision, kvCacheType, kvCacheBytes/],
+    [{ workload: { critic: { lora: { rank: 8, alpha: 1 } } } }, "workload.critic.lora.alpha", /^allowed: rank$/],
     [{ gpu: { memory: 2 } }, "gpu.memory", /^allowed: name, totalBytes/],
     [{ strategies: { swap: { method: "copy", fast: 1 } } }, "strategies.swap.fast", /^allowed: method$/],
     [{ placement: { trainerGpus: 4 } }, "placement.trainerGpus", /^allowed: kind, gpus, gpusPerNode/],
@@ -128,8 +129,24 @@ describe("a plan file", () => {
     expect(error.hint).toMatch(hint);
   });
 
+  it("says the name that stands there rather than the one that is missing for it", () => {
+    const { batch, ...workload } = SMALLEST.workload;
+    const error = errorOf(() =>
+      parsePlan(JSON.stringify({ ...SMALLEST, workload: { ...workload, bacth: batch } }), "a"),
+    );
+    expect(error.data.field).toBe("workload.bacth");
+    expect(error.hint).toContain(" batch,");
+  });
+
   it("that is no JSON, or names a field twice, is refused with the file's name", () => {
     expect(errorOf(() => parsePlan("{", "mine.json")).message).toMatch(/^mine\.json is not JSON/);
+    const commented = errorOf(() => parsePlan("// mine\n{}", "mine.json"));
+    expect(commented.message).not.toContain("\n");
+    expect(commented.hint).toContain("no comments");
+    expect(errorOf(() => parsePlan(" ", "mine.json")).message).toBe("mine.json is empty");
+    for (const other of ["[]", "null", "3"]) {
+      expect(errorOf(() => parsePlan(other, "mine.json")).message).toMatch(/^mine\.json is not a plan/);
+    }
     expect(errorOf(() => parsePlan('{"version": 1, "version": 1}', "mine.json")).message).toMatch(
       /lists "version" twice/,
     );
