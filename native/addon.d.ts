@@ -620,10 +620,10 @@ export interface TidelineAddon {
   ): NativeModel;
   /** Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released until resumed). */
   createEngine(device: NativeDevice, model: NativeModel, options: EngineOptions): NativeEngine;
-  /** What `createTrainer` will reserve for a model of this config, dtype and head (`lm`). */
+  /** What `createTrainer` will reserve for a model of this config, dtype and head (`lm`), on this device (the host). */
   trainingBytes(
     config: ModelConfig,
-    options: TrainerLimits & { readonly dtype: WeightDType; readonly head?: ModelHead },
+    options: TrainerLimits & { readonly dtype: WeightDType; readonly head?: ModelHead; readonly device?: NativeDevice },
   ): TrainingBytes;
   /** Sized for the largest of the trainers that will share it: the most of each that `trainingBytes` says. */
   createScratch(device: NativeDevice, bytes: Pick<TrainingBytes, "activationsBytes" | "logitsBytes">): NativeScratch;

@@ -211,7 +211,12 @@ export class NativePpoBackend implements PpoBackend {
       scratchBytes: (microBatch) => {
         try {
           const changed = { ...workload, settings: { ...settings, microBatch } };
-          const { activationsBytes, logitsBytes } = scratchBytesOf({ addon, workload: changed, roles });
+          const { activationsBytes, logitsBytes } = scratchBytesOf({
+            addon,
+            device: this.#device,
+            workload: changed,
+            roles,
+          });
           return inChunks(activationsBytes) + inChunks(logitsBytes);
         } catch (error) {
           if (toErrorData(error).code === "bad_argument") return Number.POSITIVE_INFINITY;

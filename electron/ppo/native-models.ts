@@ -62,7 +62,7 @@ export class NativeModels {
   constructor({ addon, device, workload, roles: precisions }: NativeModelsOptions) {
     const { settings, checkpoints } = workload;
     const plans = rolePlans(workload, precisions);
-    this.#scratch = addon.createScratch(device, scratchBytesOf({ addon, workload, roles: precisions }));
+    this.#scratch = addon.createScratch(device, scratchBytesOf({ addon, device, workload, roles: precisions }));
     const engineModel = addon.createModel(device, {
       config: checkpoints.policy.config,
       dtype: floatOf(precisions.engine),
@@ -161,11 +161,12 @@ function needed(name: Role, role: NativeRole | undefined): NativeRole {
  */
 export function scratchBytesOf({
   addon,
+  device,
   workload,
   roles,
-}: Omit<NativeModelsOptions, "device">): Pick<TrainingBytes, "activationsBytes" | "logitsBytes"> {
+}: NativeModelsOptions): Pick<TrainingBytes, "activationsBytes" | "logitsBytes"> {
   const sizes = rolePlans(workload, roles).map(({ config, limits, dtype, head }) =>
-    addon.trainingBytes(config, { ...limits, dtype, head }),
+    addon.trainingBytes(config, { ...limits, dtype, head, device }),
   );
   return {
     activationsBytes: Math.max(...sizes.map(({ activationsBytes }) => activationsBytes)),

@@ -108,7 +108,11 @@ Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
     const DType dtype = ReadWeightDType(options.Get("dtype"), "options.dtype");
     const ModelHead head = ReadModelHead(Member(options, "head"), "options.head");
     const TrainingLimits limits = Resolved(ReadLimits(options), config);
-    const uint64_t scratch_bytes = HostScratchBytes(ComputeLimitsOf(limits, config, head));
+    const ComputeLimits compute = ComputeLimitsOf(limits, config, head);
+    const auto device = Member(options, "device");
+    const uint64_t scratch_bytes =
+        device ? ComputeScratchBytes(*Unwrapped<NativeDevice>(*device, "options.device").handle().device, compute)
+               : HostScratchBytes(compute);
     const TrainingBytes bytes = TrainingMemory(config, dtype, head, limits, scratch_bytes).bytes();
     Napi::Object result = Napi::Object::New(info.Env());
     result.Set("gradientsBytes", ToJs(info.Env(), bytes.gradients));

@@ -256,4 +256,7 @@ void RunToEnd(Compute& compute, const Work& work) {
 // is missing.
 std::unique_ptr<Compute> MakeCompute(const std::shared_ptr<Device>& device, const ComputeLimits& limits);
 
+// What its scratch_bytes() would be, whether it can be made or not: a plan needs neither threads nor kernels.
+uint64_t ComputeScratchBytes(const Device& device, const ComputeLimits& limits);
+
 }  // namespace tideline

@@ -58,6 +58,7 @@ struct Piece {
   const TensorCopy* tensor;
   uint64_t begin, elements;
 
+  uint64_t source_offset() const { return tensor->source_offset + begin * DTypeBytes(tensor->source_dtype); }
   uint64_t source_bytes() const { return elements * DTypeBytes(tensor->source_dtype); }
   uint64_t target_bytes() const { return elements * DTypeBytes(tensor->target->dtype); }
 };
@@ -87,7 +88,7 @@ std::vector<Piece> PiecesOf(const std::vector<TensorCopy>& plan, uint64_t bucket
 template <typename Use>
 void Read(const Piece& piece, const Use& use) {
   const TensorCopy& tensor = *piece.tensor;
-  const uint64_t offset = tensor.source_offset + piece.begin * DTypeBytes(tensor.source_dtype);
+  const uint64_t offset = piece.source_offset();
   if (!tensor.file) return use(RegionReader(*tensor.region).View(offset, piece.source_bytes()).data());
   const auto view = tensor.file->View(offset, piece.source_bytes());
   use(view.data());
@@ -215,8 +216,7 @@ std::vector<uint64_t> FillBucket(const std::vector<Piece>& pieces, size_t first,
     if (device.is_host()) {
       Read(piece, [&](const std::byte* bytes) { std::memcpy(at, bytes, piece.source_bytes()); });
     } else {
-      const uint64_t offset = piece.tensor->source_offset + piece.begin * DTypeBytes(piece.tensor->source_dtype);
-      device.CopyOnDevice(at, FirstOf(*piece.tensor->region) + offset, piece.source_bytes());
+      device.CopyOnDevice(at, FirstOf(*piece.tensor->region) + piece.source_offset(), piece.source_bytes());
     }
   });
   return offsets;

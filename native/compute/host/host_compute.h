@@ -12,7 +12,7 @@
 
 namespace tideline {
 
-// HostCompute's scratch_bytes() without one, so that a plan needs neither a device nor threads.
+// HostCompute's scratch_bytes() without one.
 uint64_t HostScratchBytes(const ComputeLimits& limits);
 
 class HostCompute final : public Compute {
