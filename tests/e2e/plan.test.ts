@@ -107,7 +107,59 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
     expect(await plan.name()).toBe(ADAM_OFFLOAD);
   });
 
+  it("a config.json that is dropped becomes the model; one without its fields is refused by their names", async () => {
+    const config = {
+      model_type: "qwen2",
+      hidden_size: 896,
+      intermediate_size: 4864,
+      num_hidden_layers: 24,
+      num_attention_heads: 14,
+      num_key_value_heads: 2,
+      vocab_size: 151_936,
+      max_position_embeddings: 32_768,
+      tie_word_embeddings: true,
+    };
+    const before = await plan.bars();
+    await plan.drop("config.json", JSON.stringify(config));
+    await expect.poll(() => plan.bars()).not.toEqual(before);
+    await plan.says(/^fits/);
+    // It is the 0.5B of the catalogue.
+    const dropped = await plan.bars();
+    await plan.plan.getByRole("button", { name: "Undo" }).click();
+    expect(await plan.bars()).toEqual(before);
+
+    await plan.drop("config.json", JSON.stringify({ ...config, num_hidden_layers: undefined }));
+    await plan.page
+      .getByText(/num_hidden_layers/)
+      .first()
+      .waitFor();
+    expect(await plan.bars()).toEqual(before);
+    expect(dropped).not.toEqual(before);
+  });
+
+  it("a plan's file is opened, dropped or chosen; one with a field that is none says which there are", async () => {
+    const file = readFileSync("assets/plans/rtx4090-half-billion.json", "utf8");
+    const { name } = JSON.parse(file);
+    const changed = file.replace(name, "Mine, from a file");
+    expect(changed).not.toBe(file);
+    await plan.drop("mine.json", changed);
+    await expect.poll(() => plan.name()).toBe("Mine, from a file");
+
+    const chooser = plan.page.waitForEvent("filechooser");
+    await plan.choose("Share", "Open a file…");
+    await (await chooser).setFiles({ name: "theirs.json", mimeType: "application/json", buffer: Buffer.from(file) });
+    await expect.poll(() => plan.name()).toBe(name);
+
+    await plan.drop("wrong.json", file.replace('"batch"', '"bacth"'));
+    await plan.page
+      .getByText(/workload\.bacth/)
+      .first()
+      .waitFor();
+    expect(await plan.name()).toBe(name);
+  });
+
   it("is written down for launchers, with what they cannot say, and as a picture that stands by itself", async () => {
+    const chart = await plan.chart.getByLabel(/bytes per phase$/).boundingBox();
     await plan.press("Export…");
     const flags = plan.dialog.getByRole("region", { name: "Flags of a launcher" });
     await flags.getByText("--vllm.gpu_memory_utilization").waitFor();
@@ -126,6 +178,15 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
       const picture = readFileSync(file, "utf8");
       expect(picture).toContain(ADAM_OFFLOAD);
       expect(picture).not.toContain("var(--");
+
+      const drawn = plan.page.waitForEvent("download");
+      await plan.dialog.getByRole("button", { name: "PNG" }).click();
+      const png = readFileSync(await (await drawn).path());
+      const { width, height, colours } = await decoded(plan, png);
+      // Twice as many pixels as the chart has on the screen, with its title above it.
+      expect(width).toBeGreaterThan(2 * (chart?.width ?? Number.NaN));
+      expect(height).toBeGreaterThan(2 * (chart?.height ?? Number.NaN));
+      expect(colours).toBeGreaterThan(20);
     }
     await plan.page.keyboard.press("Escape");
   });
@@ -190,6 +251,20 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a plan 
     }
   });
 });
+
+/** A PNG as a page sees it: its size, and how many colours it has. */
+function decoded({ page }: PlanPage, png: Buffer) {
+  expect(png.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]));
+  return page.evaluate(async (base64) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext("2d");
+    context?.drawImage(image, 0, 0);
+    const pixels = context?.getImageData(0, 0, image.width, image.height).data ?? new Uint8ClampedArray();
+    return { width: image.width, height: image.height, colours: new Set(new Uint32Array(pixels.buffer)).size };
+  }, png.toString("base64"));
+}
 
 /** Elements of the page that stick out sideways. */
 function overflowing({ page }: PlanPage): Promise<readonly string[]> {

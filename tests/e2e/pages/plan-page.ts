@@ -57,6 +57,21 @@ export class PlanPage {
     return Promise.all(bars.map(async (bar) => (await bar.getAttribute("aria-label")) ?? ""));
   }
 
+  /** Drops a file onto the window, as a person does from a file manager. */
+  async drop(name: string, text: string): Promise<void> {
+    await this.page.evaluate(
+      ([fileName, content]) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([content], fileName));
+        for (const type of ["dragover", "drop"]) {
+          const init = { dataTransfer, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent(type, init));
+        }
+      },
+      [name, text] as const,
+    );
+  }
+
   /** The line of a strategy. */
   strategy(name: string): Locator {
     return this.strategies.getByRole("listitem").filter({ hasText: name });
