@@ -73,7 +73,7 @@ const ChartHeader = memo(function ChartHeader(props: {
       <h2 className="panel-title">Memory</h2>
       {shownAs === "phases" && <BesideSelect measuredStep={measuredStep} />}
       {shownAs === "time" && measuredStep !== undefined && (
-        <span className="plan-legend-beside">line: measured at most, step {measuredStep}</span>
+        <span className="plan-legend-beside">line: measured, step {measuredStep}; dots: peaks</span>
       )}
       {shownAs === "phases" && kind !== undefined && (
         <Segmented legend="GPU" value={kind} choices={TWO_KINDS} onValue={onKind} />
