@@ -53,7 +53,14 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
   worker_ = std::thread([this] { Loop(); });
 }
 
-Engine::~Engine() { Close(); }
+Engine::~Engine() {
+  Stop();
+  try {
+    own_->Close();
+  } catch (const Error&) {
+    // Another process has the weights mapped: they go when that ends.
+  }
+}
 
 void Engine::RefuseWhenClosed() const {
   if (closed_) throw Error("bad_argument", "the engine is closed");
@@ -248,6 +255,12 @@ void Engine::Continue() {
 // Closing
 
 void Engine::Close() {
+  own_->RefuseClosing();
+  Stop();
+  own_->Close();
+}
+
+void Engine::Stop() {
   {
     std::unique_lock lock(mutex_);
     if (closed_) return;
@@ -268,7 +281,6 @@ void Engine::Close() {
   workspace_.reset();
   cache_.reset();
   compute_.reset();
-  own_->Close();
 }
 
 }  // namespace tideline

@@ -98,7 +98,8 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
   // The weights in use: the engine's own or the shared ones.
   std::shared_ptr<Model> Weights() const;
 
-  // Aborts what runs, frees all memory. Later calls get bad_argument; closing twice does nothing.
+  // Aborts what runs, frees all memory. Later calls get bad_argument; closing twice does nothing. Error: shared, while
+  // another process has the weights mapped.
   void Close();
 
  private:
@@ -106,6 +107,8 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
   class ExclusiveHold;
   class PausedReading;
 
+  // All of Close but the weights.
+  void Stop();
   // All below `mutex_` unless said otherwise.
   void RefuseWhenClosed() const;
   void CheckRequest(const std::vector<uint32_t>& prompt, uint64_t max_new_tokens) const;

@@ -222,6 +222,16 @@ void Model::EndSharing(const WeightsReader& reader) {
   if (found != readers_.end()) readers_.erase(found);
 }
 
+void Model::RefuseClosing() const {
+  RefuseWhileShared("be closed");
+  std::shared_ptr<Region> open;
+  {
+    const std::lock_guard lock(state_mutex_);
+    open = region_;
+  }
+  if (open) open->RefuseWhileLent("close");
+}
+
 void Model::Close() {
   const std::lock_guard operation(operation_mutex_);
   RefuseWhileShared("be closed");

@@ -93,8 +93,10 @@ class Model {
   // On the reading side: what observers see of this model's released region. Empty ends it.
   void ShowSharedWith(const std::string& consumer) { region()->SetSharedWith(consumer); }
 
-  // Frees addresses, chunks and backups; later calls get bad_argument. Error: shared.
+  // Frees addresses, chunks and backups; later calls get bad_argument. Error: shared, which RefuseClosing says without
+  // closing anything.
   void Close();
+  void RefuseClosing() const;
 
  private:
   std::shared_ptr<Region> region() const;

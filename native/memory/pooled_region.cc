@@ -76,7 +76,7 @@ Receipt PooledRegion::Release(const ReleaseOptions& options, const Operation& op
   const Stopwatch stopwatch;
   const std::lock_guard lock(operation_mutex_);
   CheckOpen();
-  RefuseLent("release");
+  RefuseBorrowed("release");
   Receipt receipt{.action = "release", .consumer = consumer_, .method = "discard"};
   if (!resident()) {
     if (options.mode != ReleaseMode::kDiscard || residency_ == Residency::kReleased) {
@@ -299,7 +299,7 @@ uint32_t PooledRegion::Checksum() const {
 void PooledRegion::Close() {
   const std::lock_guard lock(operation_mutex_);
   if (closed_) return;
-  RefuseLent("close");
+  RefuseBorrowed("close");
   if (resident()) {
     UnmapForGood(chunks_);
     residency_ = Residency::kReleased;
@@ -334,7 +334,12 @@ void PooledRegion::EndLoan(const std::string& borrower) noexcept {
   version_.fetch_add(1);
 }
 
-void PooledRegion::RefuseLent(const char* action) const {
+void PooledRegion::RefuseWhileLent(const char* action) const {
+  const std::lock_guard lock(operation_mutex_);
+  RefuseBorrowed(action);
+}
+
+void PooledRegion::RefuseBorrowed(const char* action) const {
   if (borrowers_.empty()) return;
   throw Error("shared", std::string("cannot ") + action + " " + consumer_ + ": " + borrowers_.front() + " has it mapped",
               "end that mapping there, or stop sharing");

@@ -31,6 +31,7 @@ class PooledRegion final : public Region {
   void SetSharedWith(const std::string& consumer) override;
   void BeginLoan(const std::string& borrower) override;
   void EndLoan(const std::string& borrower) noexcept override;
+  void RefuseWhileLent(const char* action) const override;
   int ExportChunk(size_t index) const override { return device_->backing().Export(chunks_.at(index)); }
   uint64_t reserved_bytes() const override { return reserved_bytes_; }
   const std::string& consumer() const override { return consumer_; }
@@ -53,7 +54,7 @@ class PooledRegion final : public Region {
   bool HasCleanBackup(bool on_disk) const;
 
   void CheckOpen() const;
-  void RefuseLent(const char* action) const;
+  void RefuseBorrowed(const char* action) const;
   // Takes the memory out of the address range, or what is left of that when the device is lost.
   void UnmapForGood(std::span<const Chunk> chunks);
   void CheckResident() const;

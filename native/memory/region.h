@@ -96,6 +96,8 @@ class Region {
   // device_lost.
   virtual void BeginLoan(const std::string& borrower) = 0;
   virtual void EndLoan(const std::string& borrower) noexcept = 0;
+  // Error `shared` while there is a loan; `action` is what is refused: "release".
+  virtual void RefuseWhileLent(const char* action) const = 0;
   // During a loan: a file descriptor of the chunk at `index` (in order of address), which the caller closes.
   virtual int ExportChunk(size_t index) const = 0;
 

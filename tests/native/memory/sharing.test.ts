@@ -13,6 +13,7 @@ import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { NativeDevice, NativeRegion, NativeSharing } from "../../../native/addon.d.ts";
 import { compile, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import { openFixture } from "../engine/support.ts";
 import { addon, failure } from "../support.ts";
 
 const double = installCudaDouble();
@@ -190,6 +191,36 @@ test("whoever does not answer, or comes when the driver refuses, keeps nobody el
   expect(await peer.line()).toBe("mapped");
   await peer.end("by itself");
   await expectBorrowers(sharing, 0);
+});
+
+test("a model comes with the table of its tensors, where their bytes are found", async () => {
+  const { config, tensors } = await openFixture("tiny-qwen2-tied");
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 128 * MIB, chunkBytes: CHUNK_BYTES });
+  const model = addon.createModel(device, { config, dtype: "bfloat16", consumer: "engine.weights" });
+  const path = join(double.folder, "model.sock");
+  const sharing = model.share({ path });
+  await model.load(tensors);
+  const peer = new Peer(program, [path]);
+  const [, json] = /^TIDELSHR 1 (.*)$/.exec(await peer.line()) ?? [];
+  expect(await peer.line()).toBe("mapped");
+  const described = JSON.parse(json ?? "");
+  expect(described).toMatchObject({ consumer: "engine.weights", tensors: model.tensors() });
+  expect(described.tensors.map(({ name }: { readonly name: string }) => name).sort()).toEqual(
+    tensors.map(({ name }) => name).sort(),
+  );
+  for (const { name, offset, bytes } of described.tensors) {
+    expect(await peer.ask(`read ${offset} ${bytes}`)).toBe(Buffer.from(await model.readTensor(name)).toString("hex"));
+  }
+  for (const refused of [() => model.release({ mode: "discard" }), () => model.close()]) {
+    expect(await failure(refused)).toMatchObject({ code: "shared" });
+  }
+  // What is loaded or swapped in reaches the borrower as it happens.
+  await model.load(tensors);
+  await peer.end("by itself");
+  await expectBorrowers(sharing, 0);
+  await sharing.close();
+  await model.close();
+  await device.close();
 });
 
 test("paths that cannot be, and devices that cannot share, are refused", async () => {
