@@ -8,7 +8,7 @@ import type { Rollout, RolloutRequest } from "./backend.ts";
  * @throws the error of the first request that fails; `cancelled`. The engine is idle again then.
  */
 export async function collectRollouts(
-  engine: NativeEngine,
+  engine: Pick<NativeEngine, "generate" | "cancel">,
   requests: readonly RolloutRequest[],
   stopTokenIds: readonly number[],
   signal: AbortSignal,
@@ -21,7 +21,13 @@ export async function collectRollouts(
     let left = requests.length;
     let generation: number | undefined;
     const cancel = () => {
-      if (generation !== undefined) engine.cancel(generation);
+      if (generation === undefined) return;
+      try {
+        engine.cancel(generation);
+      } catch (error) {
+        // The engine is done with it, and its last events are on their way.
+        if (toErrorData(error).code !== "not_found") throw error;
+      }
     };
     const take = (event: GenerationEvent) => {
       switch (event.type) {
