@@ -7,6 +7,7 @@ export function addGolden(program: Command): void {
     .command("golden")
     .description("compare the engine with reference answers; prints the worst error of each case")
     .argument("<dir...>", "folders of the shapes in tests/fixtures/README.md, or folders of such folders")
+    .option("--device <name>", "where engine and trainer run: host or cuda:N", "host")
     .option("--json", "JSON instead of a table")
     .addHelpText(
       "after",
@@ -15,8 +16,8 @@ Examples:
   tideline golden tests/fixtures/checkpoints/*
   tideline golden --json ~/golden/my-model`,
     )
-    .action(async (folders: string[], { json }: { readonly json?: true }) => {
-      const { failed } = await runGolden(folders, { json: json ?? false });
+    .action(async (folders: string[], { json, device }: { readonly json?: true; readonly device: string }) => {
+      const { failed } = await runGolden(folders, { json: json ?? false, device });
       if (failed > 0) process.exitCode = 1;
     });
 }

@@ -27,12 +27,17 @@ export class EngineRun {
   }
 
   /** @throws whatever the addon throws; nothing stays open then. */
-  static async open(addon: TidelineAddon, checkpoint: Checkpoint, golden: Golden): Promise<EngineRun> {
+  static async open(
+    addon: TidelineAddon,
+    deviceName: string,
+    checkpoint: Checkpoint,
+    golden: Golden,
+  ): Promise<EngineRun> {
     const { config, dtype, tensors } = checkpoint;
     const kvCacheBytes = cacheBytes(checkpoint, golden);
     // Twice the weights: those in use, and another model's to swap with.
     const capacityBytes = 2 * addon.weightBytes(config, dtype) + kvCacheBytes + SPARE_BYTES;
-    const device = addon.openDevice({ name: "host", capacityBytes });
+    const device = addon.openDevice({ name: deviceName, capacityBytes });
     try {
       const model = addon.createModel(device, { config, dtype, consumer: "engine.weights" });
       await model.load(tensors);

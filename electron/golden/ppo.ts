@@ -22,7 +22,12 @@ interface Variant extends TrainerLimits {
 }
 
 /** @param directory for backups on disk. */
-export function ppoStages(addon: TidelineAddon, golden: PpoGolden, directory: string): readonly Stage[] {
+export function ppoStages(
+  addon: TidelineAddon,
+  deviceName: string,
+  golden: PpoGolden,
+  directory: string,
+): readonly Stage[] {
   const count = golden.sequences.length;
   const variants: readonly Variant[] = [
     { name: "one batch", microBatch: count },
@@ -35,8 +40,8 @@ export function ppoStages(addon: TidelineAddon, golden: PpoGolden, directory: st
   return [
     { name: "rewards and advantages", run: async () => compareAdvantages(addon, golden) },
     ...variants.flatMap((variant) => [
-      { name: `policy, ${variant.name}`, run: () => runPolicy(addon, golden, variant, directory) },
-      { name: `critic, ${variant.name}`, run: () => runCritic(addon, golden, variant, directory) },
+      { name: `policy, ${variant.name}`, run: () => runPolicy(addon, deviceName, golden, variant, directory) },
+      { name: `critic, ${variant.name}`, run: () => runCritic(addon, deviceName, golden, variant, directory) },
     ]),
   ];
 }
@@ -61,49 +66,77 @@ function compareAdvantages(addon: TidelineAddon, golden: PpoGolden): Comparison 
   ]);
 }
 
-async function runPolicy(addon: TidelineAddon, golden: PpoGolden, variant: Variant, directory: string) {
+async function runPolicy(
+  addon: TidelineAddon,
+  deviceName: string,
+  golden: PpoGolden,
+  variant: Variant,
+  directory: string,
+) {
   const { sequences, oldLogprobs, hyperparameters, expected } = golden;
-  return withRole(addon, golden, "policy", variant, directory, async ({ trainer, betweenPhases, update }) => {
-    const scores = await trainer.scoreTokens(sequences);
-    await betweenPhases();
-    const batch = sequences.map((sequence, index) => ({
-      ...sequence,
-      oldLogprobs: oldLogprobs[index] ?? [],
-      advantages: expected.whitenedAdvantages[index] ?? [],
-    }));
-    const { loss, clipFraction } = await trainer.policyStep(batch, { clipRange: hyperparameters.clip_range });
-    return worst([
-      relative("log-probs", expected.logprobs.flat(), flat(scores.map(({ logprobs }) => logprobs))),
-      relative("policy loss", [expected.policyLoss], [loss]),
-      relative("clip fraction", [expected.clipFraction], [clipFraction]),
-      await update(golden.policy, expected.policyGradientNorm),
-    ]);
-  });
+  return withRole(
+    addon,
+    deviceName,
+    golden,
+    "policy",
+    variant,
+    directory,
+    async ({ trainer, betweenPhases, update }) => {
+      const scores = await trainer.scoreTokens(sequences);
+      await betweenPhases();
+      const batch = sequences.map((sequence, index) => ({
+        ...sequence,
+        oldLogprobs: oldLogprobs[index] ?? [],
+        advantages: expected.whitenedAdvantages[index] ?? [],
+      }));
+      const { loss, clipFraction } = await trainer.policyStep(batch, { clipRange: hyperparameters.clip_range });
+      return worst([
+        relative("log-probs", expected.logprobs.flat(), flat(scores.map(({ logprobs }) => logprobs))),
+        relative("policy loss", [expected.policyLoss], [loss]),
+        relative("clip fraction", [expected.clipFraction], [clipFraction]),
+        await update(golden.policy, expected.policyGradientNorm),
+      ]);
+    },
+  );
 }
 
-async function runCritic(addon: TidelineAddon, golden: PpoGolden, variant: Variant, directory: string) {
+async function runCritic(
+  addon: TidelineAddon,
+  deviceName: string,
+  golden: PpoGolden,
+  variant: Variant,
+  directory: string,
+) {
   const { sequences, oldValues, hyperparameters, expected } = golden;
   // A token's value is read where it is chosen: one row before its own.
   const rows = sequences.map(({ ids, from }) => ({ ids, from: from - 1 }));
-  return withRole(addon, golden, "critic", variant, directory, async ({ trainer, betweenPhases, update }) => {
-    const values = await trainer.values(rows);
-    await betweenPhases();
-    const batch = rows.map((row, index) => ({
-      ...row,
-      oldValues: oldValues[index] ?? [],
-      returns: expected.returns[index] ?? [],
-    }));
-    const { loss } = await trainer.criticStep(batch, { clipRange: hyperparameters.value_clip_range });
-    return worst([
-      relative(
-        "values",
-        expected.values.flat(),
-        flat(values.map((row, index) => row.subarray(0, oldValues[index]?.length))),
-      ),
-      relative("value loss", [expected.valueLoss], [loss]),
-      await update(golden.critic, expected.criticGradientNorm),
-    ]);
-  });
+  return withRole(
+    addon,
+    deviceName,
+    golden,
+    "critic",
+    variant,
+    directory,
+    async ({ trainer, betweenPhases, update }) => {
+      const values = await trainer.values(rows);
+      await betweenPhases();
+      const batch = rows.map((row, index) => ({
+        ...row,
+        oldValues: oldValues[index] ?? [],
+        returns: expected.returns[index] ?? [],
+      }));
+      const { loss } = await trainer.criticStep(batch, { clipRange: hyperparameters.value_clip_range });
+      return worst([
+        relative(
+          "values",
+          expected.values.flat(),
+          flat(values.map((row, index) => row.subarray(0, oldValues[index]?.length))),
+        ),
+        relative("value loss", [expected.valueLoss], [loss]),
+        await update(golden.critic, expected.criticGradientNorm),
+      ]);
+    },
+  );
 }
 
 interface RoleRun {
@@ -116,13 +149,14 @@ interface RoleRun {
 
 async function withRole(
   addon: TidelineAddon,
+  deviceName: string,
   { base, valueHead, hyperparameters: hyper }: PpoGolden,
   role: "policy" | "critic",
   { name: _, released, ...limits }: Variant,
   directory: string,
   use: (run: RoleRun) => Promise<Comparison>,
 ): Promise<Comparison> {
-  const device = addon.openDevice({ name: "host", capacityBytes: CAPACITY_BYTES });
+  const device = addon.openDevice({ name: deviceName, capacityBytes: CAPACITY_BYTES });
   const model = addon.createModel(device, {
     config: base.config,
     dtype: "float32",

@@ -13,11 +13,17 @@ import type { GoldenCheckpoint } from "./stages.ts";
  * The case as the truth computed it: with `rope.frequencyDtype` set when rounded frequencies come closer to its logits
  * than exact ones. Whatever is chosen then has to hold in every stage.
  */
-export async function withRopeOfTruth(addon: TidelineAddon, exact: GoldenCheckpoint): Promise<GoldenCheckpoint> {
+export async function withRopeOfTruth(
+  addon: TidelineAddon,
+  deviceName: string,
+  exact: GoldenCheckpoint,
+): Promise<GoldenCheckpoint> {
   const { checkpoint, golden } = exact;
   if (checkpoint.dtype === "float32") return exact;
   const rounded = { checkpoint: withFrequencyDtype(checkpoint), golden };
-  return (await logitsError(addon, rounded)) < (await logitsError(addon, exact)) ? rounded : exact;
+  return (await logitsError(addon, deviceName, rounded)) < (await logitsError(addon, deviceName, exact))
+    ? rounded
+    : exact;
 }
 
 function withFrequencyDtype(checkpoint: Checkpoint): Checkpoint {
@@ -26,8 +32,12 @@ function withFrequencyDtype(checkpoint: Checkpoint): Checkpoint {
 }
 
 /** Worst error of the logits after each prompt. */
-async function logitsError(addon: TidelineAddon, { checkpoint, golden }: GoldenCheckpoint): Promise<number> {
-  const run = await EngineRun.open(addon, checkpoint, golden);
+async function logitsError(
+  addon: TidelineAddon,
+  deviceName: string,
+  { checkpoint, golden }: GoldenCheckpoint,
+): Promise<number> {
+  const run = await EngineRun.open(addon, deviceName, checkpoint, golden);
   try {
     const comparisons: Comparison[] = [];
     for (const { prompt, lastLogits } of golden.cases) {

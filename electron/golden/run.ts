@@ -21,6 +21,8 @@ import { type GoldenCheckpoint, type Stage, stagesOf, withTemporaryFolder } from
 export interface GoldenOptions {
   /** One JSON object a line instead of text. */
   readonly json: boolean;
+  /** Where engine and trainer run; the host when left out. */
+  readonly device?: string;
 }
 
 /** What the runner uses of the world; tests give their own. */
@@ -60,7 +62,7 @@ interface StageResult {
  */
 export async function runGolden(
   folders: readonly string[],
-  { json }: GoldenOptions,
+  { json, device = "host" }: GoldenOptions,
   surroundings?: GoldenSurroundings,
 ): Promise<GoldenTotals> {
   const { addon, write } = surroundings ?? { addon: loadAddon(), write: (line) => process.stdout.write(`${line}\n`) };
@@ -68,7 +70,7 @@ export async function runGolden(
   const cases = await findCases(folders);
   const totals = { passed: 0, failed: 0, skipped: 0 };
   for (const folder of cases) {
-    totals[await runCase(folder, cases, addon, print)]++;
+    totals[await runCase(folder, cases, addon, device, print)]++;
   }
   const { passed, failed, skipped } = totals;
   write(json ? JSON.stringify(totals) : `${passed} passed, ${failed} failed, ${skipped} skipped`);
@@ -79,6 +81,7 @@ async function runCase(
   folder: CaseFolder,
   all: readonly CaseFolder[],
   addon: TidelineAddon,
+  device: string,
   report: Report,
 ): Promise<keyof GoldenTotals> {
   const name = basename(folder.path);
@@ -102,7 +105,7 @@ async function runCase(
     if (folder.kind === "ppo") {
       tolerance = PPO_TOLERANCE;
       const golden = await readPpoGolden(folder.path);
-      await withTemporaryFolder((directory) => runStages(ppoStages(addon, golden, directory)));
+      await withTemporaryFolder((directory) => runStages(ppoStages(addon, device, golden, directory)));
       return outcome;
     }
     if (folder.kind === "memory") {
@@ -116,13 +119,13 @@ async function runCase(
     }
     const stored = await readCase(folder);
     tolerance = toleranceFor(stored.golden);
-    const a = await withRopeOfTruth(addon, stored);
+    const a = await withRopeOfTruth(addon, device, stored);
     const { frequencyDtype } = a.checkpoint.config.rope;
     if (frequencyDtype)
       report({ case: name, note: `rotation frequencies rounded to ${frequencyDtype}, as in the truth` });
     const twin = await findTwin(stored, all);
     await withTemporaryFolder(async (directory) => {
-      const run = await EngineRun.open(addon, a.checkpoint, a.golden);
+      const run = await EngineRun.open(addon, device, a.checkpoint, a.golden);
       try {
         await runStages(stagesOf(run, a, twin, directory));
       } finally {

@@ -18,7 +18,7 @@ import type {
   NativeModel,
   Sampling,
 } from "../../../native/addon.d.ts";
-import { addon } from "../support.ts";
+import { addon, DEVICE_NAME } from "../support.ts";
 
 const CHECKPOINTS = join(import.meta.dirname, "../../fixtures/checkpoints");
 
@@ -69,7 +69,11 @@ export async function openEngine(options: OpenOptions = {}): Promise<Opened> {
   const { fixture = "tiny-llama-gqa", dtype, capacityBytes = 256 * MIB, chunkBytes, ...engineOptions } = options;
   const checkpoint = await openFixture(fixture);
   const config = configOfGolden(checkpoint);
-  const device = addon.openDevice({ name: "host", capacityBytes, ...(chunkBytes !== undefined && { chunkBytes }) });
+  const device = addon.openDevice({
+    name: DEVICE_NAME,
+    capacityBytes,
+    ...(chunkBytes !== undefined && { chunkBytes }),
+  });
   const models: NativeModel[] = [];
   const createModel = (consumer: string, other?: DType) => {
     const model = addon.createModel(device, { config, dtype: other ?? dtype ?? checkpoint.dtype, consumer });

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
-#include <mutex>
+#include <string>
 
 #include "../card.h"  // Card, BEGIN
 #include "block.h"    // FindKernel, RunGrid
@@ -17,8 +17,23 @@ constexpr int kMaxDynamicSharedBytes = 8;
 constexpr unsigned kUsualSharedBytes = 48 << 10, kMostSharedBytes = 227 << 10;
 
 std::map<const Kernel*, unsigned> shared_bytes_asked_for;
-// One grid at a time: a block's threads are this thread.
-std::mutex launching;
+
+// Lets a kernel at all of the card's memory that has been given access, for a scope. With the card's lock held.
+class AllOpened {
+ public:
+  explicit AllOpened(const Card& card) : card_(card) { Protect(PROT_READ | PROT_WRITE); }
+  ~AllOpened() { Protect(PROT_NONE); }
+  AllOpened(const AllOpened&) = delete;
+
+ private:
+  void Protect(int access) const {
+    if (!Guarded()) return;
+    for (const auto& [address, mapping] : card_.mappings) {
+      if (mapping.access) ::mprotect(reinterpret_cast<void*>(address), mapping.bytes, access);
+    }
+  }
+  const Card& card_;
+};
 
 }  // namespace
 
@@ -45,15 +60,14 @@ EXPORT int cuFuncSetAttribute(const Kernel* function, int attribute, int value) 
 }
 EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned threads,
                           unsigned block_y, unsigned block_z, unsigned shared_bytes, void*, void** parameters, void**) {
-  {
-    BEGIN("cuLaunchKernel");
-    if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) {
-      return kInvalidValue;
-    }
-    if (threads != function->threads || block_y != 1 || block_z != 1) return kLaunchOutOfResources;
-    if (shared_bytes > kUsualSharedBytes && shared_bytes > shared_bytes_asked_for[function]) return kInvalidValue;
+  // Held while it runs: a block's threads are this thread, and nobody closes what it reads.
+  BEGIN("cuLaunchKernel");
+  if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) {
+    return kInvalidValue;
   }
-  const std::lock_guard lock(launching);
+  if (threads != function->threads || block_y != 1 || block_z != 1) return kLaunchOutOfResources;
+  if (shared_bytes > kUsualSharedBytes && shared_bytes > shared_bytes_asked_for[function]) return kInvalidValue;
+  const AllOpened opened(card);
   const std::string problem = RunGrid(*function, parameters[0], {grid_x, grid_y, grid_z}, shared_bytes);
   if (problem.empty()) return kSuccess;
   std::fprintf(stderr, "%s\n", problem.c_str());
@@ -62,6 +76,7 @@ EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid
 
 EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, void*) {
   BEGIN("cuMemsetD8Async");
+  const Opened opened(card, target, bytes);
   std::memset(reinterpret_cast<void*>(target), value, bytes);
   return kSuccess;
 }
