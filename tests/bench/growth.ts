@@ -2,7 +2,8 @@
  * What is not given back. 10,000 release and resume cycles after a warm-up, then 200 PPO steps of the demo: the resident
  * memory of the process, by the system's count and after JavaScript's garbage was collected, must not grow with them. A
  * leak of one page per cycle would be 39 MiB. run.mjs keeps V8's young generation at one size: it grows by itself with what a
- * program allocates, whether that lives or not, and would hide what is lost. What the steps add is told apart: objects that
+ * program allocates, whether that lives or not, and would hide what is lost. So would an arena of the C library for every
+ * thread: there is one for all, as `npm start` has it. What the steps add is told apart: objects that
  * live, the recordings that are wanted among them; pages that V8 has, its compiled code among them; and the rest, native.
  */
 import { readFileSync } from "node:fs";

@@ -12,10 +12,12 @@ const root = resolve(import.meta.dirname, "../..");
 const output = join(root, "tests", "output", "bench");
 const BENCHES = ["memory", "generation", "ppo", "growth", "planner", "plan-slider", "start"];
 /**
- * Options of Node beside those that every bench gets; growth.ts says why.
- * @type {Readonly<Record<string, readonly string[]>>}
+ * What a bench of memory runs with besides: what `npm start` sets, and a young generation that does not grow; growth.ts says why.
+ * @type {Readonly<Record<string, { readonly options: readonly string[], readonly env: Readonly<Record<string, string>> }>>}
  */
-const OPTIONS = { growth: ["--min-semi-space-size=4", "--max-semi-space-size=4"] };
+const SETTINGS = {
+  growth: { options: ["--min-semi-space-size=4", "--max-semi-space-size=4"], env: { MALLOC_ARENA_MAX: "1" } },
+};
 
 process.chdir(root);
 await orExplain(async () => {
@@ -29,8 +31,11 @@ await orExplain(async () => {
   }
   await build();
   for (const name of asked.length > 0 ? asked : BENCHES) {
-    const options = ["--expose-gc", ...(OPTIONS[name] ?? []), join(output, `${name}.js`)];
-    const { status } = spawnSync(process.execPath, options, { stdio: "inherit" });
+    const { options, env } = SETTINGS[name] ?? { options: [], env: {} };
+    const { status } = spawnSync(process.execPath, ["--expose-gc", ...options, join(output, `${name}.js`)], {
+      stdio: "inherit",
+      env: { ...process.env, ...env },
+    });
     if (status !== 0) process.exitCode = 1;
   }
 });
