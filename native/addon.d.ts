@@ -596,6 +596,8 @@ export interface PpoAdvantages {
 export interface TidelineAddon {
   readonly version: string;
   readonly cpu: { readonly threads: number; readonly isa: "baseline" | "avx2" | "avx512" };
+  /** Whether this build found nvcc, so that it can compute on GPUs. */
+  readonly cudaKernels: boolean;
   readonly SAMPLE_HEADER_COLUMNS: 6;
   readonly SAMPLE_CONSUMER_COLUMNS: 3;
   /** The host device always, then one probe per CUDA device, or one with a `problem`. Never throws. */

@@ -121,8 +121,17 @@ function cudaFindings({ loaded }) {
       name: "nvcc",
       required: false,
       ...foundProgram(findProgram(["nvcc", "/usr/local/cuda/bin/nvcc"])),
-      costs: "nothing: no CUDA toolkit is needed to build or run",
-      get: "NVIDIA's CUDA toolkit",
+      costs: "the native addon is built without CUDA kernels",
+      get: "NVIDIA's CUDA toolkit, 12 or newer; it is needed to build, not to run",
+    },
+    {
+      name: "CUDA kernels",
+      required: false,
+      ...(loaded?.cudaKernels ? { found: "in the native addon" } : {}),
+      costs: loaded
+        ? "GPUs hold models and regions, and the host computes"
+        : "not known before the native addon is built",
+      get: "npm run build where nvcc is found",
     },
   ];
 }

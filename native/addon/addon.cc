@@ -17,6 +17,7 @@
 #include "addon/sharing.h"       // NativeSharing
 #include "addon/telemetry.h"     // NativeTelemetry
 #include "addon/trainer.h"       // NativeTrainer
+#include "compute/cuda/kernel_image.h"  // HasEmbeddedKernels
 #include "compute/host/kernels.h"       // BestKernels
 #include "telemetry/sampler.h"    // kSampleHeaderColumns
 
@@ -76,6 +77,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   cpu.Set("threads", Napi::Number::New(env, std::thread::hardware_concurrency()));
   cpu.Set("isa", Napi::String::New(env, BestKernels().isa));
   exports.Set("cpu", cpu);
+  exports.Set("cudaKernels", Napi::Boolean::New(env, HasEmbeddedKernels()));
   exports.Set("SAMPLE_HEADER_COLUMNS", Napi::Number::New(env, kSampleHeaderColumns));
   exports.Set("SAMPLE_CONSUMER_COLUMNS", Napi::Number::New(env, kSampleConsumerColumns));
   exports.Set("probeDevices", Napi::Function::New<ProbeDevices>(env, "probeDevices"));

@@ -51,6 +51,7 @@ it("the doctor looks at everything the README promises, built or not", () => {
     "C++ compiler",
     "CMake",
     "nvcc",
+    "CUDA kernels",
     "CUDA driver",
     "GPUs",
     "NVML",

@@ -335,6 +335,7 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
   return {
     version: "0.0.0",
     cpu: { threads: 1, isa: "baseline" },
+    cudaKernels: false,
     SAMPLE_HEADER_COLUMNS: 6,
     SAMPLE_CONSUMER_COLUMNS: 3,
     log,

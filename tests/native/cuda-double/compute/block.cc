@@ -62,7 +62,10 @@ Block::Block(const Kernel& kernel, const void* args, Index grid, unsigned shared
       reverse_(std::getenv("TIDELINE_DOUBLE_ORDER") && std::string(std::getenv("TIDELINE_DOUBLE_ORDER")) == "reverse"),
       fibers_(kernel.threads),
       warps_(kernel.threads / kLanes) {
-  for (Fiber& fiber : fibers_) fiber.stack.reset(std::malloc(kStackBytes));
+  // Kept for the next launch: fresh ones would cost more than most kernels.
+  static std::vector<Memory> stacks;
+  while (stacks.size() < fibers_.size()) stacks.emplace_back(std::malloc(kStackBytes));
+  for (size_t thread = 0; thread < fibers_.size(); ++thread) fibers_[thread].stack = stacks[thread].get();
 }
 
 void Block::Run(Index block) {
@@ -75,7 +78,7 @@ void Block::Run(Index block) {
   shared_.clear();
   for (Fiber& fiber : fibers_) {
     // As if cuda_double_switch had been called at Entry's first instruction; there the stack is 8 short of 16.
-    void** top = reinterpret_cast<void**>(static_cast<std::byte*>(fiber.stack.get()) + kStackBytes) - 1;
+    void** top = reinterpret_cast<void**>(static_cast<std::byte*>(fiber.stack) + kStackBytes) - 1;
     *--top = reinterpret_cast<void*>(&Block::Entry);
     for (int i = 0; i < 6; ++i) *--top = nullptr;
     fiber.stack_pointer = top;

@@ -89,7 +89,7 @@ class Block {
   };
   struct Fiber {
     void* stack_pointer = nullptr;
-    Memory stack;
+    void* stack = nullptr;
     bool finished = false;
     const Gathering* waits_for = nullptr;
     uint64_t round = 0;  // that it waits to be over
