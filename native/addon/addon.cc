@@ -5,21 +5,21 @@
 #include <thread>
 #include <vector>
 
-#include "addon/cancellation.h"  // NativeCancellation
-#include "addon/convert.h"       // Guarded, ReadObject
-#include "addon/device.h"        // NativeDevice
-#include "addon/engine.h"        // NativeEngine
-#include "addon/instance.h"      // AddonInstance
-#include "addon/model.h"         // NativeModel
-#include "addon/ppo.h"           // RegisterPpo
-#include "addon/region.h"        // NativeRegion
-#include "addon/scratch.h"       // NativeScratch
-#include "addon/sharing.h"       // NativeSharing
-#include "addon/telemetry.h"     // NativeTelemetry
-#include "addon/trainer.h"       // NativeTrainer
+#include "addon/cancellation.h"         // NativeCancellation
+#include "addon/convert.h"              // Guarded, ReadObject
+#include "addon/device.h"               // NativeDevice
+#include "addon/engine.h"               // NativeEngine
+#include "addon/instance.h"             // AddonInstance
+#include "addon/model.h"                // NativeModel
+#include "addon/ppo.h"                  // RegisterPpo
+#include "addon/region.h"               // NativeRegion
+#include "addon/scratch.h"              // NativeScratch
+#include "addon/sharing.h"              // NativeSharing
+#include "addon/telemetry.h"            // NativeTelemetry
+#include "addon/trainer.h"              // NativeTrainer
 #include "compute/cuda/kernel_image.h"  // HasEmbeddedKernels
 #include "compute/host/kernels.h"       // BestKernels
-#include "telemetry/sampler.h"    // kSampleHeaderColumns
+#include "telemetry/sampler.h"          // kSampleHeaderColumns
 
 namespace tideline {
 namespace {

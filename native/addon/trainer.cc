@@ -2,12 +2,12 @@
 
 #include <limits>
 
-#include "addon/convert.h"       // Guarded, ToJs
-#include "addon/instance.h"      // NewWrapped
-#include "addon/model.h"         // NativeModel
-#include "addon/number_lists.h"  // ReadNumbers, ReadTokenIds
-#include "addon/scratch.h"       // NativeScratch
-#include "addon/weights.h"       // ReadModelConfig, ReadWeightDType, ReadModelHead
+#include "addon/convert.h"              // Guarded, ToJs
+#include "addon/instance.h"             // NewWrapped
+#include "addon/model.h"                // NativeModel
+#include "addon/number_lists.h"         // ReadNumbers, ReadTokenIds
+#include "addon/scratch.h"              // NativeScratch
+#include "addon/weights.h"              // ReadModelConfig, ReadWeightDType, ReadModelHead
 #include "compute/host/host_compute.h"  // HostScratchBytes
 
 namespace tideline {

@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "compute/compute.h"       // KvLayer, DType
+#include "compute/compute.h"      // KvLayer, DType
 #include "engine/model_config.h"  // ModelConfig
 #include "memory/device.h"        // Device, Region
 

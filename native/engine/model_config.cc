@@ -4,7 +4,7 @@
 #include <numbers>
 
 #include "compute/host/kernels.h"  // BestKernels
-#include "memory/error.h"    // Error
+#include "memory/error.h"          // Error
 
 namespace tideline {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "compute/host/kernels.h"  // BestKernels
-#include "memory/error.h"    // Error
+#include "memory/error.h"          // Error
 
 namespace tideline {
 namespace {

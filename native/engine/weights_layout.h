@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "compute/dtype.h"         // DType
+#include "compute/dtype.h"        // DType
 #include "engine/model_config.h"  // ModelConfig
 
 namespace tideline {

@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "compute/compute.h"                // Compute
-#include "engine/model.h"                   // Model
-#include "memory/device.h"                  // Region, Receipt, Operation
-#include "training/adamw.h"                 // AdamWOptimizer
-#include "training/heads.h"                 // Heads
-#include "training/trained_transformer.h"   // TrainedTransformer
-#include "training/scratch.h"               // Scratch
-#include "training/training_memory.h"       // TrainingMemory, TrainingLimits
+#include "compute/compute.h"               // Compute
+#include "engine/model.h"                  // Model
+#include "memory/device.h"                 // Region, Receipt, Operation
+#include "training/adamw.h"                // AdamWOptimizer
+#include "training/heads.h"                // Heads
+#include "training/trained_transformer.h"  // TrainedTransformer
+#include "training/scratch.h"              // Scratch
+#include "training/training_memory.h"      // TrainingMemory, TrainingLimits
 
 namespace tideline {
 

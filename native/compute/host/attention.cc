@@ -7,8 +7,8 @@
 
 #include "compute/host/attention_scratch.h"  // kAttentionTileRows
 #include "compute/host/host_compute.h"
-#include "compute/host/kernels.h"           // BestKernels
-#include "compute/host/training_kernels.h"  // BestTrainingKernels
+#include "compute/host/kernels.h"            // BestKernels
+#include "compute/host/training_kernels.h"   // BestTrainingKernels
 
 namespace tideline {
 namespace {
