@@ -1,6 +1,7 @@
 /** The engine's stream of tokens, collected into whole rollouts. */
 import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
 import type { FinishReason, GenerationEvent, NativeEngine } from "../../native/addon.d.ts";
+import { cancelGeneration } from "../session/native-engine.ts";
 import type { Rollout, RolloutRequest } from "./backend.ts";
 
 /**
@@ -21,13 +22,7 @@ export async function collectRollouts(
     let left = requests.length;
     let generation: number | undefined;
     const cancel = () => {
-      if (generation === undefined) return;
-      try {
-        engine.cancel(generation);
-      } catch (error) {
-        // The engine is done with it, and its last events are on their way.
-        if (toErrorData(error).code !== "not_found") throw error;
-      }
+      if (generation !== undefined) cancelGeneration(engine, generation);
     };
     const take = (event: GenerationEvent) => {
       switch (event.type) {
@@ -39,9 +34,9 @@ export async function collectRollouts(
           left -= 1;
           break;
         case "error":
+          // `finished` follows.
           failure ??= new TidelineError(toErrorData(Object.assign(new Error(event.error.message), event.error)));
-          left -= 1;
-          break;
+          return;
         default:
           assertNever(event);
       }

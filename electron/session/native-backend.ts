@@ -30,7 +30,13 @@ import type {
 import { ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import { measureLink } from "./measure-link.ts";
-import { type LoadedEngine, observeEngine, refuseWhileGenerating, startGeneration } from "./native-engine.ts";
+import {
+  cancelGeneration,
+  type LoadedEngine,
+  observeEngine,
+  refuseWhileGenerating,
+  startGeneration,
+} from "./native-engine.ts";
 import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
 import { replaceEngine } from "./replace-engine.ts";
 
@@ -196,7 +202,7 @@ export class NativeBackend implements Backend {
   }
 
   async cancel(generation: number): Promise<void> {
-    this.#engine().engine.cancel(generation);
+    cancelGeneration(this.#engine().engine, generation);
   }
 
   async pause(mode: PauseMode): Promise<void> {

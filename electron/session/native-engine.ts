@@ -1,7 +1,7 @@
 /**
  * What an engine of the addon is to a session, whoever owns it: the workbench, or a PPO run between two of its items.
  */
-import { TidelineError } from "../../core/errors.ts";
+import { TidelineError, toErrorData } from "../../core/errors.ts";
 import type { GenerationEvent, NativeEngine, TidelineAddon } from "../../native/addon.d.ts";
 import type { BackendEngine, BackendRequest } from "./backend.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -50,4 +50,16 @@ export function refuseWhileGenerating(engine: NativeEngine): void {
     message: `the engine is generating (${runningRequests} running, ${waitingRequests} waiting)`,
     hint: "Wait until the generation is done, or cancel it.",
   });
+}
+
+/**
+ * Ends a generation. The engine may be done with it just then, its last events still on their way: that is an end too.
+ * @throws the engine's other errors.
+ */
+export function cancelGeneration(engine: Pick<NativeEngine, "cancel">, generation: number): void {
+  try {
+    engine.cancel(generation);
+  } catch (error) {
+    if (toErrorData(error).code !== "not_found") throw error;
+  }
 }

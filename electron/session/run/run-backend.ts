@@ -21,7 +21,7 @@ import type {
   SwapRequest,
   Work,
 } from "../backend.ts";
-import { type LoadedEngine, observeEngine, startGeneration } from "../native-engine.ts";
+import { cancelGeneration, type LoadedEngine, observeEngine, startGeneration } from "../native-engine.ts";
 import { checkpointSummary, consumerStates, deviceState } from "../native-observation.ts";
 
 export interface RunBackendOptions {
@@ -123,7 +123,7 @@ export class RunBackend implements Backend {
   }
 
   async cancel(generation: number): Promise<void> {
-    this.#engine().engine.cancel(generation);
+    cancelGeneration(this.#engine().engine, generation);
   }
 
   save(folder: string, { signal, progress }: Work): Promise<{ readonly path: string; readonly bytes: number }> {

@@ -41,3 +41,26 @@ test("any other reason why it cannot be cancelled is told", async () => {
   const rollouts = collectRollouts(engine, [REQUEST], [], AbortSignal.abort());
   await expect(rollouts).rejects.toThrow("the engine is closed");
 });
+
+test("a failure is told when the engine is done with the others too", async () => {
+  let deliver: (events: readonly GenerationEvent[]) => void = () => {};
+  const engine = {
+    generate(_requests: unknown, onEvents: typeof deliver) {
+      deliver = onEvents;
+      return 1;
+    },
+    cancel() {},
+  };
+  let settled = false;
+  const rollouts = collectRollouts(engine, [REQUEST, REQUEST], [], new AbortController().signal);
+  rollouts.catch(() => {}).finally(() => (settled = true));
+  const finished = { ...LAST_EVENTS[1], type: "finished", reason: "failed" } as const;
+  deliver([
+    { type: "error", index: 0, error: { code: "internal", message: "a logit is NaN" } },
+    finished as GenerationEvent,
+  ]);
+  await new Promise(setImmediate);
+  expect(settled).toBe(false);
+  deliver(LAST_EVENTS.map((event) => ({ ...event, index: 1 })));
+  await expect(rollouts).rejects.toThrow("a logit is NaN");
+});
