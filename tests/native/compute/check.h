@@ -17,8 +17,28 @@
 namespace compute_check {
 
 using namespace tideline;
-using Floats = std::vector<float>;  // of exactly its size, so that AddressSanitizer sees what lies beyond
-using Bytes = std::vector<std::byte>;
+
+// Memory that both sides reach: the heap's for the double, of exactly its size, so that AddressSanitizer sees what lies
+// beyond; managed memory for a real GPU (managed_memory.cc).
+#ifdef TIDELINE_ON_GPU
+void* AllocateManaged(size_t bytes);
+void FreeManaged(void* memory);
+template <typename T>
+struct Reached {
+  using value_type = T;
+  Reached() = default;
+  template <typename Other>
+  Reached(const Reached<Other>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(AllocateManaged(count * sizeof(T))); }
+  void deallocate(T* memory, size_t) { FreeManaged(memory); }
+  bool operator==(const Reached&) const = default;
+};
+#else
+template <typename T>
+using Reached = std::allocator<T>;
+#endif
+using Floats = std::vector<float, Reached<float>>;
+using Bytes = std::vector<std::byte, Reached<std::byte>>;
 
 inline int failures = 0, checks = 0;
 inline std::mt19937 random_bits(1);

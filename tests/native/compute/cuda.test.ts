@@ -16,6 +16,7 @@ const ASAN = ["-O1", "-g1", "-fsanitize=address,bounds", "-fno-omit-frame-pointe
 
 const folder = mkdtempSync(join(tmpdir(), "tideline-compute-"));
 const program = join(folder, "check");
+const objects = join(folder, "objects");
 const image = join(folder, "image");
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -26,7 +27,7 @@ beforeAll(async () => {
   // A sanitized library needs the sanitizers' runtime.
   const sanitize = resolve(ADDON_FILE).includes("sanitize") ? "-fsanitize=address,undefined" : "-fsanitize=address";
   await Promise.all([
-    buildComputeDouble(join(folder, "sound.so"), ASAN),
+    buildComputeDouble(join(folder, "sound.so"), objects, ASAN),
     run(process.env.CXX ?? "c++", [
       ...["-std=c++20", "-O1", "-g1", sanitize, `-I${NATIVE}`],
       ...sources.map((file) => join(import.meta.dirname, file)),
@@ -97,8 +98,12 @@ test.each(MISTAKES)(
     const source = readFileSync(join(KERNELS, file), "utf8");
     expect(source).toContain(from);
     const broken = join(folder, "broken.so");
-    // The mistake is in what kernels of rows use: theirs alone are built with it.
-    await buildComputeDouble(broken, ASAN, { file, source: source.replace(from, to), only: ["rows.cu", "norms.cu"] });
+    // The mistakes are in what these use.
+    await buildComputeDouble(broken, objects, ASAN, {
+      file,
+      source: source.replace(from, to),
+      rebuild: ["rows.cu", "norms.cu"],
+    });
     expect(await check(broken)).toMatch(found);
   },
   300_000,

@@ -1,8 +1,9 @@
 /** Builds the double of the driver that can compute: the CUDA kernels' sources and the emulation of a block, as one library. */
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { type CudaDouble, installCudaDouble } from "../cuda-double.ts";
 
 export const NATIVE = resolve(import.meta.dirname, "../../../../native");
 export const KERNELS = join(NATIVE, "compute/cuda/kernels");
@@ -12,26 +13,29 @@ const DOUBLE = dirname(import.meta.dirname);
 export interface Changed {
   readonly file: string;
   readonly source: string;
-  /** The only kernel files to build. */
-  readonly only: readonly string[];
+  /** The kernel files that are built anew. */
+  readonly rebuild: readonly string[];
 }
 
 const run = promisify(execFile);
 
-/** Two files at a time, with the compiler of CXX or the system's. */
-export async function buildComputeDouble(output: string, flags: readonly string[], changed?: Changed): Promise<void> {
-  const objects = mkdtempSync(`${output}-`);
+/**
+ * Two files at a time, with the compiler of CXX or the system's. What `objects` has of an earlier build is taken from there,
+ * but for what is changed.
+ */
+export async function buildComputeDouble(
+  output: string,
+  objects: string,
+  flags: readonly string[],
+  changed?: Changed,
+): Promise<void> {
   const instead = join(objects, "compute/cuda/kernels");
   mkdirSync(instead, { recursive: true });
   if (changed) writeFileSync(join(instead, changed.file), changed.source);
-  const kernels = readdirSync(KERNELS).filter(
-    (file) => file.endsWith(".cu") && (changed === undefined || changed.only.includes(file)),
-  );
-  const waiting = [
-    ...kernels.map((file) => join(file === changed?.file ? instead : KERNELS, file)),
-    ...sourcesIn(DOUBLE),
-    ...sourcesIn(import.meta.dirname),
-  ];
+  const sources = [...sourcesIn(KERNELS, ".cu"), ...sourcesIn(DOUBLE, ".cc"), ...sourcesIn(import.meta.dirname, ".cc")];
+  const objectOf = (source: string) => join(objects, `${basename(dirname(source))}-${basename(source)}.o`);
+  const isStale = (source: string) => changed?.rebuild.includes(basename(source)) || !existsSync(objectOf(source));
+  const waiting = sources.filter(isStale);
   const common = [
     ...["-std=c++20", "-fPIC", "-fvisibility=hidden", "-pthread", "-fno-strict-aliasing", "-Wno-unknown-pragmas"],
     // What was changed comes first.
@@ -39,21 +43,38 @@ export async function buildComputeDouble(output: string, flags: readonly string[
     ...flags,
   ];
   const compiler = process.env.CXX ?? "c++";
-  const made: string[] = [];
   const work = async (): Promise<void> => {
     for (let source = waiting.pop(); source !== undefined; source = waiting.pop()) {
-      const object = join(objects, `${basename(dirname(source))}-${basename(source)}.o`);
-      await run(compiler, [...common, "-x", "c++", "-c", source, "-o", object]);
-      made.push(object);
+      const from = basename(source) === changed?.file ? join(instead, changed.file) : source;
+      await run(compiler, [...common, "-x", "c++", "-c", from, "-o", objectOf(source)]);
     }
   };
   await Promise.all([work(), work()]);
-  await run(compiler, [...flags, "-shared", ...made, "-ldl", "-lpthread", "-o", output]);
-  rmSync(objects, { recursive: true });
+  await run(compiler, [...flags, "-shared", ...sources.map(objectOf), "-ldl", "-lpthread", "-o", output]);
+  // The next build starts from the sources again.
+  for (const name of changed?.rebuild ?? []) {
+    for (const source of sources) if (basename(source) === name) rmSync(objectOf(source));
+  }
+  if (changed) rmSync(join(instead, changed.file));
 }
 
-function sourcesIn(folder: string): readonly string[] {
+function sourcesIn(folder: string, extension: string): readonly string[] {
   return readdirSync(folder)
-    .filter((file) => file.endsWith(".cc"))
+    .filter((file) => file.endsWith(extension))
     .map((file) => join(folder, file));
+}
+
+/**
+ * The doubles of installCudaDouble, with a driver that computes. With TIDELINE_DOUBLE_GUARDED in the environment the processor
+ * faults on device memory, which costs milliseconds per launch: for looking for such an access, not for every run.
+ */
+export async function installComputeDouble(): Promise<CudaDouble> {
+  const double = installCudaDouble();
+  const driver = join(double.folder, "libcuda-computes.so");
+  await buildComputeDouble(driver, join(double.folder, "objects"), ["-O2"]);
+  // What is loaded counts for nothing: the double has the kernels' sources.
+  const image = join(double.folder, "image");
+  writeFileSync(image, "kernels");
+  Object.assign(process.env, { TIDELINE_CUDA_DRIVER: driver, TIDELINE_CUDA_KERNELS: image });
+  return double;
 }

@@ -1,0 +1,128 @@
+/**
+ * The engine and the trainer on a GPU, played by the double of the driver that runs the CUDA kernels' sources: the golden
+ * answers with the host's tolerances, and what is left when a launch fails.
+ */
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { MIB } from "../../../core/units.ts";
+import { runGolden } from "../../../electron/golden/run.ts";
+import type { NativeTrainer } from "../../../native/addon.d.ts";
+import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
+import { type CudaDouble, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import { openFixture } from "../engine/support.ts";
+import { addon, failure } from "../support.ts";
+import { ALL_TAGS, sequences } from "../training/support.ts";
+
+const FIXTURES = join(import.meta.dirname, "../../fixtures");
+const PROMPT = [1, 5, 9, 2, 7, 3, 8, 4];
+
+let double: CudaDouble;
+beforeAll(async () => {
+  double = await installComputeDouble();
+}, 300_000);
+afterAll(() => double.remove());
+afterEach(() => {
+  double.disarm();
+});
+
+test.each([
+  "checkpoints/tiny-llama-gqa", // float32
+  "checkpoints/tiny-qwen3-qknorm",
+  "checkpoints/tiny-qwen2-tied", // bfloat16
+  "ppo/ppo-step-llama",
+])(
+  "the golden answers of %s",
+  async (folder) => {
+    const lines: string[] = [];
+    const write = (line: string) => lines.push(line);
+    const totals = await runGolden([join(FIXTURES, folder)], { json: false, device: "cuda:0" }, { addon, write });
+    expect(totals, lines.join("\n")).toEqual({ passed: 1, failed: 0, skipped: 0 });
+  },
+  300_000,
+);
+
+/** A model on the double, its engine or its trainer; all are closed when the test is over. */
+async function openModel(consumer: string) {
+  const checkpoint = await openFixture("tiny-llama-gqa");
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 256 * MIB });
+  const { config, dtype } = checkpoint;
+  const model = addon.createModel(device, { config, dtype, consumer });
+  const closing = [() => device.close()];
+  onTestFinished(async () => {
+    double.disarm();
+    for (const close of closing.reverse()) await close();
+  });
+  await model.load(checkpoint.tensors);
+  return { device, model, config, closing };
+}
+
+async function openEngine() {
+  const { device, model, closing } = await openModel("engine.weights");
+  const engine = addon.createEngine(device, model, { kvCacheBytes: 4 * MIB });
+  closing.push(() => engine.close());
+  await engine.resume("kv_cache");
+  await engine.resume("workspace");
+  return engine;
+}
+
+async function openTrainer() {
+  const { device, model, config, closing } = await openModel("policy.weights");
+  closing.push(() => model.close());
+  const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 32 });
+  closing.push(() => trainer.close());
+  for (const tag of ALL_TAGS) await trainer.resume(tag);
+  return { trainer, batch: sequences(config.vocabSize, [9, 17]) };
+}
+
+describe("out of memory at a launch", () => {
+  test("fails the engine's request, and the next one gives the same answer as before", async () => {
+    const engine = await openEngine();
+    const before = await engine.score(PROMPT);
+    for (const nth of [1, 7, 20]) {
+      double.arm({ call: "cuLaunchKernel", nth, result: OUT_OF_MEMORY });
+      expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "out_of_memory" });
+      expect(double.disarm()).toBe(true);
+      expect(await engine.score(PROMPT)).toEqual(before);
+    }
+  });
+
+  test("fails the trainer's call, and scores are the same afterwards", async () => {
+    const { trainer, batch } = await openTrainer();
+    const before = await trainer.scoreTokens(batch);
+    for (const step of [
+      (): Promise<unknown> => trainer.scoreTokens(batch),
+      (): Promise<unknown> => trainer.languageStep(batch),
+    ]) {
+      double.arm({ call: "cuLaunchKernel", nth: 9, result: OUT_OF_MEMORY });
+      expect(await failure(step)).toMatchObject({ code: "out_of_memory" });
+      expect(double.disarm()).toBe(true);
+      expect(await trainer.scoreTokens(batch)).toEqual(before);
+    }
+  });
+});
+
+test("the same gradients, bit for bit, each time", async () => {
+  const { trainer, batch } = await openTrainer();
+  const gradient = async (): Promise<Float32Array> => {
+    await clearGradients(trainer);
+    await trainer.languageStep(batch);
+    return trainer.readGradient("model.embed_tokens.weight");
+  };
+  const first = await gradient();
+  expect(first.some((value) => value !== 0)).toBe(true);
+  expect(await gradient()).toEqual(first);
+});
+
+/** As if nothing had been accumulated. */
+async function clearGradients(trainer: NativeTrainer): Promise<void> {
+  await trainer.release("gradients", { mode: "discard" });
+  await trainer.resume("gradients");
+}
+
+// The last: a lost device stays lost in this process until all has been closed.
+test("a sticky error at a launch is a lost device", async () => {
+  const engine = await openEngine();
+  double.arm({ call: "cuLaunchKernel", nth: 5, result: ILLEGAL_ADDRESS, sticky: true });
+  expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });
+  expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });
+});
