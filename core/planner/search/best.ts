@@ -11,14 +11,14 @@ import { gpuKinds } from "../predict/gpu-kinds.ts";
 import { sizesOf } from "../predict/occupancy.ts";
 import { predict } from "../predict/predict.ts";
 import type { Prediction } from "../predict/prediction.ts";
-import { transitionSecondsOf } from "../predict/transition-seconds.ts";
+import { type TransitionSeconds, transitionSecondsOf } from "../predict/transition-seconds.ts";
 import { marginBytesOf } from "../predict/verdict.ts";
 import { workSecondsOf } from "../predict/work-seconds.ts";
 import { type ResolvedPlan, resolvePlan, rolesOfPlan } from "../resolve.ts";
-import { type Curve, cheapest, lowest, worthwhile } from "./combinations.ts";
-import { type CurveContext, curveOf, type Playables, playable } from "./curves.ts";
+import { cheapest, isAnyWithin, lowest, worthwhile } from "./combinations.ts";
+import { bytesOf, type CurveContext, curveOf, type Playables, playable } from "./curves.ts";
 import { type Choice, choicesOf, GROUPS, leanestOf, ofGroups, type SwitchableStrategy } from "./groups.ts";
-import { leastPeakBytes } from "./least.ts";
+import { isTrainingAbove, leastPeakBytes } from "./least.ts";
 import { type AllowedPrecisions, variantsOf } from "./variants.ts";
 
 export interface Allowed {
@@ -78,9 +78,16 @@ export function bestOf(plans: readonly Plan[], allowed: Allowed): Searched | und
 export function canFit(plan: Plan, allowed: Allowed): boolean {
   const { lean } = playedFor(plan, allowed);
   return variantsOf(plan, allowed.precisions ?? {}).some((variant) => {
-    const space = spaceOf(variant, lean);
-    if (leastPeakBytes(space.context.sizes, space.context.kinds) > space.budgetBytes) return false;
-    return cheapest(curvesOf(lean, space.context), space.budgetBytes) !== undefined;
+    const resolved = resolvePlan(variant);
+    const budgetBytes = budgetOf(resolved);
+    if (isTrainingAbove(resolved, budgetBytes)) return false;
+    const context = contextOf(resolved, lean);
+    if (leastPeakBytes(context.sizes, context.kinds) > budgetBytes) return false;
+    const { choices } = lean;
+    return isAnyWithin(
+      GROUPS.map((group) => choices[group].map((one) => bytesOf(one, context))),
+      budgetBytes,
+    );
   });
 }
 
@@ -129,34 +136,27 @@ function isPossible(plan: Plan, choice: Choice): boolean {
 /** Beside a choice that is looked at: nothing that any choice contradicts. */
 const BASE: StrategySet = { ...NO_STRATEGIES, swap: { method: "copy" } };
 
+/** For the peak. */
+function budgetOf(resolved: ResolvedPlan): number {
+  return resolved.gpu.totalBytes.value - marginBytesOf(resolved);
+}
+
 /** What the schedules of one plan are made of. */
-interface Space {
-  readonly resolved: ResolvedPlan;
-  readonly context: CurveContext;
-  /** For the peak. */
-  readonly budgetBytes: number;
-}
-
-function spaceOf(plan: Plan, { places }: Playables): Space {
-  const resolved = resolvePlan(plan);
+function contextOf(resolved: ResolvedPlan, { places }: Playables): CurveContext {
   const footprint = footprintOf(resolved);
-  const sizes = sizesOf(footprint);
-  const kinds = gpuKinds(plan.placement).map(({ groups }) => groups);
-  return {
-    resolved,
-    context: { footprint, sizes, kinds, transitions: transitionSecondsOf(resolved, sizes), places },
-    budgetBytes: resolved.gpu.totalBytes.value - marginBytesOf(resolved),
-  };
+  const kinds = gpuKinds(resolved.plan.placement).map(({ groups }) => groups);
+  return { footprint, sizes: sizesOf(footprint), kinds, places };
 }
 
-function curvesOf({ choices }: Playables, context: CurveContext): readonly (readonly Curve[])[] {
-  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context))));
+function curvesOf({ choices }: Playables, context: CurveContext, transitions: TransitionSeconds) {
+  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context, transitions))));
 }
 
 function searchStrategies(plan: Plan, playables: Playables): Searched {
-  const { resolved, context, budgetBytes } = spaceOf(plan, playables);
-  const curves = curvesOf(playables, context);
-  const fitting = cheapest(curves, budgetBytes);
+  const resolved = resolvePlan(plan);
+  const context = contextOf(resolved, playables);
+  const curves = curvesOf(playables, context, transitionSecondsOf(resolved, context.sizes));
+  const fitting = cheapest(curves, budgetOf(resolved));
   const best = fitting ?? lowest(curves);
   if (best === undefined) throw new TidelineError({ code: "internal", message: "a plan has no schedule" });
   const works = Object.values(workSecondsOf(resolved, context.footprint)).reduce((sum, { amount }) => sum + amount, 0);

@@ -42,6 +42,19 @@ export function cheapest(groups: readonly (readonly Curve[])[], budgetBytes: num
   return search.best;
 }
 
+/** Whether some combination of these bytes, one of each group, is within the budget at every place. */
+export function isAnyWithin(groups: readonly (readonly Float64Array[])[], budgetBytes: number): boolean {
+  const [first, ...others] = groups;
+  if (first === undefined) return true;
+  const [next, ...rest] = others;
+  if (next === undefined) return first.some((bytes) => bytes.every((held) => held <= budgetBytes));
+  return first.some((bytes) => isAnyWithin([next.map((more) => sumOf(bytes, more)), ...rest], budgetBytes));
+}
+
+function sumOf(bytes: Float64Array, others: Float64Array): Float64Array {
+  return bytes.map((held, place) => held + (others[place] ?? 0));
+}
+
 /** The combination with the lowest peak, of equal ones the cheapest; undefined where a group has no choice. */
 export function lowest(groups: readonly (readonly Curve[])[]): Combination | undefined {
   const search = new Search(groups);

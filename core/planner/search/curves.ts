@@ -7,7 +7,7 @@ import { TidelineError, toErrorData } from "../../errors.ts";
 import { buildSchedule } from "../../schedule/build.ts";
 import { type Check, checkSchedule, type Moment } from "../../schedule/check.ts";
 import type { MemoryState } from "../../schedule/residency.ts";
-import { type Item, type Roles, targetOf } from "../../schedule/schedule.ts";
+import { type Action, type Item, type Roles, targetOf } from "../../schedule/schedule.ts";
 import type { StrategySet } from "../../schedule/strategies.ts";
 import { type Footprint, type GpuGroup, groupOf, KEPT_CONSUMERS, type KeptConsumer } from "../memory/footprint.ts";
 import {
@@ -32,6 +32,8 @@ export interface PlayableChoice {
   readonly check: Passed;
   /** The group's own items and the works, with their places on the common axis. */
   readonly stops: readonly Stop[];
+  /** The group's actions that change something. */
+  readonly actions: readonly { readonly action: Action; readonly before: MemoryState; readonly place: number }[];
   /** Of the group's consumers that are kept: 1 at places where one is resident. */
   readonly resident: readonly { readonly consumer: KeptConsumer; readonly at: Uint8Array }[];
 }
@@ -73,7 +75,10 @@ export function playable(
           const before = one.check.moments[index - 1]?.state ?? one.check.start;
           return place === undefined ? [] : [{ moment, before, place }];
         });
-        return { ...one, stops, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
+        const actions = stops.flatMap(({ moment: { item, outcome }, before, place }) =>
+          item.kind === "work" || outcome === "already" ? [] : [{ action: item.action, before, place }],
+        );
+        return { ...one, stops, actions, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
       });
   return {
     choices: ofGroups(choices),
@@ -134,14 +139,18 @@ export interface CurveContext {
   readonly sizes: Sizes;
   /** Of each kind of GPU. */
   readonly kinds: readonly (readonly GpuGroup[])[];
-  readonly transitions: TransitionSeconds;
   readonly places: number;
 }
 
+export function curveOf(playable: PlayableChoice, context: CurveContext, transitions: TransitionSeconds): Curve {
+  const seconds = playable.actions.reduce((sum, { action, before }) => sum + transitions(action, before), 0);
+  return { choice: playable.choice, bytes: bytesOf(playable, context), seconds };
+}
+
 /** For each kind of GPU one behind the other. */
-export function curveOf(playable: PlayableChoice, context: CurveContext): Curve {
-  const { group, choice, stops, resident } = playable;
-  const { footprint, sizes, kinds, transitions, places } = context;
+export function bytesOf(playable: PlayableChoice, context: CurveContext): Float64Array {
+  const { group, resident, actions } = playable;
+  const { footprint, sizes, kinds, places } = context;
   const bytes = new Float64Array(kinds.length * places);
   for (const [kind, groups] of kinds.entries()) {
     const own = bytes.subarray(kind * places, (kind + 1) * places);
@@ -151,17 +160,13 @@ export function curveOf(playable: PlayableChoice, context: CurveContext): Curve 
     if (group === "engine") addEngine(own, playable, groups, context);
     if (group === "training" && groups.includes("trainer")) addPasses(own, playable, context);
   }
-  let seconds = 0;
-  for (const { moment, before, place } of stops) {
-    if (moment.item.kind === "work" || moment.outcome === "already") continue;
-    const { action } = moment.item;
-    seconds += transitions(action, before);
+  for (const { action, place } of actions) {
     const bucketBytes = bucketBytesOf(action, footprint, sizes);
     // A bucket lies on every kind of GPU that takes part in a swap.
     for (let kind = 0; kind < kinds.length; kind++)
       bytes[kind * places + place] = at(bytes, kind * places + place) + bucketBytes;
   }
-  return { choice, bytes, seconds };
+  return bytes;
 }
 
 function at(numbers: Float64Array, index: number): number {

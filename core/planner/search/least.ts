@@ -1,10 +1,24 @@
 /**
  * What every schedule of a plan takes at least: during each work, what the work needs. A plan whose card has less cannot fit,
- * which is found out before any schedule is looked at.
+ * which is found out before any schedule is looked at; most often from what trains alone, before anything else is counted.
  */
 import { NEEDS, type ScheduledConsumer, WORKS, type Work } from "../../schedule/works.ts";
 import { type GpuGroup, groupOf } from "../memory/footprint.ts";
+import { trainingMemory } from "../memory/launcher/trainer.ts";
 import type { Sizes } from "../predict/occupancy.ts";
+import { sumOf } from "../provenance.ts";
+import type { ResolvedPlan } from "../resolve.ts";
+
+/** Whether the policy or the critic needs more than this by itself while it trains. */
+export function isTrainingAbove(resolved: ResolvedPlan, budgetBytes: number): boolean {
+  // The embedded engine's sizes are a few sums.
+  if (resolved.backend === "embedded") return false;
+  return [resolved.policy, resolved.critic].some((role) => {
+    const { weights, gradients, optimizer, train } = trainingMemory(resolved, role);
+    const needed = [weights, gradients, optimizer, train.activations, train.logits];
+    return needed.reduce((sum, terms) => sum + sumOf(terms), 0) > budgetBytes;
+  });
+}
 
 /** @param kinds Of GPU, by whose memory is on it. */
 export function leastPeakBytes(sizes: Sizes, kinds: readonly (readonly GpuGroup[])[]): number {

@@ -1,7 +1,7 @@
 /**
  * What a role's passes take on PyTorch at their peaks, from the tape of memory/pytorch: the one place where the planner
- * plays it. A tape is recorded once for all batches that the same operators compute in the same order, and read for each of
- * them; answers are kept for as long as the model's shape is.
+ * plays it. A tape is recorded once for all batches and cards that the same operators compute in the same order, and read for each
+ * of them; answers are kept for as long as the model's shape is.
  */
 import type { Architecture, Head } from "../../models/architecture.ts";
 import type { Term } from "../../provenance.ts";
@@ -38,6 +38,27 @@ export interface PassAnswer extends PassMemory {
   readonly gradientBytes: number;
 }
 
+/** Of what can be asked: what decides which operators run in which order, and what only how much they ask for. */
+const DECIDES: Readonly<Record<keyof PassQuestion, "order" | "sizes">> = {
+  kind: "order",
+  head: "order",
+  sequences: "sizes",
+  length: "sizes",
+  masked: "order",
+  attention: "order",
+  autocast: "order",
+  checkpointing: "order",
+  itemBytes: "order",
+  quantisedBytes: "order",
+  loraRank: "order",
+  tensorParallel: "order",
+  lossRows: "order",
+  multiprocessors: "sizes",
+  cublasBytes: "sizes",
+};
+const FIELDS = Object.keys(DECIDES) as readonly (keyof PassQuestion)[];
+const ORDER_FIELDS = FIELDS.filter((field) => DECIDES[field] === "order");
+
 const answers = new WeakMap<Architecture, Map<string, PassAnswer>>();
 /** A slider visits many micro-batches, a session few models. */
 const KEPT = 4096;
@@ -48,7 +69,7 @@ export function passOf(architecture: Architecture, question: PassQuestion): Pass
     known = new Map();
     answers.set(architecture, known);
   }
-  const key = Object.values(question).join();
+  const key = FIELDS.map((field) => question[field]).join();
   const answer = known.get(key);
   if (answer !== undefined) return answer;
   if (known.size >= KEPT) known.clear();
@@ -58,7 +79,7 @@ export function passOf(architecture: Architecture, question: PassQuestion): Pass
 }
 
 function answerTo(architecture: Architecture, question: PassQuestion): PassAnswer {
-  const stages = tapeOf(architecture, question).stages({}, unitsOf(question));
+  const stages = tapeOf(architecture, question).stages({}, unitsOf(question, question));
   const kept = stages.find(({ name }) => name === (question.kind === "train" ? "gradients" : "weights"))?.end();
   const highest = stages.reduce<Stage | undefined>(
     (most, stage) => (most === undefined || stage.peakBytes > most.peakBytes ? stage : most),
@@ -81,9 +102,9 @@ interface Recorded {
   readonly tape: Tape;
 }
 
-/** Newest last. A plan has four: policy and critic, scoring and training. */
+/** Newest last. A plan has four: policy and critic, scoring and training; what changes would make it fit asks for thirty. */
 const recorded: Recorded[] = [];
-const TAPES = 32;
+const TAPES = 64;
 
 /** A tape with the operators of this pass in their order, whichever batch it was recorded for. */
 function tapeOf(architecture: Architecture, question: PassQuestion): Tape {
@@ -96,17 +117,16 @@ function tapeOf(architecture: Architecture, question: PassQuestion): Tape {
   return one.tape;
 }
 
-/** All that decides which operators run in which order: everything but the batch, and what little of that does. */
+/** All that decides which operators run in which order: those fields, and what little of the sizes does. */
 function orderOf({ runs }: Architecture, question: PassQuestion): string {
-  const { sequences, length, ...others } = question;
+  const { sequences, length, lossRows } = question;
   const windowed = runs.filter(
     ({ layer: { attention } }) => attention.kind === "grouped" && (attention.window ?? length) < length,
   );
   // Which parts of the loss there are, and whether the full ones repeat.
-  const { laterPart, rest, target } = unitsOf(question);
-  const parts =
-    question.lossRows === undefined ? "" : `${target >= question.lossRows} ${Math.min(2, laterPart)} ${rest > 0}`;
-  return [...Object.values(others), sequences > 1, parts, windowed.length].join();
+  const { laterPart, rest, target } = unitsOf(question, question);
+  const parts = lossRows === undefined ? "" : `${target >= lossRows} ${Math.min(2, laterPart)} ${rest > 0}`;
+  return [...ORDER_FIELDS.map((field) => question[field]), sequences > 1, parts, windowed.length].join();
 }
 
 function record(architecture: Architecture, question: PassQuestion): Tape {

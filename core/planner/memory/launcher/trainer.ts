@@ -19,12 +19,16 @@ const QUANTISED_BYTES = {
 /** AdamW's two moments; bitsandbytes keeps a float32 scale for each 256 numbers. */
 const MOMENT_BYTES = { adamw: 2 * 4, adamw_bf16: 2 * 2, adamw_8bit: 2 * (1 + 4 / 256), sgd: 0 } as const;
 
-export interface TrainedMemory {
+/** What is needed at once while a role trains. */
+export interface TrainingMemory {
   readonly weights: readonly Term[];
   readonly gradients: readonly Term[];
   readonly optimizer: readonly Term[];
-  readonly score: PassMemory;
   readonly train: PassMemory;
+}
+
+export interface TrainedMemory extends TrainingMemory {
+  readonly score: PassMemory;
 }
 
 export interface FrozenMemory {
@@ -33,15 +37,25 @@ export interface FrozenMemory {
 }
 
 export function trainedMemory(resolved: ResolvedPlan, role: ResolvedRole<TrainedRole>): TrainedMemory {
+  const { architecture, planned } = role;
+  const score = passOf(architecture, { ...trainedQuestion(resolved, role), kind: "score", checkpointing: false });
+  return {
+    ...trainingMemory(resolved, role),
+    score: gathered(resolved, architecture, score, floatBytes(planned.precision), false),
+  };
+}
+
+export function trainingMemory(resolved: ResolvedPlan, role: ResolvedRole<TrainedRole>): TrainingMemory {
   const { plan } = resolved;
   const { zeroStage } = plan.placement;
   const { trainers } = layoutOf(plan.placement);
-  const { architecture, head, planned } = role;
+  const { architecture, planned } = role;
   const itemBytes = floatBytes(planned.precision);
-  const storage = { itemBytes, quantisedBytes: undefined, loraRank: planned.lora?.rank };
-  const asked = { ...questionOf(resolved, head), ...storage, autocast: planned.autocast };
-  const score = passOf(architecture, { ...asked, kind: "score", checkpointing: false });
-  const train = passOf(architecture, { ...asked, kind: "train", checkpointing: planned.gradientCheckpointing });
+  const train = passOf(architecture, {
+    ...trainedQuestion(resolved, role),
+    kind: "train",
+    checkpointing: planned.gradientCheckpointing,
+  });
 
   const weights = weightTerms(train, planned.precision);
   const trainedWeights = train.gradientBytes / (planned.lora === undefined ? itemBytes : FLOAT_BYTES);
@@ -51,9 +65,14 @@ export function trainedMemory(resolved: ResolvedPlan, role: ResolvedRole<Trained
     weights: shared(weights, zeroStage >= 3 ? trainers : 1),
     gradients: shared(gradients, zeroStage >= 2 ? trainers : 1),
     optimizer: shared(optimizer, zeroStage >= 1 ? trainers : 1),
-    score: gathered(resolved, architecture, score, itemBytes, false),
     train: gathered(resolved, architecture, train, itemBytes, true),
   };
+}
+
+function trainedQuestion(resolved: ResolvedPlan, { head, planned }: ResolvedRole<TrainedRole>) {
+  const itemBytes = floatBytes(planned.precision);
+  const storage = { itemBytes, quantisedBytes: undefined, loraRank: planned.lora?.rank };
+  return { ...questionOf(resolved, head), ...storage, autocast: planned.autocast };
 }
 
 /** Below ZeRO 3, launchers keep frozen models whole on every trainer. */
@@ -88,7 +107,8 @@ function questionOf({ plan: { workload, placement }, gpu }: ResolvedPlan, head: 
     // Padding, or the borders between packed sequences; FlashAttention needs no mask for either.
     masked: true,
     attention: workload.attention,
-    lossRows: workload.lossChunkTokens,
+    // A value has no vocabulary whose rows could be computed in parts.
+    lossRows: head === "language" ? workload.lossChunkTokens : undefined,
     tensorParallel: placement.tensorParallel,
     multiprocessors: gpu.multiprocessors,
     cublasBytes: gpu.cublasBytes,
@@ -147,8 +167,16 @@ function gathered(
   return { activations: [...pass.activations, ...terms], logits: pass.logits };
 }
 
+const largest = new WeakMap<Architecture, number>();
+
 /** Weights of the largest block: a layer, or the embedding. */
 function largestLayer(architecture: Architecture): number {
+  const known = largest.get(architecture) ?? largestOf(architecture);
+  largest.set(architecture, known);
+  return known;
+}
+
+function largestOf(architecture: Architecture): number {
   const layers = architecture.runs.map(({ layer }) =>
     layerTensors(architecture, layer).reduce((sum, tensor) => sum + elementsOf(tensor), 0),
   );

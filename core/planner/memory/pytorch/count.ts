@@ -1,9 +1,10 @@
 /**
- * Sizes as formulas of the batch: so many numbers for each token, for each pair of positions, or once. What a model asks of
- * its device then differs between two batches in these alone, and a tape recorded for one can be read for the other.
+ * Sizes as formulas of the batch and the device: so many numbers for each token, for each pair of positions, or once. What a
+ * model asks of its device then differs between two batches, or two cards, in these alone, and a tape recorded for one can be
+ * read for the other.
  */
 
-/** What there is more of in a larger batch. */
+/** What there is more of in a larger batch, or on a larger card. */
 export interface Units {
   readonly one: 1;
   /** Of the longest row. */
@@ -16,14 +17,25 @@ export interface Units {
   /** Where the loss is computed in parts: parts of full size after the first one, and targets that are left for the last. */
   readonly laterPart: number;
   readonly rest: number;
+  readonly multiprocessor: number;
+  readonly cublasByte: number;
 }
 
-export function unitsOf(batch: {
+/** The kind of device the libraries tune for. */
+export interface Kernels {
+  readonly multiprocessors: number;
+  /** What cuBLAS takes for each thread that calls it. */
+  readonly cublasBytes: number;
+}
+
+interface CountedBatch {
   readonly sequences: number;
   readonly length: number;
   /** Of the loss; left out: all at once. */
   readonly lossRows?: number | undefined;
-}): Units {
+}
+
+export function unitsOf(batch: CountedBatch, { multiprocessors, cublasBytes }: Kernels): Units {
   const { sequences, length } = batch;
   const targets = sequences * (length - 1);
   const lossRows = batch.lossRows ?? targets;
@@ -35,6 +47,8 @@ export function unitsOf(batch: {
     pair: sequences * length * length,
     laterPart: Math.max(0, Math.floor(targets / lossRows) - 1),
     rest: targets % lossRows,
+    multiprocessor: multiprocessors,
+    cublasByte: cublasBytes,
   };
 }
 
@@ -53,6 +67,8 @@ export const TARGETS: Count = { each: 1, of: "target" };
 export const PAIRS: Count = { each: 1, of: "pair" };
 export const LATER_PARTS: Count = { each: 1, of: "laterPart" };
 export const REST: Count = { each: 1, of: "rest" };
+export const MULTIPROCESSORS: Count = { each: 1, of: "multiprocessor" };
+export const CUBLAS_BYTES: Count = { each: 1, of: "cublasByte" };
 
 export function fixed(each: number): Count {
   return { each, of: "one" };

@@ -76,13 +76,13 @@ function route(pass: Pass, x: Tensor, { router }: ExpertsWeights, shape: Experts
 
 /** What the chosen experts make of every token, added up. */
 function mix(pass: Pass, x: Tensor, [shares]: readonly Tensor[], weights: ExpertsWeights, shape: Experts): Tensor {
-  const { graph, tokens, multiprocessors } = pass;
+  const { graph, tokens } = pass;
   const width = columnsOf(x.elements, tokens);
   const pairs = times(tokens, shape.active);
   const inner = weights.down.elements.each / shape.experts / width;
   /** One product for each expert over its share of the pairs, and what no expert computed set to zero: a second copy. */
   const product = (input: Tensor, weight: Parameter, columns: number) => {
-    const raw = linear(graph, input, weight, times(pairs, columns), { multiprocessors });
+    const raw = linear(graph, input, weight, times(pairs, columns));
     const blanked = mapped(graph, raw);
     drop(graph, raw);
     return blanked;

@@ -23,8 +23,8 @@ export function rmsNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
 
 /** Scaled after going back to the type of x. */
 export function llamaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
-  const { graph, multiprocessors } = pass;
-  if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
+  const { graph } = pass;
+  if (pass.fused) return fusedNorm(graph, x, weight);
   const rows = rowsOf(x.elements, weight.elements);
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);
@@ -36,15 +36,15 @@ export function llamaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
   const normed = multiplyRows(graph, wide, root);
   drop(graph, root, wide);
   const narrow = cast(graph, normed, x.itemBytes);
-  const result = scaleColumns(graph, narrow, weight, multiprocessors);
+  const result = scaleColumns(graph, narrow, weight);
   drop(graph, narrow, normed, variance);
   return result;
 }
 
 /** Scaled by `1 + weight` in float32. */
 function gemmaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
-  const { graph, multiprocessors } = pass;
-  if (pass.fused) return fusedNorm(graph, x, weight, multiprocessors);
+  const { graph } = pass;
+  if (pass.fused) return fusedNorm(graph, x, weight);
   const rows = rowsOf(x.elements, weight.elements);
   const wide = cast(graph, x, SINGLE);
   const squares = square(graph, wide);
@@ -57,7 +57,7 @@ function gemmaNorm(pass: Pass, x: Tensor, weight: Parameter): Tensor {
   const normed = multiplyRows(graph, wide, root);
   drop(graph, root, wide);
   const factor = onePlus(pass, weight);
-  const scaled = scaleColumns(graph, normed, factor, multiprocessors);
+  const scaled = scaleColumns(graph, normed, factor);
   drop(graph, factor, normed);
   const result = cast(graph, scaled, x.itemBytes);
   drop(graph, scaled);

@@ -155,13 +155,13 @@ export function reductionBytes(rows: number, columns: number, multiprocessors: n
 }
 
 /** Sums a gradient over all rows, for a weight that every row was multiplied with. */
-function sumRows(graph: Graph, weight: Parameter | Tensor, rows: Count, multiprocessors: number): Gradient {
+function sumRows(graph: Graph, weight: Parameter | Tensor, rows: Count): Gradient {
   const sum: Gradient = {
     block: graph.tape.allocate(times(weight.elements, weight.itemBytes), "gradients"),
     view: false,
   };
   const columns = weight.elements.each;
-  const shared = (units: Units) => reductionBytes(amountOf(rows, units), columns, multiprocessors);
+  const shared = (units: Units) => reductionBytes(amountOf(rows, units), columns, units.multiprocessor);
   const partial = graph.tape.allocate(shared, "reduction workspace");
   const counterBytes = SINGLE * Math.ceil(columns / 128);
   const counters = graph.tape.allocate((units) => (shared(units) > 0 ? counterBytes : 0), "reduction workspace");
@@ -171,7 +171,7 @@ function sumRows(graph: Graph, weight: Parameter | Tensor, rows: Count, multipro
 }
 
 /** `weight * x`, one weight for each column. */
-export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor, multiprocessors: number): Tensor {
+export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor): Tensor {
   const rows = rowsOf(x.elements, weight.elements);
   const trained = graph.follows(weight);
   const saved = graph.save(
@@ -192,7 +192,7 @@ export function scaleColumns(graph: Graph, x: Tensor, weight: Parameter | Tensor
 
   function summedProducts(): Gradient {
     const products = graph.tape.allocate(times(result.elements, result.itemBytes));
-    const sum = sumRows(graph, weight, rows, multiprocessors);
+    const sum = sumRows(graph, weight, rows);
     graph.tape.release(products);
     return sum;
   }
@@ -255,11 +255,6 @@ export function rotated(graph: Graph, x: Tensor, itemBytes: number, tables: read
   });
 }
 
-export interface LinearOptions {
-  readonly bias?: Parameter | Tensor | undefined;
-  readonly multiprocessors: number;
-}
-
 /**
  * `x @ weight.T + bias` with so many numbers in the result, where `weight` is what is multiplied with: the parameter, or a
  * copy of it in fewer bits. The same for a product per expert, whose rows are shared out among the experts' weights.
@@ -269,7 +264,7 @@ export function linear(
   x: Tensor,
   weight: Parameter | Tensor,
   elements: Count,
-  { bias, multiprocessors }: LinearOptions,
+  bias?: Parameter | Tensor,
 ): Tensor {
   const trained = graph.follows(weight);
   const saved = graph.save(
@@ -299,11 +294,7 @@ export function linear(
       return [first, second];
     }
     const [first, second] = inOrder(ofInput, ofWeight);
-    return [
-      first,
-      second,
-      graph.follows(bias) ? sumRows(graph, bias, rowsOf(elements, bias.elements), multiprocessors) : undefined,
-    ];
+    return [first, second, graph.follows(bias) ? sumRows(graph, bias, rowsOf(elements, bias.elements)) : undefined];
   });
 }
 

@@ -3,7 +3,7 @@
  * use and keep.
  */
 import type { Graph, LibraryWorkspaces, Parameter, Tensor, Thread } from "./autograd.ts";
-import { type Count, TOKENS } from "./count.ts";
+import { type Count, CUBLAS_BYTES, TOKENS } from "./count.ts";
 import type { Tape } from "./tape.ts";
 
 export type AttentionKernel =
@@ -23,13 +23,6 @@ export interface Batch {
   readonly masked: boolean;
 }
 
-/** The kind of device the libraries tune for. */
-export interface Kernels {
-  readonly multiprocessors: number;
-  /** What cuBLAS takes for each thread that calls it. */
-  readonly cublasBytes: number;
-}
-
 export interface PassOptions {
   readonly batch: Batch;
   readonly attention: AttentionKernel;
@@ -40,19 +33,16 @@ export interface PassOptions {
   /** Norms, rotation and gated activation as one kernel each (Liger). */
   readonly fused?: boolean | undefined;
   readonly norm: "llama" | "gemma";
-  readonly kernels: Kernels;
 }
 
 /** Workspaces of one process: asked for once. */
 export class Workspaces implements LibraryWorkspaces {
   private readonly tape: Tape;
-  private readonly kernels: Kernels;
   private readonly plain = new Set<Thread>();
   private readonly biased = new Set<Thread>();
 
-  constructor(tape: Tape, kernels: Kernels) {
+  constructor(tape: Tape) {
     this.tape = tape;
-    this.kernels = kernels;
   }
 
   /** cuBLAS keeps a workspace for each thread that calls it; products with a bias go through cuBLASLt, with one more. */
@@ -60,7 +50,7 @@ export class Workspaces implements LibraryWorkspaces {
     const known = withBias ? this.biased : this.plain;
     if (known.has(thread)) return;
     known.add(thread);
-    this.tape.allocate(withBias ? CUBLASLT_BYTES : this.kernels.cublasBytes, "cuBLAS workspace");
+    this.tape.allocate(withBias ? CUBLASLT_BYTES : CUBLAS_BYTES, "cuBLAS workspace");
   }
 }
 
@@ -110,10 +100,6 @@ export class Pass {
 
   get tokens(): Count {
     return this.rows ?? TOKENS;
-  }
-
-  get multiprocessors(): number {
-    return this.options.kernels.multiprocessors;
   }
 
   /** The same pass on another graph, as gradient checkpointing computes a layer again: with copies of its own, without cache. */

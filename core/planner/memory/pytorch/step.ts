@@ -1,9 +1,9 @@
 /** A scoring pass, and training steps, as PyTorch runs them: a tape with a mark after each stage. */
 import type { Architecture, Head } from "../../models/architecture.ts";
-import { TOKENS, times, unitsOf } from "./count.ts";
+import { type Kernels, TOKENS, times, unitsOf } from "./count.ts";
 import { Model } from "./model.ts";
 import { type drop, SINGLE } from "./operators.ts";
-import type { AttentionKernel, Batch, Kernels, PassOptions } from "./pass.ts";
+import type { AttentionKernel, Batch, PassOptions } from "./pass.ts";
 import { Workspaces } from "./pass.ts";
 import { Tape } from "./tape.ts";
 import type { Storage } from "./weights.ts";
@@ -93,8 +93,8 @@ export function accumulateTape(architecture: Architecture, options: StepOptions)
 }
 
 function begin(architecture: Architecture, options: StepOptions) {
-  const tape = new Tape(unitsOf({ ...options.batch, lossRows: options.lossRows }));
-  const workspaces = new Workspaces(tape, options.kernels);
+  const tape = new Tape(unitsOf({ ...options.batch, lossRows: options.lossRows }, options.kernels));
+  const workspaces = new Workspaces(tape);
   for (const thread of options.warm) workspaces.multiply(thread, false);
   const model = new Model(tape, architecture, options.batch.length, options, workspaces);
   tape.mark("weights");

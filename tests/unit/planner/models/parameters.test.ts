@@ -50,9 +50,9 @@ test("a critic saves the output projection, unless that is the embedding", () =>
 
 test.each(MODEL_NAMES)("%s: what lies on the device is what was counted", (name) => {
   const architecture = modelNamed(name);
-  const tape = new Tape(unitsOf({ sequences: 1, length: 1 }));
+  const tape = new Tape(unitsOf({ sequences: 1, length: 1 }, { multiprocessors: 132, cublasBytes: 2 ** 25 }));
   const storage = { itemBytes: 2, quantisedBytes: undefined, training: { kind: "none" }, tensorParallel: 1 } as const;
-  const workspaces = new Workspaces(tape, { multiprocessors: 132, cublasBytes: 0 });
+  const workspaces = new Workspaces(tape);
   new Model(tape, architecture, 128, { storage, head: "language", checkpointing: false, folded: false }, workspaces);
   const elements = tape.blocks.reduce((sum, { requestedBytes }) => sum + requestedBytes / 2, 0);
   // The bias of DeepSeek-V3's router is no parameter of its own there.
