@@ -16,11 +16,17 @@ export interface Found {
   readonly searched: Searched;
 }
 
+/** A plan that edits come to; whether it fits is found out once, and only where it matters. */
+interface Candidate {
+  readonly plan: Plan;
+  fits: boolean | undefined;
+}
+
 /** One plan's; each combination is tried once. */
 export class Attempts {
   private readonly plan: Plan;
   private readonly allowed: Allowed;
-  private readonly known = new Map<string, boolean>();
+  private readonly known = new Map<string, readonly Candidate[]>();
 
   constructor(plan: Plan, allowed: Allowed) {
     this.plan = plan;
@@ -29,10 +35,7 @@ export class Attempts {
 
   /** Whether some schedule fits with these edits. */
   fits(edits: readonly ChosenEdit[]): boolean {
-    const key = keyOf(edits);
-    const known = this.known.get(key) ?? this.fitting(edits).next().value !== undefined;
-    this.known.set(key, known);
-    return known;
+    return this.candidates(edits).some((candidate) => this.isFitting(candidate));
   }
 
   /**
@@ -57,7 +60,11 @@ export class Attempts {
 
   /** The best that edits come to with which it fits. */
   found(edits: readonly ChosenEdit[]): Found | undefined {
-    const searched = bestOf([...this.fitting(edits)], this.allowed);
+    const fitting = this.candidates(edits).filter((candidate) => this.isFitting(candidate));
+    const searched = bestOf(
+      fitting.map(({ plan }) => plan),
+      this.allowed,
+    );
     return searched && { edits, searched };
   }
 
@@ -74,15 +81,24 @@ export class Attempts {
     return found;
   }
 
-  /** The plans with these edits of which some schedule fits. */
-  private *fitting(edits: readonly ChosenEdit[]): Generator<Plan, undefined> {
+  private candidates(edits: readonly ChosenEdit[]): readonly Candidate[] {
+    const key = keyOf(edits);
+    const known = this.known.get(key) ?? this.changed(edits).map((plan): Candidate => ({ plan, fits: undefined }));
+    this.known.set(key, known);
+    return known;
+  }
+
+  private changed(edits: readonly ChosenEdit[]): readonly Plan[] {
     const plans = edits.reduce<readonly Plan[]>(
       (changed, { edit, index }) => changed.flatMap((plan) => edit.steps[index]?.apply(plan) ?? []),
       [this.plan],
     );
-    for (const plan of plans) {
-      if (contradictionsOf(plan).length === 0 && this.canFit(plan)) yield plan;
-    }
+    return plans.filter((plan) => contradictionsOf(plan).length === 0);
+  }
+
+  private isFitting(candidate: Candidate): boolean {
+    candidate.fits ??= this.canFit(candidate.plan);
+    return candidate.fits;
   }
 
   private canFit(plan: Plan): boolean {

@@ -148,8 +148,9 @@ function contextOf(resolved: ResolvedPlan, { places }: Playables): CurveContext 
   return { footprint, sizes: sizesOf(footprint), kinds, places };
 }
 
-function curvesOf({ choices }: Playables, context: CurveContext, transitions: TransitionSeconds) {
-  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context, transitions))));
+function curvesOf({ choices, moves }: Playables, context: CurveContext, transitions: TransitionSeconds) {
+  const secondsOf = new Map(moves.map((move) => [move, transitions(move.action, move.before)]));
+  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context, secondsOf))));
 }
 
 function searchStrategies(plan: Plan, playables: Playables): Searched {

@@ -19,7 +19,6 @@ import {
   playStep,
   type Sizes,
 } from "../predict/occupancy.ts";
-import type { TransitionSeconds } from "../predict/transition-seconds.ts";
 import type { Curve } from "./combinations.ts";
 import { type Choice, GROUPS, type Group, groupOfConsumer, ofGroups } from "./groups.ts";
 
@@ -32,8 +31,8 @@ export interface PlayableChoice {
   readonly check: Passed;
   /** The group's own items and the works, with their places on the common axis. */
   readonly stops: readonly Stop[];
-  /** The group's actions that change something. */
-  readonly actions: readonly { readonly action: Action; readonly before: MemoryState; readonly place: number }[];
+  /** The group's moves. */
+  readonly moves: readonly { readonly move: Move; readonly place: number }[];
   /** Of the group's consumers that are kept: 1 at places where one is resident. */
   readonly resident: readonly { readonly consumer: KeptConsumer; readonly at: Uint8Array }[];
 }
@@ -44,8 +43,15 @@ interface Stop {
   readonly place: number;
 }
 
+/** An action that changes something, and the memory before it. One object for all that take the same seconds. */
+export interface Move {
+  readonly action: Action;
+  readonly before: MemoryState;
+}
+
 export interface Playables {
   readonly choices: Readonly<Record<Group, readonly PlayableChoice[]>>;
+  readonly moves: readonly Move[];
   /** How many places there are. */
   readonly places: number;
 }
@@ -66,24 +72,30 @@ export function playable(
     (one, other) => one - other,
   );
   const placeOf = new Map(keys.map((key, place) => [key, place]));
+  const moves = new Map<string, Move>();
   const choices = (wanted: Group): readonly PlayableChoice[] =>
     checked
       .filter(({ group }) => group === wanted)
-      .map(({ keys: own, ...one }) => {
+      .map(({ keys: keysOf, ...one }) => {
         const stops = one.check.moments.flatMap((moment, index) => {
-          const place = placeOf.get(own[index] ?? Number.NaN);
+          const place = placeOf.get(keysOf[index] ?? Number.NaN);
           const before = one.check.moments[index - 1]?.state ?? one.check.start;
           return place === undefined ? [] : [{ moment, before, place }];
         });
-        const actions = stops.flatMap(({ moment: { item, outcome }, before, place }) =>
-          item.kind === "work" || outcome === "already" ? [] : [{ action: item.action, before, place }],
+        const own = stops.flatMap(({ moment: { item, outcome }, before, place }) =>
+          item.kind === "work" || outcome === "already" ? [] : [{ move: moveOf(moves, item.action, before), place }],
         );
-        return { ...one, stops, actions, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
+        return { ...one, stops, moves: own, resident: residentTracks(wanted, one.check.start, stops, keys.length) };
       });
-  return {
-    choices: ofGroups(choices),
-    places: keys.length,
-  };
+  return { choices: ofGroups(choices), moves: [...moves.values()], places: keys.length };
+}
+
+/** How long an action takes depends on where its consumer is, not on the others. */
+function moveOf(moves: Map<string, Move>, action: Action, before: MemoryState): Move {
+  const key = JSON.stringify([action, before[targetOf(action)]]);
+  const move = moves.get(key) ?? { action, before };
+  moves.set(key, move);
+  return move;
 }
 
 function checkedSchedule(strategies: StrategySet, roles: Roles): Passed | undefined {
@@ -142,14 +154,15 @@ export interface CurveContext {
   readonly places: number;
 }
 
-export function curveOf(playable: PlayableChoice, context: CurveContext, transitions: TransitionSeconds): Curve {
-  const seconds = playable.actions.reduce((sum, { action, before }) => sum + transitions(action, before), 0);
+/** @param secondsOf Of each move of the playables. */
+export function curveOf(playable: PlayableChoice, context: CurveContext, secondsOf: ReadonlyMap<Move, number>): Curve {
+  const seconds = playable.moves.reduce((sum, { move }) => sum + (secondsOf.get(move) ?? Number.NaN), 0);
   return { choice: playable.choice, bytes: bytesOf(playable, context), seconds };
 }
 
 /** For each kind of GPU one behind the other. */
 export function bytesOf(playable: PlayableChoice, context: CurveContext): Float64Array {
-  const { group, resident, actions } = playable;
+  const { group, resident, moves } = playable;
   const { footprint, sizes, kinds, places } = context;
   const bytes = new Float64Array(kinds.length * places);
   for (const [kind, groups] of kinds.entries()) {
@@ -160,8 +173,8 @@ export function bytesOf(playable: PlayableChoice, context: CurveContext): Float6
     if (group === "engine") addEngine(own, playable, groups, context);
     if (group === "training" && groups.includes("trainer")) addPasses(own, playable, context);
   }
-  for (const { action, place } of actions) {
-    const bucketBytes = bucketBytesOf(action, footprint, sizes);
+  for (const { move, place } of moves) {
+    const bucketBytes = bucketBytesOf(move.action, footprint, sizes);
     // A bucket lies on every kind of GPU that takes part in a swap.
     for (let kind = 0; kind < kinds.length; kind++)
       bytes[kind * places + place] = at(bytes, kind * places + place) + bucketBytes;

@@ -69,13 +69,19 @@ export function passOf(architecture: Architecture, question: PassQuestion): Pass
     known = new Map();
     answers.set(architecture, known);
   }
-  const key = FIELDS.map((field) => question[field]).join();
+  const key = keyOf(question, FIELDS);
   const answer = known.get(key);
   if (answer !== undefined) return answer;
   if (known.size >= KEPT) known.clear();
   const found = answerTo(architecture, question);
   known.set(key, found);
   return found;
+}
+
+function keyOf(question: PassQuestion, fields: readonly (keyof PassQuestion)[]): string {
+  let key = "";
+  for (const field of fields) key += `${question[field]},`;
+  return key;
 }
 
 function answerTo(architecture: Architecture, question: PassQuestion): PassAnswer {
@@ -126,7 +132,7 @@ function orderOf({ runs }: Architecture, question: PassQuestion): string {
   // Which parts of the loss there are, and whether the full ones repeat.
   const { laterPart, rest, target } = unitsOf(question, question);
   const parts = lossRows === undefined ? "" : `${target >= lossRows} ${Math.min(2, laterPart)} ${rest > 0}`;
-  return [...ORDER_FIELDS.map((field) => question[field]), sequences > 1, parts, windowed.length].join();
+  return `${keyOf(question, ORDER_FIELDS)}${sequences > 1},${parts},${windowed.length}`;
 }
 
 function record(architecture: Architecture, question: PassQuestion): Tape {
