@@ -17,6 +17,8 @@ export const ADDON_FILE = resolve(
 );
 export const DEVICE_NAME = process.env.TIDELINE_DEVICE ?? "host";
 export const IS_HOST = DEVICE_NAME === "host";
+/** A GPU that the double of the driver plays (cuda-double/compute): its kernels run some hundred times slower. */
+export const IS_EMULATED = !IS_HOST && process.env.TIDELINE_CUDA_DRIVER !== undefined;
 /** A chunk size that every device takes as it is. */
 export const CHUNK_BYTES = 2 * MIB;
 
@@ -51,6 +53,25 @@ export async function systemUsedBytes(device: NativeDevice): Promise<number> {
   if (IS_HOST) return residentBytes();
   await sleep(60);
   return device.observe().usedBytes;
+}
+
+/**
+ * Float32 sums of the same `terms`: the same bits on the host, which adds in one order whatever the batch is. For another
+ * batch a GPU may add in another (compute.h), and each addition rounds by up to 2^-24 of what it adds: so much of all values.
+ */
+export function expectSameSums(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  terms: number,
+  what?: string,
+): void {
+  if (IS_HOST) {
+    expect(actual, what).toEqual(expected);
+    return;
+  }
+  expect(actual.length, what).toBe(expected.length);
+  const difference = Math.hypot(...Array.from(expected, (value, at) => value - (actual[at] ?? Number.NaN)));
+  expect(difference, what).toBeLessThanOrEqual(terms * 2 ** -24 * Math.hypot(...Array.from(expected)));
 }
 
 /** The own properties of the error that `action` fails with; the test fails when it does not. */

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
 import type { NativeDevice, NativeEngine, SwapOptions, SwapSource } from "../../../native/addon.d.ts";
-import { addon, failure, withFolder } from "../support.ts";
+import { addon, CHUNK_BYTES, failure, withFolder } from "../support.ts";
 import {
   configOfGolden,
   LONG_KV_BYTES,
@@ -136,8 +136,7 @@ describe("sharing", () => {
 });
 
 describe("through a bucket", () => {
-  const CHUNK_BYTES = 64 * 1024;
-  /** Two chunks. */
+  /** Two of the host's smallest chunks, one of a GPU's. */
   const bucketBytes = 100_000;
 
   test("casts on the way, and counts the bytes in and out of the bucket", async () => {
@@ -162,27 +161,28 @@ describe("through a bucket", () => {
         const policy = createModel("policy.weights");
         await policy.load(negated.tensors);
         const original = await logits(engine);
-        const { committedBytes } = device.observe();
+        const { committedBytes, chunkBytes } = device.observe();
+        const neededBytes = Math.ceil(bucketBytes / chunkBytes) * chunkBytes;
         const throughBucket = () => swap(engine, { kind: "model", model: policy }, { method: "bucketed", bucketBytes });
 
-        device.setCapacity(committedBytes + CHUNK_BYTES);
+        device.setCapacity(committedBytes + neededBytes - chunkBytes);
         expect(await failure(throughBucket)).toMatchObject({
           code: "out_of_memory",
-          requestedBytes: 2 * CHUNK_BYTES,
-          freeBytes: CHUNK_BYTES,
+          requestedBytes: neededBytes,
+          freeBytes: neededBytes - chunkBytes,
         });
         expect(await logits(engine)).toEqual(original);
 
-        device.setCapacity(committedBytes + 2 * CHUNK_BYTES);
+        device.setCapacity(committedBytes + neededBytes);
         expect(await throughBucket()).toMatchObject({
-          bytesCommitted: 2 * CHUNK_BYTES,
-          bytesFreed: 2 * CHUNK_BYTES,
+          bytesCommitted: neededBytes,
+          bytesFreed: neededBytes,
           bytesRetained: 0,
         });
         expect(await logits(engine)).toEqual(negative(original));
         expect(device.observe()).toMatchObject({ committedBytes, heldBytes: 0 });
       },
-      { chunkBytes: CHUNK_BYTES },
+      { chunkBytes: 64 * 1024 },
     );
   });
 
@@ -377,7 +377,10 @@ describe("refused, and nothing changes", () => {
   });
 
   test("no room to take the weights back: out_of_memory says who holds what, and sharing goes on", async () => {
-    const { checkpoint, device, engine, createModel } = await openEngine({ capacityBytes: 64 * MIB });
+    const { checkpoint, device, engine, createModel } = await openEngine({
+      capacityBytes: 64 * MIB,
+      chunkBytes: CHUNK_BYTES,
+    });
     const policy = createModel("policy.weights");
     await policy.load(checkpoint.tensors);
     await swap(engine, { kind: "model", model: policy }, { method: "share" });

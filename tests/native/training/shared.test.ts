@@ -1,13 +1,13 @@
 /** An engine that reads the policy's own bytes, and a trainer that changes them. */
 import { expect, onTestFinished, test } from "vitest";
 import { LONG_KV_BYTES, longRequests, openEngine, start } from "../engine/support.ts";
-import { addon, failure } from "../support.ts";
+import { addon, CHUNK_BYTES, failure } from "../support.ts";
 import { ALL_TAGS } from "./support.ts";
 
 const PROMPT = [17, 4, 99, 23];
 
 async function openShared() {
-  const opened = await openEngine({ kvCacheBytes: LONG_KV_BYTES });
+  const opened = await openEngine({ kvCacheBytes: LONG_KV_BYTES, chunkBytes: CHUNK_BYTES });
   const { checkpoint, createModel, device, engine } = opened;
   const policy = createModel("policy.weights");
   await policy.load(checkpoint.tensors);
