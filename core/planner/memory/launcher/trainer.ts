@@ -1,10 +1,10 @@
 /** What trained and frozen roles keep on one of a PyTorch trainer's GPUs, and what their passes take beside it. */
-import { type Architecture, elementsOf, type Head, layerTensors } from "../../models/architecture.ts";
+import { type Architecture, elementsOf, layerTensors } from "../../models/architecture.ts";
 import { type FrozenRole, layoutOf, type TrainedRole } from "../../plan.ts";
 import { shared, type Term } from "../../provenance.ts";
 import type { ResolvedPlan, ResolvedRole } from "../../resolve.ts";
 import type { PassMemory } from "../footprint.ts";
-import { type PassAnswer, passOf } from "./passes.ts";
+import { type PassAnswer, type PassQuestion, passOf } from "./passes.ts";
 
 const FLOAT_BYTES = 4;
 
@@ -38,7 +38,7 @@ export interface FrozenMemory {
 
 export function trainedMemory(resolved: ResolvedPlan, role: ResolvedRole<TrainedRole>): TrainedMemory {
   const { architecture, planned } = role;
-  const score = passOf(architecture, { ...trainedQuestion(resolved, role), kind: "score", checkpointing: false });
+  const score = trainedPass(resolved, role, "score");
   return {
     ...trainingMemory(resolved, role),
     score: gathered(resolved, architecture, score, floatBytes(planned.precision), false),
@@ -51,11 +51,7 @@ export function trainingMemory(resolved: ResolvedPlan, role: ResolvedRole<Traine
   const { trainers } = layoutOf(plan.placement);
   const { architecture, planned } = role;
   const itemBytes = floatBytes(planned.precision);
-  const train = passOf(architecture, {
-    ...trainedQuestion(resolved, role),
-    kind: "train",
-    checkpointing: planned.gradientCheckpointing,
-  });
+  const train = trainedPass(resolved, role, "train");
 
   const weights = weightTerms(train, planned.precision);
   const trainedWeights = train.gradientBytes / (planned.lora === undefined ? itemBytes : FLOAT_BYTES);
@@ -69,21 +65,25 @@ export function trainingMemory(resolved: ResolvedPlan, role: ResolvedRole<Traine
   };
 }
 
-function trainedQuestion(resolved: ResolvedPlan, { head, planned }: ResolvedRole<TrainedRole>) {
-  const itemBytes = floatBytes(planned.precision);
-  const storage = { itemBytes, quantisedBytes: undefined, loraRank: planned.lora?.rank };
-  return { ...questionOf(resolved, head), ...storage, autocast: planned.autocast };
+function trainedPass(resolved: ResolvedPlan, role: ResolvedRole<TrainedRole>, kind: "score" | "train"): PassAnswer {
+  const { precision, lora, autocast, gradientCheckpointing } = role.planned;
+  return passOfRole(resolved, role, {
+    kind,
+    itemBytes: floatBytes(precision),
+    quantisedBytes: undefined,
+    loraRank: lora?.rank,
+    autocast,
+    checkpointing: kind === "train" && gradientCheckpointing,
+  });
 }
 
 /** Below ZeRO 3, launchers keep frozen models whole on every trainer. */
 export function frozenMemory(resolved: ResolvedPlan, role: ResolvedRole<FrozenRole>): FrozenMemory {
   const { plan } = resolved;
   const { trainers } = layoutOf(plan.placement);
-  const { architecture, head } = role;
-  const precision = role.planned.precision;
+  const { precision } = role.planned;
   const itemBytes = floatBytes(precision);
-  const answer = passOf(architecture, {
-    ...questionOf(resolved, head),
+  const answer = passOfRole(resolved, role, {
     kind: "score",
     itemBytes,
     quantisedBytes: quantisedBytes(precision),
@@ -93,26 +93,38 @@ export function frozenMemory(resolved: ResolvedPlan, role: ResolvedRole<FrozenRo
   });
   return {
     weights: shared(weightTerms(answer, precision), plan.placement.zeroStage >= 3 ? trainers : 1),
-    score: gathered(resolved, architecture, answer, itemBytes, false),
+    score: gathered(resolved, role.architecture, answer, itemBytes, false),
   };
 }
 
-function questionOf({ plan: { workload, placement }, gpu }: ResolvedPlan, head: Head) {
+type OfRole = "kind" | "itemBytes" | "quantisedBytes" | "loraRank" | "autocast" | "checkpointing";
+
+function passOfRole(
+  { plan: { workload, placement }, gpu }: ResolvedPlan,
+  { architecture, head }: ResolvedRole<TrainedRole | FrozenRole>,
+  { kind, itemBytes, quantisedBytes, loraRank, autocast, checkpointing }: Pick<PassQuestion, OfRole>,
+): PassAnswer {
   const tokens = workload.promptTokens + workload.responseTokens;
   const { packing, microBatch } = workload;
-  return {
+  return passOf(architecture, {
+    kind,
     head,
     sequences: packing ? 1 : microBatch,
     length: packing ? microBatch * tokens : tokens,
     // Padding, or the borders between packed sequences; FlashAttention needs no mask for either.
     masked: true,
     attention: workload.attention,
+    autocast,
+    checkpointing,
+    itemBytes,
+    quantisedBytes,
+    loraRank,
     // A value has no vocabulary whose rows could be computed in parts.
     lossRows: head === "language" ? workload.lossChunkTokens : undefined,
     tensorParallel: placement.tensorParallel,
     multiprocessors: gpu.multiprocessors,
     cublasBytes: gpu.cublasBytes,
-  } as const;
+  });
 }
 
 function floatBytes(precision: FrozenRole["precision"]): number {
