@@ -121,11 +121,13 @@ function stepOptions(question: EstimateQuestion, folded: boolean): StepOptions {
 
 function stepEstimate(at: (index: number) => AllocatorStage, first: number): StepEstimate {
   const [forward, backward, optimizer, zeroGrad] = [at(first), at(first + 1), at(first + 2), at(first + 3)];
+  const peakAllocatedBytes = Math.max(forward.peakAllocatedBytes, backward.peakAllocatedBytes);
   return {
     forwardEndBytes: forward.allocatedBytes,
     forwardPeakBytes: forward.peakAllocatedBytes,
-    backwardPeakBytes: Math.max(forward.peakAllocatedBytes, backward.peakAllocatedBytes),
-    backwardPeakReserved: reserved(backward),
+    backwardPeakBytes: peakAllocatedBytes,
+    // What the forward pass made the allocator reserve stays reserved.
+    backwardPeakReserved: reserved({ ...backward, peakAllocatedBytes }),
     afterOptimizerStepBytes: optimizer.allocatedBytes,
     afterZeroGradBytes: zeroGrad.allocatedBytes,
   };
