@@ -602,6 +602,8 @@ export interface TidelineAddon {
   readonly SAMPLE_CONSUMER_COLUMNS: 3;
   /** The host device always, then one probe per CUDA device, or one with a `problem`. Never throws. */
   probeDevices(): readonly DeviceProbe[];
+  /** The cuBLAS that GPUs multiply with, loaded when this is first asked; or why the one that is there cannot be. */
+  findCublas(): { readonly path?: string; readonly version?: string; readonly problem?: string };
   openDevice(options: {
     readonly name: string;
     readonly capacityBytes: number;

@@ -133,7 +133,28 @@ function cudaFindings({ loaded }) {
         : "not known before the native addon is built",
       get: "npm run build where nvcc is found",
     },
+    cublasFinding(loaded),
   ];
+}
+
+/**
+ * @param {LoadedAddon["loaded"]} addon
+ * @returns {Finding}
+ */
+function cublasFinding(addon) {
+  // An addon that an earlier version left here has no such call.
+  const { path, version, problem } = addon?.findCublas?.() ?? {};
+  return {
+    name: "cuBLAS",
+    required: false,
+    ...(path && version ? { found: `${version} (${path})` } : {}),
+    costs: addon
+      ? `GPUs multiply matrices with plain kernels, many times slower${problem ? ` (${problem})` : ""}`
+      : "not known before the native addon is built",
+    get: addon
+      ? "NVIDIA's CUDA toolkit, or pip install nvidia-cublas-cu12; TIDELINE_CUBLAS names one that is elsewhere"
+      : "npm run build",
+  };
 }
 
 /**

@@ -5,21 +5,22 @@
 #include <thread>
 #include <vector>
 
-#include "addon/cancellation.h"         // NativeCancellation
-#include "addon/convert.h"              // Guarded, ReadObject
-#include "addon/device.h"               // NativeDevice
-#include "addon/engine.h"               // NativeEngine
-#include "addon/instance.h"             // AddonInstance
-#include "addon/model.h"                // NativeModel
-#include "addon/ppo.h"                  // RegisterPpo
-#include "addon/region.h"               // NativeRegion
-#include "addon/scratch.h"              // NativeScratch
-#include "addon/sharing.h"              // NativeSharing
-#include "addon/telemetry.h"            // NativeTelemetry
-#include "addon/trainer.h"              // NativeTrainer
-#include "compute/cuda/kernel_image.h"  // HasEmbeddedKernels
-#include "compute/host/kernels.h"       // BestKernels
-#include "telemetry/sampler.h"          // kSampleHeaderColumns
+#include "addon/cancellation.h"           // NativeCancellation
+#include "addon/convert.h"                // Guarded, ReadObject
+#include "addon/device.h"                 // NativeDevice
+#include "addon/engine.h"                 // NativeEngine
+#include "addon/instance.h"               // AddonInstance
+#include "addon/model.h"                  // NativeModel
+#include "addon/ppo.h"                    // RegisterPpo
+#include "addon/region.h"                 // NativeRegion
+#include "addon/scratch.h"                // NativeScratch
+#include "addon/sharing.h"                // NativeSharing
+#include "addon/telemetry.h"              // NativeTelemetry
+#include "addon/trainer.h"                // NativeTrainer
+#include "compute/cuda/cublas_library.h"  // FindCublas
+#include "compute/cuda/kernel_image.h"    // HasEmbeddedKernels
+#include "compute/host/kernels.h"         // BestKernels
+#include "telemetry/sampler.h"            // kSampleHeaderColumns
 
 namespace tideline {
 namespace {
@@ -58,6 +59,20 @@ Napi::Value OpenDevice(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value FindCublas(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const CublasSearch& search = tideline::FindCublas();
+  Napi::Object object = Napi::Object::New(env);
+  if (search.library) {
+    const int version = search.library->version;
+    object.Set("path", Napi::String::New(env, search.library->path));
+    object.Set("version", Napi::String::New(env, std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) +
+                                                     "." + std::to_string(version % 100)));
+  }
+  if (!search.problem.empty()) object.Set("problem", Napi::String::New(env, search.problem));
+  return object;
+}
+
 Napi::Value CreateCancellation(const Napi::CallbackInfo& info) { return NativeCancellation::New(info.Env()); }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -81,6 +96,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("SAMPLE_HEADER_COLUMNS", Napi::Number::New(env, kSampleHeaderColumns));
   exports.Set("SAMPLE_CONSUMER_COLUMNS", Napi::Number::New(env, kSampleConsumerColumns));
   exports.Set("probeDevices", Napi::Function::New<ProbeDevices>(env, "probeDevices"));
+  exports.Set("findCublas", Napi::Function::New<FindCublas>(env, "findCublas"));
   exports.Set("openDevice", Napi::Function::New<OpenDevice>(env, "openDevice"));
   exports.Set("createCancellation", Napi::Function::New<CreateCancellation>(env, "createCancellation"));
   return exports;

@@ -201,7 +201,7 @@ class Compute {
                               float* d_k_norm) = 0;
   // d_x (rows, inputs) = d_y (rows, outputs) * W
   virtual void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) = 0;
-  // d_w (outputs, inputs) += d_y^T * x; of the linear layer only its sizes
+  // d_w (outputs, inputs) += d_y^T * x; of the linear layer only its sizes, and its type: a GPU may multiply in that
   virtual void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
                                     std::span<const RowRange> pieces, float* d_w) = 0;
   // sum (columns) += the rows of d_y

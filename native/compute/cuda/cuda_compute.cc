@@ -5,10 +5,19 @@
 namespace tideline {
 
 CudaCompute::CudaCompute(int ordinal, const ComputeLimits& limits)
-    : limits_(limits), stream_(ordinal), scratch_(CudaScratch::Place(nullptr, limits)), batch_(limits) {}
+    : limits_(limits),
+      stream_(ordinal),
+      cublas_(Cublas::Open(stream_)),
+      workspace_bytes_(CublasWorkspaceBytes(ordinal)),
+      scratch_(CudaScratch::Place(nullptr, limits, workspace_bytes_)),
+      batch_(limits) {}
 
 uint64_t CudaCompute::scratch_bytes() const { return scratch_.bytes; }
-void CudaCompute::UseScratch(std::byte* scratch) { scratch_ = CudaScratch::Place(scratch, limits_); }
+void CudaCompute::UseScratch(std::byte* scratch) {
+  const CudaScratch placed = CudaScratch::Place(scratch, limits_, workspace_bytes_);
+  if (cublas_ && placed.workspace != scratch_.workspace) cublas_->UseWorkspace(placed.workspace, workspace_bytes_);
+  scratch_ = placed;
+}
 
 void CudaCompute::Zero(void* target, uint64_t bytes) { stream_.Zero(target, bytes); }
 void CudaCompute::Copy(void* target, const void* source, uint64_t bytes) { stream_.Copy(target, source, bytes); }

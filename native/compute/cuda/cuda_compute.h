@@ -1,13 +1,15 @@
 // CudaCompute: a model's passes on a GPU. Every call becomes launches of kernels/*.cu on one stream (cuda_stream.h); spans
 // go up through the scratch, and what a call gives back comes down before it returns.
 //
-// The calls are in three files: cuda_compute.cc (memory and batches), cuda_layers.cc, cuda_heads.cc (heads and optimizer).
+// The calls are in four files: cuda_compute.cc (memory and batches), cuda_linear.cc (linear layers), cuda_layers.cc (all
+// others), cuda_heads.cc (heads and optimizer).
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "compute/compute.h"            // Compute
+#include "compute/cuda/cublas.h"        // Cublas
 #include "compute/cuda/cuda_scratch.h"  // CudaScratch
 #include "compute/cuda/cuda_stream.h"   // CudaStream
 #include "compute/cuda/device_batch.h"  // DeviceBatch
@@ -16,7 +18,7 @@ namespace tideline {
 
 class CudaCompute final : public Compute {
  public:
-  // Errors: device_unavailable, unsupported, out_of_memory (CudaStream's).
+  // Errors: device_unavailable, unsupported, out_of_memory (CudaStream's and Cublas's).
   CudaCompute(int ordinal, const ComputeLimits& limits);
 
   uint64_t scratch_bytes() const override;
@@ -69,6 +71,7 @@ class CudaCompute final : public Compute {
  private:
   // Where the call that is under way puts its spans: the first at the start of the scratch's arguments, and so on.
   class Arguments;
+  class Narrowed;
 
   // The columns' sums over all rows; see ColumnSumsArgs.
   void SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows, uint64_t columns,
@@ -76,6 +79,8 @@ class CudaCompute final : public Compute {
 
   const ComputeLimits limits_;
   CudaStream stream_;
+  const std::unique_ptr<Cublas> cublas_;  // nullptr: our own products
+  const uint64_t workspace_bytes_;        // of cuBLAS
   CudaScratch scratch_;
   DeviceBatch batch_;
 };

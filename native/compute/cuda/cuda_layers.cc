@@ -1,4 +1,4 @@
-// CudaCompute's layers: linear layers, norms, rotation, activation and attention, forward and backward.
+// CudaCompute's norms, rotation, activation and attention, forward and backward.
 #include <cmath>
 
 #include "compute/cuda/cuda_compute_parts.h"
@@ -10,18 +10,6 @@ namespace {
 constexpr uint64_t kBusyBlocks = 512;
 // Tokens of a split at least.
 constexpr uint64_t kSplitTokens = 128;
-
-bool IsWide(const LinearWeights& linear, const float* x) {
-  constexpr uintptr_t kWideBytes = 16;
-  return linear.inputs * DTypeBytes(linear.dtype) % kWideBytes == 0 && linear.inputs % 4 == 0 &&
-         reinterpret_cast<uintptr_t>(linear.weights) % kWideBytes == 0 && reinterpret_cast<uintptr_t>(x) % kWideBytes == 0;
-}
-
-DType BiasDType(const LinearWeights& linear) { return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype; }
-
-Grid ProductGrid(uint64_t rows, uint64_t columns) {
-  return {BlocksFor(columns, cuda::kProductTile), BlocksFor(rows, cuda::kProductTile)};
-}
 
 cuda::PagedCache CacheOf(const KvLayer& cache, const HeadShape& shape) {
   return {cache.first, cache.block_stride_bytes, static_cast<uint32_t>(cache.block_tokens),
@@ -52,41 +40,7 @@ cuda::RotaryHeads HeadsOf(const NormWeights& norm, uint64_t first_column, uint64
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Linear layers
-
-void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) {
-  if (rows == 0) return;
-  if (rows > cuda::kMatVecRows) {
-    stream_.Launch(KernelName("linear_forward", linear.dtype), ProductGrid(rows, linear.outputs), cuda::kProductThreads,
-                   cuda::ProductArgs{x, linear.weights, linear.scales, linear.bias, y, rows, linear.outputs,
-                                     linear.inputs, BiasDType(linear), accumulate});
-    return;
-  }
-  const unsigned padded_rows = rows == 1 ? 1 : rows == 2 ? 2 : rows <= 4 ? 4 : 8;
-  const uint64_t outputs_per_block = cuda::kMatVecThreads / 32 * cuda::MatVecOutputs(padded_rows);
-  stream_.Launch(KernelName("matvec", linear.dtype) + "_" + std::to_string(padded_rows),
-                 {BlocksFor(linear.outputs, outputs_per_block)}, cuda::kMatVecThreads,
-                 cuda::MatVecArgs{x, linear.weights, linear.scales, linear.bias, y, static_cast<uint32_t>(rows),
-                                  static_cast<uint32_t>(linear.outputs), static_cast<uint32_t>(linear.inputs),
-                                  BiasDType(linear), accumulate, IsWide(linear, x)});
-}
-
-void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) {
-  stream_.Launch(KernelName("linear_input_gradient", linear.dtype), ProductGrid(rows, linear.inputs),
-                 cuda::kProductThreads,
-                 cuda::ProductArgs{d_y, linear.weights, linear.scales, nullptr, d_x, rows, linear.inputs, linear.outputs,
-                                   DType::kF32, false});
-}
-
-void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
-                                       std::span<const RowRange> pieces, float* d_w) {
-  if (pieces.empty()) return;
-  // Pieces follow one another: all rows from the first to the last.
-  const uint64_t begin = pieces.front().begin, rows = pieces.back().end - begin;
-  stream_.Launch("linear_weight_gradient", ProductGrid(linear.outputs, linear.inputs), cuda::kProductThreads,
-                 cuda::ProductArgs{d_y + begin * linear.outputs, x + begin * linear.inputs, nullptr, nullptr, d_w,
-                                   linear.outputs, linear.inputs, rows, DType::kF32, true});
-}
+// Sums over rows
 
 void CudaCompute::SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows,
                              uint64_t columns, float* sum) {

@@ -1,6 +1,5 @@
 #include "compute/cuda/cuda_stream.h"
 
-
 #include "compute/cuda/kernel_image.h"  // KernelImages
 
 namespace tideline {
@@ -121,6 +120,11 @@ void CudaStream::Zero(void* target, uint64_t bytes) {
 void CudaStream::Synchronize() {
   const Current current(*this);
   driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+void CudaStream::Run(const std::function<void(cuda::Stream)>& work) const {
+  const Current current(*this);
+  work(stream_);
 }
 
 }  // namespace tideline

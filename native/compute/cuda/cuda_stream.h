@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ class CudaStream {
   void Copy(void* target, const void* source, uint64_t bytes);
   void Zero(void* target, uint64_t bytes);
   void Synchronize();
+  // For libraries that launch kernels of their own: `work` is called with the context current and given the stream.
+  void Run(const std::function<void(cuda::Stream)>& work) const;
 
  private:
   // The primary context, held and current on this thread for a scope.

@@ -182,6 +182,14 @@ inline constexpr unsigned kProductTile = 64;  // rows and columns of one block
 inline constexpr unsigned kProductSteps = 16;
 inline constexpr unsigned kProductThreads = 256;
 
+// source[i] = high[i] + rest[i], all but the last bits: what a product of 16-bit matrices is given for a float32 one.
+struct SplitArgs {
+  const float* source;
+  void *high, *rest;
+  uint64_t elements;
+  DType dtype;  // of both parts
+};
+
 // target[i] = source[i] in another storage type.
 struct ConvertArgs {
   const void* source;

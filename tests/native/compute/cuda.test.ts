@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildComputeDouble, KERNELS, NATIVE } from "../cuda-double/compute/compute-double.ts";
+import { buildComputeDouble, buildCublasDouble, KERNELS, NATIVE } from "../cuda-double/compute/compute-double.ts";
 import { ADDON_FILE } from "../support.ts";
 
 const run = promisify(execFile);
@@ -16,31 +16,56 @@ const ASAN = ["-O1", "-g1", "-fsanitize=address,bounds", "-fno-omit-frame-pointe
 
 const folder = mkdtempSync(join(tmpdir(), "tideline-compute-"));
 const program = join(folder, "check");
+const cublas = join(folder, "cublas.so");
 const objects = join(folder, "objects");
 const image = join(folder, "image");
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const compiler = process.env.CXX ?? "c++";
+const library = join(ADDON_FILE, "../../libtideline_core.a");
+// A sanitized library needs the sanitizers' runtime.
+const sanitize = resolve(ADDON_FILE).includes("sanitize") ? "-fsanitize=address,undefined" : "-fsanitize=address";
+const programFlags = ["-std=c++20", "-O1", "-g1", sanitize, `-I${NATIVE}`];
+const checks = readdirSync(import.meta.dirname).filter((file) => file.endsWith(".cc"));
+const objectOf = (file: string) => join(folder, `${file}.o`);
+
+/** The checks and the library, and before that what is to be taken instead of the library's own. */
+async function link(output: string, instead: readonly string[] = []): Promise<void> {
+  const linked = [...checks.map(objectOf), ...instead, library];
+  await run(compiler, [...programFlags, ...linked, "-lpthread", "-ldl", "-o", output]);
+}
+
+async function buildProgram(): Promise<void> {
+  for (const file of checks) {
+    await run(compiler, [...programFlags, "-c", join(import.meta.dirname, file), "-o", objectOf(file)]);
+  }
+  await link(program);
+}
+
 beforeAll(async () => {
   writeFileSync(image, "the double needs none");
-  const sources = readdirSync(import.meta.dirname).filter((file) => file.endsWith(".cc"));
-  const library = join(ADDON_FILE, "../../libtideline_core.a");
-  // A sanitized library needs the sanitizers' runtime.
-  const sanitize = resolve(ADDON_FILE).includes("sanitize") ? "-fsanitize=address,undefined" : "-fsanitize=address";
   await Promise.all([
     buildComputeDouble(join(folder, "sound.so"), objects, ASAN),
-    run(process.env.CXX ?? "c++", [
-      ...["-std=c++20", "-O1", "-g1", sanitize, `-I${NATIVE}`],
-      ...sources.map((file) => join(import.meta.dirname, file)),
-      ...[library, "-lpthread", "-ldl", "-o", program],
-    ]),
+    buildCublasDouble(cublas, ASAN),
+    buildProgram(),
   ]);
 }, 300_000);
 
-/** What the program says, whether it is content or not. */
-async function check(double: string, environment: Readonly<Record<string, string>> = {}): Promise<string> {
-  const env = { PATH: process.env.PATH, TIDELINE_CUDA_DRIVER: double, TIDELINE_CUDA_KERNELS: image, ...environment };
+/** What the program says, whether it is content or not. Without cuBLAS, unless the environment names one. */
+async function check(
+  double: string,
+  environment: Readonly<Record<string, string>> = {},
+  checked = program,
+): Promise<string> {
+  const env = {
+    PATH: process.env.PATH,
+    TIDELINE_CUDA_DRIVER: double,
+    TIDELINE_CUDA_KERNELS: image,
+    TIDELINE_CUBLAS: "none",
+    ...environment,
+  };
   try {
-    const { stdout, stderr } = await run(program, { env });
+    const { stdout, stderr } = await run(checked, { env });
     return stdout + stderr;
   } catch (error) {
     if (error instanceof Error && "stdout" in error && "stderr" in error) return `${error.stdout}${error.stderr}`;
@@ -52,6 +77,65 @@ test("computes what the host computes, whatever the sizes, types and shapes, whi
   expect(await check(join(folder, "sound.so"))).toMatch(/^\d{3} checks, 0 failures\n$/);
   expect(await check(join(folder, "sound.so"), { TIDELINE_DOUBLE_ORDER: "reverse" })).toMatch(/ 0 failures\n$/);
 }, 300_000);
+
+test("computes the same with cuBLAS, and says what is wrong with one that cannot be used", async () => {
+  const sound = join(folder, "sound.so");
+  expect(await check(sound, { TIDELINE_CUBLAS: cublas })).toMatch(/^\d{3} checks, 0 failures\n$/);
+  expect(await check(sound, { TIDELINE_CUBLAS: "/nonexistent/libcublas.so.12" })).toMatch(
+    /FAIL unsupported: TIDELINE_CUBLAS cannot be used: .*nonexistent/,
+  );
+  expect(await check(sound, { TIDELINE_CUBLAS: sound })).toMatch(/cannot be used: .*it has no cublasGetVersion_v2/);
+}, 300_000);
+
+/** Mistakes in what cuBLAS is asked for. */
+const CUBLAS_MISTAKES = [
+  {
+    what: "an operand that is transposed",
+    from: "a_along ? cublas::kAsStored : cublas::kTransposed",
+    to: "a_along ? cublas::kTransposed : cublas::kAsStored",
+    found: /AddressSanitizer: heap-buffer-overflow/,
+  },
+  {
+    what: "a leading dimension of the other order",
+    from: "b_across ? columns : steps",
+    to: "b_across ? steps : columns",
+    found: /cublas: the leading dimension of A, 37, is less than its rows, 96/,
+  },
+  {
+    what: "float32 that may be rounded to TF32",
+    from: "cublas::kCompute32FPedantic : ",
+    to: "cublas::kCompute32F : ",
+    found: /FAIL input gradient of float32/,
+  },
+  {
+    what: "a sum that is overwritten",
+    from: "beta = product.accumulate ? 1 : 0",
+    to: "beta = 0",
+    found: /FAIL weight gradient of float32/,
+  },
+  {
+    what: "a workspace that is set before the stream",
+    from: "  stream_.Run([&](cuda::Stream) { Check(library_.SetWorkspace(handle_, workspace, bytes)",
+    to: "  stream_.Run([&](cuda::Stream stream) { library_.SetWorkspace(handle_, workspace, bytes); Check(library_.SetStream(handle_, stream)",
+    found: /cublas: no workspace was set, or not after the stream/,
+  },
+] as const;
+
+test.each(CUBLAS_MISTAKES)(
+  "finds $what",
+  async ({ from, to, found }) => {
+    const source = readFileSync(join(NATIVE, "compute/cuda/cublas.cc"), "utf8");
+    expect(source).toContain(from);
+    const changed = join(folder, "cublas.cc");
+    const object = join(folder, "changed.o");
+    const broken = join(folder, "broken");
+    writeFileSync(changed, source.replace(from, to));
+    await run(compiler, [...programFlags, "-c", changed, "-o", object]);
+    await link(broken, [object]);
+    expect(await check(join(folder, "sound.so"), { TIDELINE_CUBLAS: cublas }, broken)).toMatch(found);
+  },
+  300_000,
+);
 
 /** Mistakes of the kinds that GPUs do not report, one source each, and what says so here. */
 const MISTAKES = [

@@ -1,5 +1,7 @@
-// Linear layers, forward and both gradients, of every storage type.
+// Linear layers, forward and both gradients, of every storage type: by cuBLAS where the environment lets it be found.
 #include "check.h"
+
+#include "compute/cuda/cublas_library.h"
 
 namespace compute_check {
 
@@ -7,6 +9,16 @@ namespace {
 
 // Sums of up to some hundred terms of about 1 / sqrt(terms), in another order than the host's.
 constexpr double kTolerance = 1e-5;
+
+// Floats as they are in another type.
+Floats Narrowed(const Floats& floats, DType dtype) {
+  Floats narrowed(floats.size());
+  const Bytes stored = Stored(floats, dtype);
+  HostCompute host({.threads = 1});
+  const ConvertPiece piece{narrowed.data(), stored.data(), floats.size()};
+  host.Convert({&piece, 1}, DType::kF32, dtype);
+  return narrowed;
+}
 
 void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64_t inputs) {
   const std::string what = std::string(DTypeName(dtype)) + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
@@ -17,6 +29,13 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
   const Bytes bias = Stored(Normals(outputs), whole ? DType::kF32 : dtype);
   LinearWeights linear{weights.data(), whole ? scales.data() : nullptr, bias.data(), dtype, outputs, inputs};
   const Floats x = Normals(rows * inputs), d_y = Normals(rows * outputs, 1 / std::sqrt(float(outputs)));
+  // Beside bfloat16, cuBLAS is given gradients narrowed to it. The host is given just those, so that no tolerance has to
+  // cover it.
+  const bool narrows = FindCublas().library != nullptr && dtype == DType::kBF16;
+  const Floats narrowed_x = narrows ? Narrowed(x, dtype) : x, narrowed_d_y = narrows ? Narrowed(d_y, dtype) : d_y;
+  const auto given = [&](const Compute& compute, const Floats& whole, const Floats& narrowed) {
+    return &compute == &pair.host.compute ? narrowed.data() : whole.data();
+  };
   for (const bool accumulate : {false, true}) {
     Same(pair, "forward of " + what + (accumulate ? ", added" : ""), {Normals(rows * outputs)}, kTolerance,
          [&](Compute& compute, const auto& out) { compute.LinearForward(linear, x.data(), out[0], rows, accumulate); });
@@ -26,11 +45,11 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
        [&](Compute& compute, const auto& out) { compute.LinearForward(linear, x.data(), out[0], rows, false); });
   if (whole) return;  // such weights are never trained
   Same(pair, "input gradient of " + what, {Normals(rows * inputs)}, kTolerance,
-       [&](Compute& compute, const auto& out) { compute.LinearInputGradient(linear, d_y.data(), out[0], rows); });
+       [&](Compute& compute, const auto& out) { compute.LinearInputGradient(linear, given(compute, d_y, narrowed_d_y), out[0], rows); });
   std::vector<RowRange> pieces;
   AppendPieces({0, rows}, 16, pieces);
   Same(pair, "weight gradient of " + what, {Normals(outputs * inputs)}, kTolerance, [&](Compute& compute, const auto& out) {
-    compute.LinearWeightGradient(linear, d_y.data(), x.data(), pieces, out[0]);
+    compute.LinearWeightGradient(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), pieces, out[0]);
   });
 }
 
@@ -48,6 +67,10 @@ void CheckLinear() {
   }
   CheckLayer(pair, DType::kF32, 5, 3, 520);
   CheckLayer(pair, DType::kF32, 130, 1, 5);
+  // A scratch that narrows fewer rows than there are.
+  Pair narrow({.rows = 10, .sequence_tokens = 10, .widest_input = 130, .threads = 1});
+  CheckLayer(narrow, DType::kF16, 70, 67, 130);
+  CheckLayer(narrow, DType::kBF16, 70, 67, 130);
 }
 
 }  // namespace compute_check

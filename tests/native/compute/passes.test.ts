@@ -3,15 +3,13 @@
  * answers with the host's tolerances, and what is left when a launch fails.
  */
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { MIB } from "../../../core/units.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { runGolden } from "../../../electron/golden/run.ts";
 import type { NativeTrainer } from "../../../native/addon.d.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
-import { openFixture } from "../engine/support.ts";
 import { addon, failure } from "../support.ts";
-import { ALL_TAGS, sequences } from "../training/support.ts";
+import { openEngine, openTrainer } from "./support.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures");
 const PROMPT = [1, 5, 9, 2, 7, 3, 8, 4];
@@ -40,42 +38,9 @@ test.each([
   300_000,
 );
 
-/** A model on the double, its engine or its trainer; all are closed when the test is over. */
-async function openModel(consumer: string) {
-  const checkpoint = await openFixture("tiny-llama-gqa");
-  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 256 * MIB });
-  const { config, dtype } = checkpoint;
-  const model = addon.createModel(device, { config, dtype, consumer });
-  const closing = [() => device.close()];
-  onTestFinished(async () => {
-    double.disarm();
-    for (const close of closing.reverse()) await close();
-  });
-  await model.load(checkpoint.tensors);
-  return { device, model, config, closing };
-}
-
-async function openEngine() {
-  const { device, model, closing } = await openModel("engine.weights");
-  const engine = addon.createEngine(device, model, { kvCacheBytes: 4 * MIB });
-  closing.push(() => engine.close());
-  await engine.resume("kv_cache");
-  await engine.resume("workspace");
-  return engine;
-}
-
-async function openTrainer() {
-  const { device, model, config, closing } = await openModel("policy.weights");
-  closing.push(() => model.close());
-  const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 32 });
-  closing.push(() => trainer.close());
-  for (const tag of ALL_TAGS) await trainer.resume(tag);
-  return { trainer, batch: sequences(config.vocabSize, [9, 17]) };
-}
-
 describe("out of memory at a launch", () => {
   test("fails the engine's request, and the next one gives the same answer as before", async () => {
-    const engine = await openEngine();
+    const engine = await openEngine(double);
     const before = await engine.score(PROMPT);
     for (const nth of [1, 7, 20]) {
       double.arm({ call: "cuLaunchKernel", nth, result: OUT_OF_MEMORY });
@@ -86,7 +51,7 @@ describe("out of memory at a launch", () => {
   });
 
   test("fails the trainer's call, and scores are the same afterwards", async () => {
-    const { trainer, batch } = await openTrainer();
+    const { trainer, batch } = await openTrainer(double);
     const before = await trainer.scoreTokens(batch);
     for (const step of [
       (): Promise<unknown> => trainer.scoreTokens(batch),
@@ -101,7 +66,7 @@ describe("out of memory at a launch", () => {
 });
 
 test("the same gradients, bit for bit, each time", async () => {
-  const { trainer, batch } = await openTrainer();
+  const { trainer, batch } = await openTrainer(double);
   const gradient = async (): Promise<Float32Array> => {
     await clearGradients(trainer);
     await trainer.languageStep(batch);
@@ -120,7 +85,7 @@ async function clearGradients(trainer: NativeTrainer): Promise<void> {
 
 // The last: a lost device stays lost in this process until all has been closed.
 test("a sticky error at a launch is a lost device", async () => {
-  const engine = await openEngine();
+  const engine = await openEngine(double);
   double.arm({ call: "cuLaunchKernel", nth: 5, result: ILLEGAL_ADDRESS, sticky: true });
   expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });
   expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });

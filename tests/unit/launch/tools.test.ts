@@ -52,6 +52,7 @@ it("the doctor looks at everything the README promises, built or not", () => {
     "CMake",
     "nvcc",
     "CUDA kernels",
+    "cuBLAS",
     "CUDA driver",
     "GPUs",
     "NVML",

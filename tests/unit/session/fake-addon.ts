@@ -352,6 +352,7 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
     step: (tokens) => {
       for (const engine of engines) engine.step(tokens);
     },
+    findCublas: () => ({}),
     probeDevices: () => [
       { name: "host", description: "this machine", totalBytes: 1e9, freeBytes: 5e8 },
       { name: "cuda:0", description: "a GPU", totalBytes: 0, freeBytes: 0, problem: "no driver" },

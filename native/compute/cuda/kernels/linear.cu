@@ -172,4 +172,15 @@ TIDELINE_KERNEL(linear_weight_gradient, ProductArgs, kProductThreads) {
   Product<DType::kF32, Lie::kAcross, Lie::kAcross, Scales::kColumns>(args);
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// For cuBLAS
+
+TIDELINE_KERNEL(split, SplitArgs, kRowThreads) {
+  for (uint64_t i = uint64_t{blockIdx.x} * kRowThreads + threadIdx.x; i < args.elements; i += uint64_t{gridDim.x} * kRowThreads) {
+    const float value = args.source[i];
+    Store(args.high, args.dtype, i, value);
+    Store(args.rest, args.dtype, i, value - Load(args.high, args.dtype, i));
+  }
+}
+
 }  // namespace tideline::cuda

@@ -64,17 +64,31 @@ function sourcesIn(folder: string, extension: string): readonly string[] {
     .map((file) => join(folder, file));
 }
 
+/** The double of cuBLAS that works on a card of the one above. */
+export async function buildCublasDouble(output: string, flags: readonly string[]): Promise<void> {
+  const common = ["-std=c++20", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-shared"];
+  const source = join(DOUBLE, "cublas/cublas.cc");
+  await run(process.env.CXX ?? "c++", [...common, ...flags, source, "-ldl", "-o", output]);
+}
+
 /**
- * The doubles of installCudaDouble, with a driver that computes. With TIDELINE_DOUBLE_GUARDED in the environment the processor
- * faults on device memory, which costs milliseconds per launch: for looking for such an access, not for every run.
+ * The doubles of installCudaDouble, with a driver that computes, and with `cublas` a double of that; no other is looked for.
+ * With TIDELINE_DOUBLE_GUARDED in the environment the processor faults on device memory, which costs milliseconds per
+ * launch: for looking for such an access, not for every run.
  */
-export async function installComputeDouble(): Promise<CudaDouble> {
+export async function installComputeDouble({ cublas = false } = {}): Promise<CudaDouble> {
   const double = installCudaDouble();
   const driver = join(double.folder, "libcuda-computes.so");
+  const library = join(double.folder, "libcublas-double.so");
   await buildComputeDouble(driver, join(double.folder, "objects"), ["-O2"]);
+  if (cublas) await buildCublasDouble(library, ["-O2"]);
   // What is loaded counts for nothing: the double has the kernels' sources.
   const image = join(double.folder, "image");
   writeFileSync(image, "kernels");
-  Object.assign(process.env, { TIDELINE_CUDA_DRIVER: driver, TIDELINE_CUDA_KERNELS: image });
+  Object.assign(process.env, {
+    TIDELINE_CUDA_DRIVER: driver,
+    TIDELINE_CUDA_KERNELS: image,
+    TIDELINE_CUBLAS: cublas ? library : "none",
+  });
   return double;
 }

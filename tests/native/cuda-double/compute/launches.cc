@@ -2,6 +2,7 @@
 // gives unasked has to have been asked for, sizes have to be those of the kernel, and grids those that a GPU has.
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <string>
 
@@ -72,6 +73,27 @@ EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid
   if (problem.empty()) return kSuccess;
   std::fprintf(stderr, "%s\n", problem.c_str());
   return kLaunchFailed;
+}
+
+// For the doubles of libraries that launch kernels of their own (../cublas): `work` as a launch, and whether bytes are this
+// card's memory, to be asked by `work`. A card that has given out none stands aside: its user's memory is the heap's.
+EXPORT int tidelineDoubleRun(const char* call, int (*work)(void*), void* argument) {
+  BEGIN(call);
+  const AllOpened opened(card);
+  return work(argument);
+}
+EXPORT bool tidelineDoubleHolds(const void* first, size_t bytes) {
+  const Card& card = Card::Get();
+  auto address = reinterpret_cast<Address>(first);
+  const Address end = address + bytes;
+  while (!card.mappings.empty() && address < end) {
+    const auto after = card.mappings.upper_bound(address);
+    if (after == card.mappings.begin()) return false;
+    const auto& [start, mapping] = *std::prev(after);
+    if (address >= start + mapping.bytes || !mapping.access) return false;
+    address = start + mapping.bytes;
+  }
+  return true;
 }
 
 EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, void*) {

@@ -1,0 +1,43 @@
+/** An engine and a trainer on the double of a GPU, for tests of what is left when a call of its libraries fails. */
+import { onTestFinished } from "vitest";
+import { MIB } from "../../../core/units.ts";
+import type { CudaDouble } from "../cuda-double/cuda-double.ts";
+import { openFixture } from "../engine/support.ts";
+import { addon } from "../support.ts";
+import { ALL_TAGS, sequences } from "../training/support.ts";
+
+/** A model on the double, its engine or its trainer; all are closed when the test is over. */
+async function openModel(double: CudaDouble, consumer: string) {
+  const checkpoint = await openFixture("tiny-llama-gqa");
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 256 * MIB });
+  const { config, dtype } = checkpoint;
+  const model = addon.createModel(device, { config, dtype, consumer });
+  const closing = [() => device.close()];
+  onTestFinished(async () => {
+    double.disarm();
+    for (const close of closing.reverse()) await close();
+  });
+  await model.load(checkpoint.tensors);
+  return { device, model, config, closing };
+}
+
+export async function openEngine(double: CudaDouble) {
+  const { device, model, closing } = await openModel(double, "engine.weights");
+  // Once it is made, the engine closes the model.
+  const owners: { close(): Promise<void> }[] = [model];
+  closing.push(async () => owners.at(-1)?.close());
+  const engine = addon.createEngine(device, model, { kvCacheBytes: 4 * MIB });
+  owners.push(engine);
+  await engine.resume("kv_cache");
+  await engine.resume("workspace");
+  return engine;
+}
+
+export async function openTrainer(double: CudaDouble) {
+  const { device, model, config, closing } = await openModel(double, "policy.weights");
+  closing.push(() => model.close());
+  const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 32 });
+  closing.push(() => trainer.close());
+  for (const tag of ALL_TAGS) await trainer.resume(tag);
+  return { trainer, batch: sequences(config.vocabSize, [9, 17]) };
+}
