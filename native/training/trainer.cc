@@ -106,6 +106,12 @@ void Trainer::Close() {
     if (region) region->Close();
   }
   if (!options_.scratch) scratch_->Close();
+  compute_.reset();
+}
+
+Compute& Trainer::RequireCompute() const {
+  if (!compute_) throw Error("bad_argument", "the trainer of " + model_->consumer() + " is closed");
+  return *compute_;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -162,7 +168,7 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
   const Scratch::Held held = scratch_->Hold();
   const ActivationBuffers activations = memory_.Activations(held.activations);
   const HeadBuffers head_buffers = memory_.Head(held.logits);
-  Compute& compute = *compute_;
+  Compute& compute = RequireCompute();
   compute.UseScratch(activations.scratch);
 
   const auto pass = [&](const std::byte* weights) {
@@ -192,7 +198,7 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
 std::byte* Trainer::BeginAccumulation() {
   auto* gradients = static_cast<std::byte*>(gradients_->MutableData());
   const bool undefined = gradients_->Observe().contents == Contents::kUndefined;
-  if (undefined || accumulated_ != Accumulated::kGradients) compute_->Zero(gradients, memory_.bytes().gradients);
+  if (undefined || accumulated_ != Accumulated::kGradients) RequireCompute().Zero(gradients, memory_.bytes().gradients);
   // From here to the end of the step they are neither the old sum nor the new one.
   accumulated_ = Accumulated::kNothing;
   gradients_->MarkWritten();

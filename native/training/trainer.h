@@ -132,6 +132,8 @@ class Trainer {
   Job TokenJob(const TrainingSequence& sequence) const;
   Job ValueJob(const TrainingSequence& sequence, uint64_t count) const;
   void RequireHead(ModelHead head) const;
+  // Error bad_argument once closed.
+  Compute& RequireCompute() const;
   // Gradients and optimizer. Error unsupported for a trainer that only scores.
   Region& Require(TrainerTag tag) const;
   // Runs `work` for every micro-batch; `first_index` counts head rows over the whole call.
@@ -143,7 +145,7 @@ class Trainer {
 
   const std::shared_ptr<Model> model_;
   const TrainerOptions options_;
-  const std::unique_ptr<Compute> compute_;
+  std::unique_ptr<Compute> compute_;  // none once closed: it holds threads, or a GPU's context
   const TrainingMemory memory_;
   const TrainedTransformer transformer_;
   const Heads heads_;

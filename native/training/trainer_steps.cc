@@ -147,14 +147,15 @@ UpdateReceipt Trainer::Update(const AdamWOptions& options) {
   }
   auto* state = static_cast<std::byte*>(optimizer_state_->MutableData());
   if (step_ > 0) optimizer_state_->Data();
+  Compute& compute = RequireCompute();
   UpdateReceipt receipt;
-  receipt.gradient_norm = optimizer_.GradientNorm(*compute_, gradients);
+  receipt.gradient_norm = optimizer_.GradientNorm(compute, gradients);
   receipt.clip_coefficient = std::min(1.0, options.max_gradient_norm / (receipt.gradient_norm + 1e-6));
   receipt.step = step_ + 1;
   model_->Update([&](std::byte* weights) {
-    RunToEnd(*compute_, [&] {
-      if (step_ == 0) optimizer_.Initialise(*compute_, weights, state);
-      optimizer_.Apply(*compute_, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
+    RunToEnd(compute, [&] {
+      if (step_ == 0) optimizer_.Initialise(compute, weights, state);
+      optimizer_.Apply(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
     });
   });
   optimizer_state_->MarkWritten();
@@ -172,9 +173,10 @@ Receipt Trainer::RestoreWeights(const Operation& operation) {
   }
   const auto* state = static_cast<const std::byte*>(region.Data());
   if (step_ == 0) throw Error("contents_undefined", "there are no master weights before the first update");
+  Compute& compute = RequireCompute();
   const auto cast = [&](std::byte* weights) {
     uint64_t written_bytes = 0;
-    RunToEnd(*compute_, [&] { written_bytes = optimizer_.CastMaster(*compute_, state, weights); });
+    RunToEnd(compute, [&] { written_bytes = optimizer_.CastMaster(compute, state, weights); });
     return written_bytes;
   };
   return model_->LoadFrom("master", cast, operation);
@@ -195,7 +197,7 @@ std::vector<float> Trainer::ReadGradient(const std::string& name) const {
   const TensorSlice* slice = memory_.gradient_layout().Find(name);
   if (slice == nullptr) throw Error("not_found", model_->consumer() + " has no tensor " + name).WithTensor(name);
   std::vector<float> values(slice->elements());
-  compute_->Download(std::as_writable_bytes(std::span(values)), gradients + slice->offset);
+  RequireCompute().Download(std::as_writable_bytes(std::span(values)), gradients + slice->offset);
   return values;
 }
 

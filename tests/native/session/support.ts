@@ -19,6 +19,7 @@ import { MIB } from "../../../core/units.ts";
 import { Session } from "../../../electron/session/session.ts";
 import { openSettings } from "../../../electron/session/settings.ts";
 import { eventually } from "../../eventually.ts";
+import { addon } from "../support.ts";
 
 export const DEMO_PPO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
 export const DEMO = resolve(import.meta.dirname, "../../../assets/demo");
@@ -53,7 +54,7 @@ export async function openSession(changes: object = {}): Promise<TestSession> {
   const folder = await mkdtemp(join(tmpdir(), "tideline-session-"));
   const settings = openSettings(folder);
   settings.saveBackend({ capacityBytes: 64 * MIB, kvCacheBytes: 8 * MIB });
-  const session = new Session({ settings, backupsFolder: join(folder, "backups"), checkItself: true });
+  const session = new Session({ addon, settings, backupsFolder: join(folder, "backups"), checkItself: true });
   onTestFinished(async () => {
     await session.close();
     await rm(folder, { recursive: true, force: true });

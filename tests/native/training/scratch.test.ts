@@ -81,6 +81,7 @@ test("there is one of each, as large as the largest; anyone who shares it may re
   });
   await scratch.resume("activations");
   await policy.trainer.close();
+  expect(await failure(() => policy.trainer.scoreTokens(GIVEN))).toMatchObject({ code: "bad_argument" });
   expect(await reference.trainer.scoreTokens(GIVEN)).toHaveLength(GIVEN.length);
 });
 

@@ -1,0 +1,162 @@
+/**
+ * PPO on a GPU, played by the double of the driver that runs the CUDA kernels' sources: what is learned is the host's, and
+ * every strategy moves device memory as it moves the host's, without changing a bit of it. Then a session, as a window has it.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Receipt } from "../../../core/contract.ts";
+import type { StrategySet } from "../../../core/schedule/strategies.ts";
+import { MIB } from "../../../core/units.ts";
+import type { ActionRecord } from "../../../electron/ppo/records.ts";
+import { startRun } from "../../../electron/ppo/start-run.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import { eventually } from "../../eventually.ts";
+import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
+import { type CudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
+import { demoWorkload, policyHash, REWARD_MODEL, scheduleOf, TOGETHER } from "../ppo/support.ts";
+import { DEMO, GREEDY, openSession } from "../session/support.ts";
+import { addon, CHUNK_BYTES } from "../support.ts";
+
+let double: CudaDouble;
+beforeAll(async () => {
+  double = await installComputeDouble();
+}, 300_000);
+afterAll(() => double.remove());
+
+/** A step computes, and the next one generates with what it learned. */
+const STEPS = 2;
+
+async function run(deviceName: "host" | "cuda:0", strategies: Partial<StrategySet>) {
+  const { settings } = await demoWorkload();
+  const small: Partial<WorkloadSettings> = {
+    ...{ rollouts: 4, epochs: 1, miniBatches: 1 },
+    roles: { ...settings.roles, reward: REWARD_MODEL },
+    device: { capacityBytes: 128 * MIB, kvCacheBytes: MIB, chunkBytes: CHUNK_BYTES },
+  };
+  const workload = await demoWorkload(small);
+  const actions: ActionRecord[] = [];
+  const directory = join(double.folder, "backups");
+  mkdirSync(directory, { recursive: true });
+  const started = await startRun({
+    ...{ addon, workload, schedule: scheduleOf(workload, strategies), deviceName, directory },
+    signal: new AbortController().signal,
+    onAction: (action) => actions.push(action),
+  });
+  onTestFinished(() => started.backend.close());
+  const { run: state } = await started.run.go({ kind: "steps", steps: STEPS });
+  expect(state).toEqual({ status: "paused", reason: { kind: "reached" } });
+  const { steps } = started.run.records;
+  return {
+    statistics: steps.map(({ statistics }) => ({ ...statistics })),
+    said: steps.flatMap(({ samples }) => samples.map(({ prompt, response }) => ({ prompt, response }))),
+    holders: steps.flatMap(({ phases }) => phases.map(({ work, holders }) => ({ work, holders: sized(holders) }))),
+    moved: actions.map(({ label, consumer, receipt }) => ({ label, moved: receipt && movedBy(consumer, receipt) })),
+    hash: await policyHash(started),
+  };
+}
+
+/** Where a Compute calculates, and so of another size on another device. */
+const CALCULATED_IN: readonly string[] = ["workspace", "activations"];
+
+function sized(holders: Readonly<Record<string, number>>): unknown {
+  return Object.fromEntries(
+    Object.entries(holders).map(([consumer, bytes]) => [consumer, CALCULATED_IN.includes(consumer) || bytes]),
+  );
+}
+
+/** A receipt but for its time. */
+function movedBy(consumer: string, { milliseconds: _, bytesCommitted, bytesFreed, ...receipt }: Receipt): unknown {
+  return CALCULATED_IN.includes(consumer) ? receipt : { bytesCommitted, bytesFreed, ...receipt };
+}
+
+const EVERYTHING_RESIDENT = {};
+/** All that strategies do to memory, in as few runs as they go together in. */
+const STRATEGIES: Readonly<Record<string, Partial<StrategySet>>> = {
+  "as many as go together": TOGETHER,
+  "one copy of the weights": { swap: { method: "share" }, reference: "host", reward: "disk" },
+  "small buckets into released weights": {
+    ...{ releaseEngineWeights: true, releaseKvCache: true },
+    swap: { method: "bucketed", bucketBytes: 8192 },
+  },
+};
+
+describe("PPO", () => {
+  let resident: Run;
+
+  test("with everything resident says, learns and holds what it does on the host", async () => {
+    const host = await run("host", EVERYTHING_RESIDENT);
+    resident = await run("cuda:0", EVERYTHING_RESIDENT);
+    expectSame(resident, host);
+  }, 300_000);
+
+  test.each(Object.keys(STRATEGIES))(
+    "%s: moves what it does on the host, and changes no bit of what is learned",
+    async (name) => {
+      const strategies = STRATEGIES[name] ?? {};
+      const moved = await run("cuda:0", strategies);
+      expectSame(moved, await run("host", strategies));
+      expect(moved.hash).toBe(resident.hash);
+      expect(moved.statistics).toEqual(resident.statistics);
+    },
+    300_000,
+  );
+});
+
+type Run = Awaited<ReturnType<typeof run>>;
+
+function expectSame(gpu: Run, host: Run): void {
+  expect(gpu.said).toEqual(host.said);
+  expect(gpu.moved).toEqual(host.moved);
+  expect(gpu.holders).toEqual(host.holders);
+  // Float32 sums of at most a vocabulary's 259 terms, in another order: 2^-24 of each.
+  for (const [step, statistics] of host.statistics.entries()) {
+    expect(gpu.statistics[step]).toEqual(
+      Object.fromEntries(Object.entries(statistics).map(([name, value]) => [name, expect.closeTo(value, 5)])),
+    );
+  }
+}
+
+test("a session generates on it as on the host, and gives its memory up and takes it back", async () => {
+  const { ask, events } = await openSession();
+  const said = async (): Promise<string> => {
+    const prompt = { kind: "text", text: "The quick" } as const;
+    const { generation } = await ask("generate", { prompt, maxNewTokens: 6, sampling: GREEDY });
+    return eventually(() => {
+      const states = events.flatMap((event) => (event.event === "generation" ? event.generation : []));
+      const last = states.findLast(({ id }) => id === generation);
+      if (last?.finishedSeconds === undefined) throw new Error("not finished");
+      return last.requests.map(({ text }) => text).join();
+    });
+  };
+  const live = async (): Promise<readonly string[]> => {
+    const heard: string[] = [];
+    await ask("open_checkpoint", { path: DEMO });
+    heard.push(await said());
+    for (const [consumer, mode] of [
+      ["engine.weights", "host"],
+      ["engine.kv_cache", "discard"],
+      ["engine.weights", "disk"],
+    ] as const) {
+      const { bytesFreed } = await ask("release", { consumer, mode });
+      expect(bytesFreed).toBeGreaterThan(0);
+      await ask("resume", { consumer });
+      heard.push(await said());
+    }
+    await ask("load_model", { path: DEMO, role: "policy" });
+    for (const method of ["copy", "bucketed", "share"] as const) {
+      expect(await ask("swap", { source: { kind: "model", role: "policy" }, method })).toMatchObject({ method });
+    }
+    heard.push(await said());
+    await ask("swap", { source: { kind: "checkpoint", path: DEMO } });
+    await ask("unload_model", { role: "policy" });
+    return heard;
+  };
+  const onHost = await live();
+  const { device } = await ask("configure", { device: "cuda:0", capacityBytes: 256 * MIB });
+  expect(device.name).toBe("cuda:0");
+  expect(await live()).toEqual(onHost);
+  await ask("configure", { device: "host" });
+  // Nobody else has it either: the runs before closed their trainers.
+  expect(double.counts()).toEqual(NOTHING);
+}, 300_000);
