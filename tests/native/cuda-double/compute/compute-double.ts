@@ -1,7 +1,9 @@
 /** Builds the double of the driver that can compute: the CUDA kernels' sources and the emulation of a block, as one library. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type CudaDouble, installCudaDouble } from "../cuda-double.ts";
 
@@ -21,7 +23,7 @@ const run = promisify(execFile);
 
 /**
  * Two files at a time, with the compiler of CXX or the system's. What `objects` has of an earlier build is taken from there,
- * but for what is changed.
+ * but for what is changed: that lies beside the output.
  */
 export async function buildComputeDouble(
   output: string,
@@ -29,17 +31,24 @@ export async function buildComputeDouble(
   flags: readonly string[],
   changed?: Changed,
 ): Promise<void> {
-  const instead = join(objects, "compute/cuda/kernels");
-  mkdirSync(instead, { recursive: true });
-  if (changed) writeFileSync(join(instead, changed.file), changed.source);
+  const own = `${output}.objects`;
+  const instead = join(own, "compute/cuda/kernels");
+  mkdirSync(objects, { recursive: true });
+  if (changed) {
+    mkdirSync(instead, { recursive: true });
+    writeFileSync(join(instead, changed.file), changed.source);
+  }
   const sources = [...sourcesIn(KERNELS, ".cu"), ...sourcesIn(DOUBLE, ".cc"), ...sourcesIn(import.meta.dirname, ".cc")];
-  const objectOf = (source: string) => join(objects, `${basename(dirname(source))}-${basename(source)}.o`);
-  const isStale = (source: string) => changed?.rebuild.includes(basename(source)) || !existsSync(objectOf(source));
-  const waiting = sources.filter(isStale);
+  const objectOf = (source: string) =>
+    join(
+      changed?.rebuild.includes(basename(source)) ? own : objects,
+      `${basename(dirname(source))}-${basename(source)}.o`,
+    );
+  const waiting = sources.filter((source) => !existsSync(objectOf(source)));
   const common = [
     ...["-std=c++20", "-fPIC", "-fvisibility=hidden", "-pthread", "-fno-strict-aliasing", "-Wno-unknown-pragmas"],
     // What was changed comes first.
-    ...[`-I${objects}`, `-I${NATIVE}`, `-I${import.meta.dirname}`, `-I${DOUBLE}`],
+    ...[`-I${own}`, `-I${NATIVE}`, `-I${import.meta.dirname}`, `-I${DOUBLE}`],
     ...flags,
   ];
   const compiler = process.env.CXX ?? "c++";
@@ -51,11 +60,6 @@ export async function buildComputeDouble(
   };
   await Promise.all([work(), work()]);
   await run(compiler, [...flags, "-shared", ...sources.map(objectOf), "-ldl", "-lpthread", "-o", output]);
-  // The next build starts from the sources again.
-  for (const name of changed?.rebuild ?? []) {
-    for (const source of sources) if (basename(source) === name) rmSync(objectOf(source));
-  }
-  if (changed) rmSync(join(instead, changed.file));
 }
 
 function sourcesIn(folder: string, extension: string): readonly string[] {
@@ -71,6 +75,34 @@ export async function buildCublasDouble(output: string, flags: readonly string[]
   await run(process.env.CXX ?? "c++", [...common, ...flags, source, "-ldl", "-o", output]);
 }
 
+/** Built once for all test files of a run, which are processes of their own that share the temporary folder. */
+async function sharedComputeDouble(): Promise<string> {
+  const folder = join(tmpdir(), "tideline-compute-double");
+  const library = join(folder, "libcuda-computes.so");
+  for (;;) {
+    try {
+      mkdirSync(folder);
+      break;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
+    // Another file builds it; where that fails the folder goes, and whoever comes next tries again.
+    while (existsSync(folder)) {
+      if (existsSync(library)) return library;
+      await sleep(50);
+    }
+  }
+  try {
+    const unfinished = join(folder, "unfinished.so");
+    await buildComputeDouble(unfinished, join(folder, "objects"), ["-O2"]);
+    renameSync(unfinished, library);
+    return library;
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    throw error;
+  }
+}
+
 /**
  * The doubles of installCudaDouble, with a driver that computes, and with `cublas` a double of that; no other is looked for.
  * With TIDELINE_DOUBLE_GUARDED in the environment the processor faults on device memory, which costs milliseconds per
@@ -78,9 +110,8 @@ export async function buildCublasDouble(output: string, flags: readonly string[]
  */
 export async function installComputeDouble({ cublas = false } = {}): Promise<CudaDouble> {
   const double = installCudaDouble();
-  const driver = join(double.folder, "libcuda-computes.so");
+  const driver = await sharedComputeDouble();
   const library = join(double.folder, "libcublas-double.so");
-  await buildComputeDouble(driver, join(double.folder, "objects"), ["-O2"]);
   if (cublas) await buildCublasDouble(library, ["-O2"]);
   // What is loaded counts for nothing: the double has the kernels' sources.
   const image = join(double.folder, "image");
