@@ -1,10 +1,26 @@
 /** An engine and a trainer on the double of a GPU, for tests of what is left when a call of its libraries fails. */
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { CudaDouble } from "../cuda-double/cuda-double.ts";
-import { openFixture } from "../engine/support.ts";
+import { type Fixture, openFixture } from "../engine/support.ts";
 import { addon } from "../support.ts";
 import { ALL_TAGS, sequences } from "../training/support.ts";
+
+/**
+ * A checkpoint of the fixtures with some of its golden cases, in the double's folder: each takes seconds there, and those of
+ * all checkpoints are of the same four lengths.
+ */
+export function someGoldenCases(double: CudaDouble, name: Fixture, cases: readonly number[]): string {
+  const from = join(import.meta.dirname, "../../fixtures/checkpoints", name);
+  const folder = join(double.folder, name);
+  cpSync(from, folder, { recursive: true });
+  const file = join(folder, "golden.json");
+  const golden = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...golden, cases: cases.map((index) => golden.cases[index]) }));
+  return folder;
+}
 
 /** A model on the double, its engine or its trainer; all are closed when the test is over. */
 async function openModel(double: CudaDouble, consumer: string) {
