@@ -10,7 +10,7 @@ import { runGolden } from "../../../electron/golden/run.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, ILLEGAL_ADDRESS } from "../cuda-double/cuda-double.ts";
 import { ADDON_FILE, addon, failure } from "../support.ts";
-import { openEngine, openTrainer } from "./support.ts";
+import { openEngine, openTrainer, someGoldenCases } from "./support.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures");
 /** More tokens than the kernel for few rows takes. */
@@ -76,14 +76,16 @@ describe("without a setting", () => {
 });
 
 test.each([
-  "checkpoints/tiny-qwen3-qknorm", // bfloat16
-  "ppo/ppo-step-llama", // float32
+  // bfloat16
+  { name: "tiny-qwen3-qknorm", folder: () => someGoldenCases(double, "tiny-qwen3-qknorm", [1, 2]) },
+  // float32
+  { name: "ppo-step-llama", folder: () => join(FIXTURES, "ppo/ppo-step-llama") },
 ])(
-  "the golden answers of %s",
-  async (folder) => {
+  "the golden answers of $name",
+  async ({ folder }) => {
     const lines: string[] = [];
     const write = (line: string) => lines.push(line);
-    const totals = await runGolden([join(FIXTURES, folder)], { json: false, device: "cuda:0" }, { addon, write });
+    const totals = await runGolden([folder()], { json: false, device: "cuda:0" }, { addon, write });
     expect(totals, lines.join("\n")).toEqual({ passed: 1, failed: 0, skipped: 0 });
   },
   300_000,
