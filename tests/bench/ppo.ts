@@ -27,7 +27,7 @@ await measureSwaps();
 
 /** Pairs of short turns: the run with its cursor, records and sampler, and a loop that does the same without. */
 async function measureOverhead(): Promise<void> {
-  const PAIRS = 120;
+  const PAIRS = 400;
   const STEPS = 2;
   const workload = await openDemo("rule");
   for (const [name, strategies] of Object.entries({ everything_resident: {}, all_strategies: ALL })) {
