@@ -12,14 +12,6 @@ namespace {
 
 constexpr char kInstallHint[] = "install NVIDIA's driver; the host device works without it";
 
-template <typename Function>
-void Find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (!function) {
-    throw Error("device_unavailable", std::string("the CUDA driver has no ") + name, "a driver for CUDA 11.2 or newer is needed");
-  }
-}
-
 }  // namespace
 
 bool cuda::IsLost(Result result) {
@@ -45,49 +37,53 @@ bool cuda::IsLost(Result result) {
   }
 }
 
+void* CudaDriver::Symbol(const char* name) const {
+  if (void* symbol = ::dlsym(library_, name)) return symbol;
+  throw Error("device_unavailable", std::string("the CUDA driver has no ") + name, "a driver for CUDA 11.2 or newer is needed");
+}
+
 std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   const char* override_path = std::getenv("TIDELINE_CUDA_DRIVER");
   const char* path = override_path && *override_path ? override_path : "libcuda.so.1";
   std::shared_ptr<CudaDriver> driver(new CudaDriver);
-  // Never closed again: the driver keeps threads of its own.
-  void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
+  driver->library_ = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!driver->library_) {
     const char* reason = ::dlerror();
     throw Error("device_unavailable", std::string("the CUDA driver cannot be loaded: ") + (reason ? reason : path), kInstallHint);
   }
-  Find(library, "cuInit", driver->Init);
-  Find(library, "cuDriverGetVersion", driver->DriverGetVersion);
-  Find(library, "cuGetErrorString", driver->GetErrorString);
-  Find(library, "cuDeviceGetCount", driver->DeviceGetCount);
-  Find(library, "cuDeviceGet", driver->DeviceGet);
-  Find(library, "cuDeviceGetName", driver->DeviceGetName);
-  Find(library, "cuDeviceTotalMem_v2", driver->DeviceTotalMem);
-  Find(library, "cuDeviceGetPCIBusId", driver->DeviceGetPciBusId);
-  Find(library, "cuDeviceGetUuid", driver->DeviceGetUuid);
-  Find(library, "cuDeviceGetAttribute", driver->DeviceGetAttribute);
-  Find(library, "cuDevicePrimaryCtxRetain", driver->PrimaryContextRetain);
-  Find(library, "cuDevicePrimaryCtxRelease_v2", driver->PrimaryContextRelease);
-  Find(library, "cuCtxPushCurrent_v2", driver->ContextPush);
-  Find(library, "cuCtxPopCurrent_v2", driver->ContextPop);
-  Find(library, "cuCtxSynchronize", driver->ContextSynchronize);
-  Find(library, "cuMemGetInfo_v2", driver->MemGetInfo);
-  Find(library, "cuMemGetAllocationGranularity", driver->MemGetAllocationGranularity);
-  Find(library, "cuMemAddressReserve", driver->MemAddressReserve);
-  Find(library, "cuMemAddressFree", driver->MemAddressFree);
-  Find(library, "cuMemCreate", driver->MemCreate);
-  Find(library, "cuMemRelease", driver->MemRelease);
-  Find(library, "cuMemMap", driver->MemMap);
-  Find(library, "cuMemUnmap", driver->MemUnmap);
-  Find(library, "cuMemSetAccess", driver->MemSetAccess);
-  Find(library, "cuMemExportToShareableHandle", driver->MemExportToShareableHandle);
-  Find(library, "cuMemHostRegister_v2", driver->MemHostRegister);
-  Find(library, "cuMemHostUnregister", driver->MemHostUnregister);
-  Find(library, "cuMemcpyHtoDAsync_v2", driver->MemcpyHtoDAsync);
-  Find(library, "cuMemcpyDtoHAsync_v2", driver->MemcpyDtoHAsync);
-  Find(library, "cuMemcpyDtoDAsync_v2", driver->MemcpyDtoDAsync);
-  Find(library, "cuStreamCreate", driver->StreamCreate);
-  Find(library, "cuStreamDestroy_v2", driver->StreamDestroy);
-  Find(library, "cuStreamSynchronize", driver->StreamSynchronize);
+  driver->Find("cuInit", driver->Init);
+  driver->Find("cuDriverGetVersion", driver->DriverGetVersion);
+  driver->Find("cuGetErrorString", driver->GetErrorString);
+  driver->Find("cuDeviceGetCount", driver->DeviceGetCount);
+  driver->Find("cuDeviceGet", driver->DeviceGet);
+  driver->Find("cuDeviceGetName", driver->DeviceGetName);
+  driver->Find("cuDeviceTotalMem_v2", driver->DeviceTotalMem);
+  driver->Find("cuDeviceGetPCIBusId", driver->DeviceGetPciBusId);
+  driver->Find("cuDeviceGetUuid", driver->DeviceGetUuid);
+  driver->Find("cuDeviceGetAttribute", driver->DeviceGetAttribute);
+  driver->Find("cuDevicePrimaryCtxRetain", driver->PrimaryContextRetain);
+  driver->Find("cuDevicePrimaryCtxRelease_v2", driver->PrimaryContextRelease);
+  driver->Find("cuCtxPushCurrent_v2", driver->ContextPush);
+  driver->Find("cuCtxPopCurrent_v2", driver->ContextPop);
+  driver->Find("cuCtxSynchronize", driver->ContextSynchronize);
+  driver->Find("cuMemGetInfo_v2", driver->MemGetInfo);
+  driver->Find("cuMemGetAllocationGranularity", driver->MemGetAllocationGranularity);
+  driver->Find("cuMemAddressReserve", driver->MemAddressReserve);
+  driver->Find("cuMemAddressFree", driver->MemAddressFree);
+  driver->Find("cuMemCreate", driver->MemCreate);
+  driver->Find("cuMemRelease", driver->MemRelease);
+  driver->Find("cuMemMap", driver->MemMap);
+  driver->Find("cuMemUnmap", driver->MemUnmap);
+  driver->Find("cuMemSetAccess", driver->MemSetAccess);
+  driver->Find("cuMemExportToShareableHandle", driver->MemExportToShareableHandle);
+  driver->Find("cuMemHostRegister_v2", driver->MemHostRegister);
+  driver->Find("cuMemHostUnregister", driver->MemHostUnregister);
+  driver->Find("cuMemcpyHtoDAsync_v2", driver->MemcpyHtoDAsync);
+  driver->Find("cuMemcpyDtoHAsync_v2", driver->MemcpyDtoHAsync);
+  driver->Find("cuMemcpyDtoDAsync_v2", driver->MemcpyDtoDAsync);
+  driver->Find("cuStreamCreate", driver->StreamCreate);
+  driver->Find("cuStreamDestroy_v2", driver->StreamDestroy);
+  driver->Find("cuStreamSynchronize", driver->StreamSynchronize);
   const cuda::Result result = driver->Init(0);
   if (result != cuda::kSuccess) {
     throw Error("device_unavailable", "the CUDA driver does not start: " + driver->Describe(result), kInstallHint);

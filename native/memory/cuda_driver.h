@@ -106,8 +106,18 @@ struct CudaDriver {
   cuda::Result (*StreamDestroy)(cuda::Stream);
   cuda::Result (*StreamSynchronize)(cuda::Stream);
 
+ protected:
+  // Error device_unavailable for a call that the library does not have.
+  template <typename Function>
+  void Find(const char* name, Function& function) const {
+    function = reinterpret_cast<Function>(Symbol(name));
+  }
+
  private:
   CudaDriver() = default;
+  void* Symbol(const char* name) const;
+
+  void* library_ = nullptr;  // never closed again: the driver keeps threads of its own
 };
 
 }  // namespace tideline

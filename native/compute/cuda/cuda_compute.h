@@ -72,6 +72,8 @@ class CudaCompute final : public Compute {
   // Where the call that is under way puts its spans: the first at the start of the scratch's arguments, and so on.
   class Arguments;
   class Narrowed;
+  template <typename Work>
+  void NarrowInParts(RowRange rows, DType dtype, uint64_t columns, const Work& work);
 
   // The columns' sums over all rows; see ColumnSumsArgs.
   void SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows, uint64_t columns,

@@ -79,6 +79,17 @@ class CudaCompute::Narrowed {
   uint64_t used_ = 0;
 };
 
+// work(narrowed, first, count) for as many rows at a time as the scratch holds of matrices that have `columns` columns
+// together; each part starts with an empty scratch.
+template <typename Work>
+void CudaCompute::NarrowInParts(RowRange rows, DType dtype, uint64_t columns, const Work& work) {
+  const uint64_t at_once = Narrowed(*this, dtype).RowsAtOnce(rows.size(), columns);
+  for (uint64_t first = rows.begin; first < rows.end; first += at_once) {
+    Narrowed narrowed(*this, dtype);
+    work(narrowed, first, std::min(at_once, rows.end - first));
+  }
+}
+
 void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) {
   if (rows == 0) return;
   if (rows <= cuda::kMatVecRows) {
@@ -97,11 +108,8 @@ void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, flo
                                      linear.inputs, BiasDType(linear), accumulate});
     return;
   }
-  const uint64_t at_once = Narrowed(*this, linear.dtype).RowsAtOnce(rows, 2 * linear.inputs);
-  for (uint64_t first = 0; first < rows; first += at_once) {
-    const uint64_t count = std::min(at_once, rows - first);
-    const auto [high, rest] =
-        Narrowed(*this, linear.dtype).Split(x + first * linear.inputs, count * linear.inputs);
+  NarrowInParts({0, rows}, linear.dtype, 2 * linear.inputs, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
+    const auto [high, rest] = narrowed.Split(x + first * linear.inputs, count * linear.inputs);
     MatrixProduct product{.a = high,
                           .a_lie = Lie::kAlong,
                           .b = linear.weights,
@@ -113,11 +121,11 @@ void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, flo
                           .steps = linear.inputs,
                           .accumulate = accumulate};
     cublas_->Multiply(product);
-    if (!rest) continue;
+    if (!rest) return;
     product.a = rest;
     product.accumulate = true;
     cublas_->Multiply(product);
-  }
+  });
   if (!linear.bias) return;
   stream_.Launch("add_bias", RowGrid(rows, linear.outputs), cuda::kRowThreads,
                  cuda::AddBiasArgs{linear.bias, y, linear.dtype, static_cast<uint32_t>(linear.outputs), true});
@@ -131,10 +139,7 @@ void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* 
                                      linear.outputs, DType::kF32, false});
     return;
   }
-  const uint64_t at_once = Narrowed(*this, linear.dtype).RowsAtOnce(rows, linear.outputs);
-  for (uint64_t first = 0; first < rows; first += at_once) {
-    const uint64_t count = std::min(at_once, rows - first);
-    Narrowed narrowed(*this, linear.dtype);
+  NarrowInParts({0, rows}, linear.dtype, linear.outputs, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
     cublas_->Multiply({.a = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs),
                        .a_lie = Lie::kAlong,
                        .b = linear.weights,
@@ -145,7 +150,7 @@ void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* 
                        .columns = linear.inputs,
                        .steps = linear.outputs,
                        .accumulate = false});
-  }
+  });
 }
 
 void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
@@ -159,11 +164,8 @@ void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float*
                                      linear.outputs, linear.inputs, end - begin, DType::kF32, true});
     return;
   }
-  const uint64_t at_once =
-      Narrowed(*this, linear.dtype).RowsAtOnce(end - begin, linear.outputs + linear.inputs);
-  for (uint64_t first = begin; first < end; first += at_once) {
-    const uint64_t count = std::min(at_once, end - first);
-    Narrowed narrowed(*this, linear.dtype);
+  const uint64_t columns = linear.outputs + linear.inputs;
+  NarrowInParts({begin, end}, linear.dtype, columns, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
     cublas_->Multiply({.a = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs),
                        .a_lie = Lie::kAcross,
                        .b = narrowed.Narrow(x + first * linear.inputs, count * linear.inputs),
@@ -174,7 +176,7 @@ void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float*
                        .columns = linear.inputs,
                        .steps = count,
                        .accumulate = true});
-  }
+  });
 }
 
 }  // namespace tideline
