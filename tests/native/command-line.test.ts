@@ -1,19 +1,11 @@
 /** The `tideline` command as people run it: the built one, in a process of its own, judged by what it prints and its exit code. */
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { tideline } from "./command.ts";
 
 const DEMO = "assets/demo";
 const LLAMA = "tests/fixtures/checkpoints/tiny-llama-gqa";
-
-function tideline(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [resolve("dist/tideline.js"), ...args], {
-    encoding: "utf8",
-    env: { ...process.env, FORCE_COLOR: "0" },
-  });
-  return { code: status, out: stdout, error: stderr };
-}
 
 describe("wrong usage ends with 2 and says what is wrong", () => {
   it.each([

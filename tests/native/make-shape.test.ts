@@ -1,10 +1,10 @@
 /** `tideline make-shape`: the checkpoint opens and speaks like any other, a seed makes it again, and nothing is written over. */
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openCheckpoint } from "../../electron/session/checkpoint.ts";
+import { tideline } from "./command.ts";
 import { withFolder } from "./support.ts";
 
 const SHAPE = {
@@ -18,13 +18,6 @@ const SHAPE = {
   vocab_size: 1000,
   max_position_embeddings: 128,
 };
-
-function tideline(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [resolve("dist/tideline.js"), ...args], {
-    encoding: "utf8",
-  });
-  return { code: status, out: stdout, error: stderr };
-}
 
 test("opens, has the shape, and says what can be shown", () =>
   withFolder(async (folder) => {

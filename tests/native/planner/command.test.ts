@@ -1,5 +1,4 @@
 /** `tideline plan` as people run it: the built one, judged by what it prints and its exit code. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -7,17 +6,12 @@ import { afterAll, describe, expect, it } from "vitest";
 import { parsePlan } from "../../../core/planner/plan-file.ts";
 import { PRESETS } from "../../../core/planner/presets.ts";
 import { planToLine } from "../../../core/planner/share.ts";
+import { tideline } from "../command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tideline-plan-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function plan(...args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [resolve("dist/tideline.js"), "plan", ...args], {
-    encoding: "utf8",
-    env: { ...process.env, FORCE_COLOR: "0" },
-  });
-  return { code: status, out: stdout, error: stderr };
-}
+const plan = (...args: readonly string[]) => tideline("plan", ...args);
 
 const PRESET_FILE = resolve("assets/plans/4xh100-colocated.json");
 

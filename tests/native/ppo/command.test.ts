@@ -1,18 +1,14 @@
 /** `tideline run` as people run it: the built command in a process of its own. */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatBytes } from "../../../core/units.ts";
 import { openCheckpoint } from "../../../electron/session/checkpoint.ts";
+import { BUILT_COMMAND, tideline } from "../command.ts";
 import { withFolder } from "../support.ts";
 
-const BUILT = resolve("dist/tideline.js");
-
-function tideline(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [BUILT, "run", ...args], { encoding: "utf8" });
-  return { code: status, out: stdout, error: stderr };
-}
+const run = (...args: readonly string[]) => tideline("run", ...args);
 
 function lines(out: string) {
   return out
@@ -29,7 +25,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["--steps", "0"], "at least 1"],
     [["--print-schedule", "--report", "report.html"], "--print-schedule"],
   ])("%j", (args, named) => {
-    const { code, error } = tideline(...args);
+    const { code, error } = run(...args);
     expect(error).toContain(named);
     expect(code).toBe(2);
   });
@@ -38,7 +34,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
 it("prints a line per step and a summary, and saves a policy that opens", async () => {
   await withFolder(async (folder) => {
     const saved = join(folder, "policy");
-    const { code, out } = tideline(...["--steps", "2", "--save", saved]);
+    const { code, out } = run(...["--steps", "2", "--save", saved]);
     expect(code).toBe(0);
     expect(out).toMatch(/^step +1 {2}reward 0\.\d+ .* peak [\d.]+ MiB {2}work [\d.]+ s {2}memory [\d.]+ s$/m);
     expect(out).toContain("2 steps, peak");
@@ -50,32 +46,32 @@ it("prints a line per step and a summary, and saves a policy that opens", async 
 
 it("gives steps with phases, actions and receipts as JSON lines, the same for the same seed", () => {
   const args = ["--strategies", "swap=copy,reference=host", "--steps", "2", "--seed", "5", "--json"];
-  const [first, second, summary] = lines(tideline(...args).out);
+  const [first, second, summary] = lines(run(...args).out);
   expect(first.phases).toHaveLength(9);
   expect(second.actions[0]).toMatchObject({ label: "load reference.weights", receipt: { action: "resume" } });
   expect(summary).toMatchObject({ type: "summary", steps: 2 });
-  const [again] = lines(tideline(...args).out);
+  const [again] = lines(run(...args).out);
   expect(again.statistics).toEqual(first.statistics);
   expect(again.samples).toEqual(first.samples);
 });
 
 it("says what int8 weights of a frozen role change before it runs with them", () => {
   const args = ["--strategies", "int8=reference", "--steps", "1"];
-  const [change] = lines(tideline(...args, "--json").out);
+  const [change] = lines(run(...args, "--json").out);
   expect(change).toMatchObject({ type: "int8", role: "reference" });
   const [logprobs] = change.changes;
   expect(logprobs).toMatchObject({ quantity: "logprobs" });
-  expect(tideline(...args).out).toContain(`log-probs change by ${logprobs.meanAbsolute.toPrecision(3)}`);
+  expect(run(...args).out).toContain(`log-probs change by ${logprobs.meanAbsolute.toPrecision(3)}`);
 });
 
 it("runs a schedule that was printed and edited by hand, and names what an edit broke", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "schedule.json");
-    const { out } = tideline("--strategies", "swap=copy,reference=host", "--print-schedule");
+    const { out } = run("--strategies", "swap=copy,reference=host", "--print-schedule");
     writeFileSync(file, out);
-    expect(tideline("--schedule", file, "--steps", "1").code).toBe(0);
+    expect(run("--schedule", file, "--steps", "1").code).toBe(0);
     writeFileSync(file, out.replace('{ "kind": "load", "consumer": "reference.weights" }', ""));
-    const { code, error } = tideline("--schedule", file, "--steps", "1");
+    const { code, error } = run("--schedule", file, "--steps", "1");
     expect(error).toContain("phase score_reference needs reference.weights, which is on the host");
     expect(error).toContain("hint: add `load reference.weights` before it");
     expect(code).toBe(1);
@@ -83,7 +79,7 @@ it("runs a schedule that was printed and edited by hand, and names what an edit 
 });
 
 it("says where memory ran out and who held it", () => {
-  const { code, error } = tideline("--capacity", "12MiB", "--steps", "1");
+  const { code, error } = run("--capacity", "12MiB", "--steps", "1");
   expect(error).toContain("step 1, score_policy: out of memory");
   expect(error).toMatch(/engine\.kv_cache +4\.00 MiB/);
   expect(code).toBe(1);
@@ -93,7 +89,7 @@ it("stops at the next boundary on Ctrl-C and still saves the policy", async () =
   await withFolder(async (folder) => {
     const saved = join(folder, "policy");
     const child = spawn(process.execPath, [
-      BUILT,
+      BUILT_COMMAND,
       "run",
       "--strategies",
       "swap=copy",
@@ -127,9 +123,7 @@ describe("--report", () => {
   it("has the figures of the summary, beside the baseline", async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "report.html");
-      const { code, out } = tideline(
-        ...["--strategies", "all", "--steps", "2", "--baseline", "--json", "--report", file],
-      );
+      const { code, out } = run(...["--strategies", "all", "--steps", "2", "--baseline", "--json", "--report", file]);
       expect(code).toBe(0);
       const [first, second, summary] = lines(out);
       const figures = tiles(readFileSync(file, "utf8"));
@@ -144,7 +138,7 @@ describe("--report", () => {
   it("names who held what when memory ran out", async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "report.html");
-      const { code, out } = tideline("--capacity", "12MiB", "--steps", "1", "--report", file);
+      const { code, out } = run("--capacity", "12MiB", "--steps", "1", "--report", file);
       expect(code).toBe(1);
       expect(out).toContain(`report written to ${file}`);
       const text = readFileSync(file, "utf8").replaceAll(/<[^>]*>/g, " ");
@@ -156,7 +150,7 @@ describe("--report", () => {
   it("is written of a run that does not even fit when its models are loaded", async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "report.html");
-      const { code, error } = tideline("--capacity", "1MiB", "--steps", "1", "--report", file);
+      const { code, error } = run("--capacity", "1MiB", "--steps", "1", "--report", file);
       expect(code).toBe(1);
       expect(error).toContain("loading the models: out of memory");
       expect(readFileSync(file, "utf8")).toContain("loading the models");
@@ -164,7 +158,7 @@ describe("--report", () => {
   });
 
   it("that cannot be written is refused before anything runs", () => {
-    const { code, out, error } = tideline("--steps", "1", "--report", "/nonexistent/report.html");
+    const { code, out, error } = run("--steps", "1", "--report", "/nonexistent/report.html");
     expect(error).toContain("there is no folder /nonexistent");
     expect({ code, out }).toEqual({ code: 1, out: "" });
   });

@@ -13,17 +13,20 @@ const LAST_EVENTS: readonly GenerationEvent[] = [
   { type: "finished", index: 0, reason: "length", promptTokens: 2, newTokens: 1, prefillSeconds: 0, decodeSeconds: 0 },
 ];
 
-test("what is cancelled just after the engine finished it is whole", async () => {
-  let deliver: (events: readonly GenerationEvent[]) => void = () => {};
-  const engine = {
-    generate(_requests: unknown, onEvents: typeof deliver) {
-      deliver = onEvents;
-      return 1;
-    },
-    cancel(generation: number) {
-      throw Object.assign(new Error(`there is no generation ${generation}, or it has finished`), { code: "not_found" });
-    },
+/** An engine whose events come when the test says so. */
+function engineWhere(cancel: (generation: number) => void) {
+  let listener: (events: readonly GenerationEvent[]) => void = () => {};
+  const generate = (_requests: unknown, onEvents: typeof listener) => {
+    listener = onEvents;
+    return 1;
   };
+  return { engine: { generate, cancel }, deliver: (events: readonly GenerationEvent[]) => listener(events) };
+}
+
+test("what is cancelled just after the engine finished it is whole", async () => {
+  const { engine, deliver } = engineWhere((generation) => {
+    throw Object.assign(new Error(`there is no generation ${generation}, or it has finished`), { code: "not_found" });
+  });
   const abort = new AbortController();
   const rollouts = collectRollouts(engine, [REQUEST], [], abort.signal);
   abort.abort();
@@ -43,14 +46,7 @@ test("any other reason why it cannot be cancelled is told", async () => {
 });
 
 test("a failure is told when the engine is done with the others too", async () => {
-  let deliver: (events: readonly GenerationEvent[]) => void = () => {};
-  const engine = {
-    generate(_requests: unknown, onEvents: typeof deliver) {
-      deliver = onEvents;
-      return 1;
-    },
-    cancel() {},
-  };
+  const { engine, deliver } = engineWhere(() => {});
   let settled = false;
   const rollouts = collectRollouts(engine, [REQUEST, REQUEST], [], new AbortController().signal);
   rollouts.catch(() => {}).finally(() => (settled = true));
