@@ -130,6 +130,9 @@ export function expectedTensors(config: ModelConfig): readonly ExpectedTensor[] 
 
 /** Exact number of weights; tied embeddings count once. */
 export function parameterCount(config: ModelConfig): number {
-  const elements = ({ shape }: ExpectedTensor) => shape.reduce((product, size) => product * size, 1);
-  return expectedTensors(config).reduce((sum, tensor) => sum + elements(tensor), 0);
+  return expectedTensors(config).reduce((sum, tensor) => sum + elementCount(tensor), 0);
+}
+
+export function elementCount({ shape }: ExpectedTensor): number {
+  return shape.reduce((product, size) => product * size, 1);
 }

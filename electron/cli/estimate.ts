@@ -1,6 +1,5 @@
 /** `tideline estimate`: what one model takes to score or to train a batch on one GPU, before it is tried. */
-import { statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { asMeasured } from "../../core/planner/memory/estimate/as-measured.ts";
 import {
@@ -20,10 +19,9 @@ import type { Architecture } from "../../core/planner/models/architecture.ts";
 import { catalogueName, MODEL_NAMES, modelNamed } from "../../core/planner/models/catalogue.ts";
 import { parseArchitecture } from "../../core/planner/models/from-config.ts";
 import { formatBytes } from "../../core/units.ts";
-import { CONFIG_FILE, readTextFile } from "../session/checkpoint.ts";
+import { CONFIG_FILE } from "../session/checkpoint.ts";
+import { readModelFile } from "./model-option.ts";
 import { wholeOption } from "./options.ts";
-
-const MAX_CONFIG_BYTES = 2 ** 20;
 
 interface EstimateOptions {
   readonly model: string;
@@ -96,22 +94,15 @@ interface FoundModel {
   readonly assumed: readonly string[];
 }
 
-/** A file or folder first: nobody names one by accident. */
 async function findModel(model: string): Promise<FoundModel> {
-  const file = configFile(model);
-  if (file === undefined) {
+  const config = await readModelFile(model);
+  if (config === undefined) {
     return { name: catalogueName(model) ?? model, architecture: modelNamed(model, "--model"), assumed: [] };
   }
-  const { architecture, assumed } = parseArchitecture(await readTextFile(file, MAX_CONFIG_BYTES), file);
+  const { file, text } = config;
+  const { architecture, assumed } = parseArchitecture(text, file);
   const name = basename(file) === CONFIG_FILE ? basename(dirname(file)) : basename(file, ".json");
   return { name, architecture, assumed };
-}
-
-function configFile(model: string): string | undefined {
-  if (statSync(model, { throwIfNoEntry: false })?.isDirectory()) return join(model, CONFIG_FILE);
-  // A file that is not there is told by whoever opens it.
-  const isFile = statSync(model, { throwIfNoEntry: false })?.isFile() ?? false;
-  return isFile || (model.endsWith(".json") && catalogueName(model) === undefined) ? model : undefined;
 }
 
 function describe(name: string, question: EstimateQuestion, answer: Estimate, assumed: readonly string[]): string {

@@ -3,11 +3,10 @@ import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/checkpoint/config.ts";
 import { configNamed } from "../../core/planner/models/catalogue.ts";
 import { formatBytes } from "../../core/units.ts";
-import { CONFIG_FILE, readTextFile } from "../session/checkpoint.ts";
+import { CONFIG_FILE } from "../session/checkpoint.ts";
 import { SHAPE_DTYPES, type ShapeDType, writeShapeCheckpoint } from "../synthetic/shape-checkpoint.ts";
+import { readModelFile } from "./model-option.ts";
 import { interruption, wholeOption } from "./options.ts";
-
-const MAX_CONFIG_BYTES = 2 ** 20;
 
 interface MakeShapeOptions {
   readonly like: string;
@@ -29,9 +28,11 @@ export function addMakeShape(program: Command): void {
 }
 
 async function makeShape({ like, out, dtype, seed }: MakeShapeOptions): Promise<void> {
-  const config = like.endsWith(".json")
-    ? parseConfig(await readTextFile(like, MAX_CONFIG_BYTES), like)
-    : parseConfig(JSON.stringify(configNamed(like, "--like")), like);
+  const { text, file } = (await readModelFile(like)) ?? {
+    text: JSON.stringify(configNamed(like, "--like")),
+    file: like,
+  };
+  const config = parseConfig(text, file);
   const signal = interruption();
   const bytes = await writeShapeCheckpoint({ folder: out, config, dtype, seed, signal, onProgress: showProgress });
   process.stderr.write("\r");

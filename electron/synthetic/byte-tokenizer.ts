@@ -1,6 +1,4 @@
 /** A tokenizer of bytes for checkpoints that are made here: one token per byte, in the format of Hugging Face's tokenizers. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 
 const SPECIAL_TOKENS = ["<pad>", "<bos>", "<eos>"];
 export const PAD_TOKEN_ID = 0;
@@ -9,22 +7,15 @@ export const END_TOKEN_ID = 2;
 /** The fewest tokens of a vocabulary: the special ones, then a token for each byte. */
 export const BYTE_VOCABULARY = SPECIAL_TOKENS.length + 256;
 
+const [pad_token, bos_token, eos_token] = SPECIAL_TOKENS;
+/** What tokenizer_config.json says. */
+export const TOKENIZER_SETTINGS = { tokenizer_class: "PreTrainedTokenizerFast", pad_token, bos_token, eos_token };
+
 /**
- * Writes tokenizer.json and tokenizer_config.json.
+ * What tokenizer.json says.
  * @param vocabulary of the model; what it has beyond bytes is text too, `[300]`, so that whatever it says can be shown.
  */
-export async function writeByteTokenizer(folder: string, vocabulary = BYTE_VOCABULARY): Promise<void> {
-  await writeJson(join(folder, "tokenizer.json"), byteTokenizer(vocabulary));
-  const [pad_token, bos_token, eos_token] = SPECIAL_TOKENS;
-  const settings = { tokenizer_class: "PreTrainedTokenizerFast", pad_token, bos_token, eos_token };
-  await writeJson(join(folder, "tokenizer_config.json"), settings);
-}
-
-export async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeFile(file, `${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-function byteTokenizer(vocabulary: number): object {
+export function byteTokenizer(vocabulary: number): object {
   const fillers = Array.from({ length: vocabulary - BYTE_VOCABULARY }, (_, index) => `[${BYTE_VOCABULARY + index}]`);
   const tokens = [...SPECIAL_TOKENS, ...byteCharacters(), ...fillers];
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));

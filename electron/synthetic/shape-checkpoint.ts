@@ -5,24 +5,22 @@
  */
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { formatConfig } from "../../core/checkpoint/format-config.ts";
-import { type ExpectedTensor, expectedTensors, type ModelConfig } from "../../core/checkpoint/model-config.ts";
+import { elementCount, expectedTensors, type ModelConfig, parameterCount } from "../../core/checkpoint/model-config.ts";
 import { makeHeader } from "../../core/checkpoint/safetensors.ts";
-import { assertNever, TidelineError } from "../../core/errors.ts";
+import { TidelineError } from "../../core/errors.ts";
 import type { LongOperation } from "../../native/addon.d.ts";
 import { randomOf } from "../ppo/random.ts";
 import { requireNewFolder } from "../session/checkpoint.ts";
-import {
-  BYTE_VOCABULARY,
-  END_TOKEN_ID,
-  PAD_TOKEN_ID,
-  START_TOKEN_ID,
-  writeByteTokenizer,
-  writeJson,
-} from "./byte-tokenizer.ts";
+import { BYTE_VOCABULARY, END_TOKEN_ID, START_TOKEN_ID } from "./byte-tokenizer.ts";
+import { writeCompanions } from "./companions.ts";
 
-export const SHAPE_DTYPES = ["bfloat16", "float32"] as const;
-export type ShapeDType = (typeof SHAPE_DTYPES)[number];
+/** As transformers and as safetensors spell them. */
+const DTYPES = {
+  bfloat16: { spelling: "BF16", bytes: 2 },
+  float32: { spelling: "F32", bytes: 4 },
+} as const;
+export type ShapeDType = keyof typeof DTYPES;
+export const SHAPE_DTYPES = Object.keys(DTYPES);
 
 export interface ShapeCheckpointOptions {
   /** A new folder, or an empty one. */
@@ -60,8 +58,9 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
   await requireNewFolder(folder);
   await mkdir(folder, { recursive: true });
   const tensors = expectedTensors(config);
-  const header = makeHeader(tensors.map(({ name, shape }) => ({ name, shape, dtype: spellingOf(dtype) })));
-  const weightBytes = BYTES[dtype] * tensors.reduce((sum, tensor) => sum + elementsOf(tensor), 0);
+  const { spelling, bytes: bytesEach } = DTYPES[dtype];
+  const header = makeHeader(tensors.map(({ name, shape }) => ({ name, shape, dtype: spelling })));
+  const weightBytes = bytesEach * parameterCount(config);
   const path = join(folder, "model.safetensors");
   const file = await open(path, "wx");
   try {
@@ -69,10 +68,10 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
     const pattern = encoded(randomBlock(seed), dtype);
     let doneBytes = 0;
     for (const tensor of tensors) {
-      const source = tensor.name.endsWith("norm.weight")
-        ? encoded(new Float32Array(elementsOf(tensor)).fill(1), dtype)
-        : pattern;
-      for await (const bytes of writeRepeated(file, source, BYTES[dtype] * elementsOf(tensor), doneBytes)) {
+      const elements = elementCount(tensor);
+      const isNorm = tensor.name.endsWith("norm.weight");
+      const source = isNorm ? encoded(new Float32Array(elements).fill(1), dtype) : pattern;
+      for await (const bytes of writeRepeated(file, source, bytesEach * elements, doneBytes)) {
         signal?.throwIfAborted();
         doneBytes += bytes;
         onProgress?.(doneBytes, weightBytes);
@@ -84,35 +83,13 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
     throw error;
   }
   await file.close();
-  await writeByteTokenizer(folder, config.vocabSize);
-  await writeJson(join(folder, "config.json"), {
-    ...formatConfig(withTokens(config)),
-    pad_token_id: PAD_TOKEN_ID,
-    dtype,
-  });
+  await writeCompanions(folder, withTokens(config), dtype);
   return weightBytes;
 }
 
 /** The tokenizer's special tokens are the model's. */
 function withTokens(config: ModelConfig): ModelConfig {
   return { ...config, bosTokenId: START_TOKEN_ID, eosTokenIds: [END_TOKEN_ID] };
-}
-
-const BYTES = { bfloat16: 2, float32: 4 } as const;
-
-function spellingOf(dtype: ShapeDType): string {
-  switch (dtype) {
-    case "bfloat16":
-      return "BF16";
-    case "float32":
-      return "F32";
-    default:
-      return assertNever(dtype);
-  }
-}
-
-function elementsOf({ shape }: ExpectedTensor): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** Uniform, which nobody can tell from normal once a few are summed. */

@@ -1,16 +1,9 @@
 /** The files of the demo's checkpoints before anything is learned: shape and random weights, beside a tokenizer of bytes. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { formatConfig } from "../../../core/checkpoint/format-config.ts";
-import { expectedTensors, type ModelConfig } from "../../../core/checkpoint/model-config.ts";
-import {
-  BYTE_VOCABULARY,
-  END_TOKEN_ID,
-  PAD_TOKEN_ID,
-  START_TOKEN_ID,
-  writeByteTokenizer,
-  writeJson,
-} from "../../synthetic/byte-tokenizer.ts";
+import { elementCount, expectedTensors, type ModelConfig } from "../../../core/checkpoint/model-config.ts";
+import { BYTE_VOCABULARY, END_TOKEN_ID, START_TOKEN_ID } from "../../synthetic/byte-tokenizer.ts";
+import { writeCompanions } from "../../synthetic/companions.ts";
 import { normalNumber, type Random } from "../random.ts";
 import { type FloatTensor, writeFloats } from "../value-head.ts";
 
@@ -39,17 +32,13 @@ export const DEMO_CONFIG: ModelConfig = {
 /** Writes a folder with random weights that transformers opens too. */
 export async function writeRandomCheckpoint(folder: string, random: Random): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const tensors = expectedTensors(DEMO_CONFIG).map(({ name, shape }): FloatTensor => {
+  const tensors = expectedTensors(DEMO_CONFIG).map((tensor): FloatTensor => {
+    const { name, shape } = tensor;
     const isNorm = name.endsWith("norm.weight");
-    const length = shape.reduce((product, size) => product * size, 1);
+    const length = elementCount(tensor);
     const values = Float32Array.from({ length }, () => (isNorm ? 1 : 0.06 * normalNumber(random)));
     return { name, shape, values };
   });
   await writeFloats(join(folder, "model.safetensors"), tensors);
-  await writeJson(join(folder, "config.json"), {
-    ...formatConfig(DEMO_CONFIG),
-    pad_token_id: PAD_TOKEN_ID,
-    dtype: "float32",
-  });
-  await writeByteTokenizer(folder);
+  await writeCompanions(folder, DEMO_CONFIG, "float32");
 }
