@@ -219,6 +219,7 @@ export function residentBytes(state: MemoryState, sizes: Sizes): number {
 /** Bytes on the device at most during an item: what is there after it, and the bucket that a swap passes through. */
 export function momentBytes({ item, state }: Moment, sizes: Sizes): number {
   const swap = item.kind === "action" && item.action.kind === "swap" ? item.action : undefined;
-  const bucketBytes = swap?.method === "bucketed" ? Math.min(swap.bucketBytes ?? 0, sizes[targetOf(swap)]) : 0;
+  // What is written lies in the bucket as the other of the two stores it; a cast follows.
+  const bucketBytes = swap?.method === "bucketed" ? Math.min(swap.bucketBytes ?? 0, sizes[swap.from]) : 0;
   return residentBytes(state, sizes) + bucketBytes;
 }

@@ -5,7 +5,7 @@
  */
 import type { Check, Moment } from "../../schedule/check.ts";
 import type { MemoryState } from "../../schedule/residency.ts";
-import { type Action, targetOf } from "../../schedule/schedule.ts";
+import type { Action } from "../../schedule/schedule.ts";
 import type { ScheduledConsumer, Work } from "../../schedule/works.ts";
 import {
   type Footprint,
@@ -129,9 +129,8 @@ export function afterAction(passes: PassHoldings, action: Action, { workspace }:
 /** The memory that a swap takes while it lasts. */
 export function bucketBytesOf(action: Action, { chunkBytes }: Footprint, sizes: Sizes): number {
   if (action.kind !== "swap" || action.method !== "bucketed") return 0;
-  // Both ends of a swap are weights.
-  const bytes = sizes.kept[targetOf(action) === "policy.weights" ? "policy.weights" : "engine.weights"];
-  return wholeChunks(Math.min(action.bucketBytes ?? 0, bytes), chunkBytes);
+  // What is written lies in the bucket as the other of the two stores it; a cast follows.
+  return wholeChunks(Math.min(action.bucketBytes ?? 0, sizes.kept[action.from]), chunkBytes);
 }
 
 /** Before anything was computed. */
