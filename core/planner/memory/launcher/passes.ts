@@ -129,9 +129,9 @@ function orderOf({ runs }: Architecture, question: PassQuestion): string {
   const windowed = runs.filter(
     ({ layer: { attention } }) => attention.kind === "grouped" && (attention.window ?? length) < length,
   );
-  // Which parts of the loss there are, and whether the full ones repeat.
-  const { laterPart, rest, target } = unitsOf(question, question);
-  const parts = lossRows === undefined ? "" : `${target >= lossRows} ${Math.min(2, laterPart)} ${rest > 0}`;
+  // Which parts of the loss there are, and whether those between the first and the last repeat.
+  const { laterPart, target } = unitsOf(question, question);
+  const parts = lossRows === undefined ? "" : `${target > lossRows} ${Math.min(2, laterPart)}`;
   return `${keyOf(question, ORDER_FIELDS)}${sequences > 1},${parts},${windowed.length}`;
 }
 

@@ -14,7 +14,7 @@ export interface Units {
   readonly target: number;
   /** A token and one that it may look at, in its own row. */
   readonly pair: number;
-  /** Where the loss is computed in parts: parts of full size after the first one, and targets that are left for the last. */
+  /** Where the loss is computed in parts: parts between the first one and the last, and targets that are left for the last. */
   readonly laterPart: number;
   readonly rest: number;
   readonly multiprocessor: number;
@@ -39,14 +39,15 @@ export function unitsOf(batch: CountedBatch, { multiprocessors, cublasBytes }: K
   const { sequences, length } = batch;
   const targets = sequences * (length - 1);
   const lossRows = batch.lossRows ?? targets;
+  const parts = Math.ceil(targets / lossRows);
   return {
     one: 1,
     position: length,
     token: sequences * length,
     target: targets,
     pair: sequences * length * length,
-    laterPart: Math.max(0, Math.floor(targets / lossRows) - 1),
-    rest: targets % lossRows,
+    laterPart: Math.max(0, parts - 2),
+    rest: targets - (parts - 1) * lossRows,
     multiprocessor: multiprocessors,
     cublasByte: cublasBytes,
   };

@@ -47,14 +47,17 @@ export function lossInParts(pass: Pass, normed: Tensor, options: PartsOptions, r
   return loss;
 }
 
-/** Parts of `lossRows` rows, the first of which stands apart when they are folded, and a rest. */
+/**
+ * Parts of `lossRows` rows, and the rest. When they are folded, the first and the last stand apart: forward and backward, these
+ * find no workspace, copy or gradient of a part before them, and leave one.
+ */
 function partsOf(targets: number, { lossRows, folded }: PartsOptions) {
-  const whole = Math.floor(targets / lossRows);
+  const whole = Math.ceil(targets / lossRows) - 1;
   const counts = folded
     ? [...(whole > 0 ? [ONCE] : []), ...(whole > 1 ? [LATER_PARTS] : [])]
     : Array<Count>(whole).fill(ONCE);
   const parts = counts.map((count) => ({ count, rows: fixed(lossRows) }));
-  return targets % lossRows > 0 ? [...parts, { count: ONCE, rows: REST }] : parts;
+  return [...parts, { count: ONCE, rows: REST }];
 }
 
 function checkpointedLoss(pass: Pass, input: Tensor, { logits }: PartsOptions) {

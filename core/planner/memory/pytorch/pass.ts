@@ -60,18 +60,25 @@ export class Pass {
   readonly graph: Graph;
   private readonly options: PassOptions;
   /** Copies in fewer bits that `torch.autocast` keeps until it ends. */
-  private readonly copies = new Map<Parameter, Tensor>();
+  private readonly copies: Map<Parameter, Tensor>;
   private readonly caches: Tensor[] = [];
   /** Cosines and sines of every position. */
   readonly rotation: readonly Tensor[];
   /** When only some rows are computed: how many. */
   readonly rows: Count | undefined;
 
-  constructor(graph: Graph, options: PassOptions, rotation: readonly Tensor[], rows?: Count) {
+  constructor(
+    graph: Graph,
+    options: PassOptions,
+    rotation: readonly Tensor[],
+    rows?: Count,
+    copies = new Map<Parameter, Tensor>(),
+  ) {
     this.graph = graph;
     this.options = options;
     this.rotation = rotation;
     this.rows = rows;
+    this.copies = copies;
   }
 
   get batch(): Batch {
@@ -107,9 +114,9 @@ export class Pass {
     return new Pass(graph, { ...this.options, keyValueCache: false }, this.rotation, this.rows);
   }
 
-  /** The same pass on some rows only. */
+  /** The same pass on some rows only, with the same copies. */
   ofRows(graph: Graph, rows: Count): Pass {
-    return new Pass(graph, this.options, this.rotation, rows);
+    return new Pass(graph, this.options, this.rotation, rows, this.copies);
   }
 
   /** The copy of a weight that this pass multiplies with; made on first use. */

@@ -67,9 +67,6 @@ describe("what saves memory, saves it", () => {
   });
 });
 
-/** Kernels choose their working memory by shape, and a layer that is computed again needs its input: a few MiB. */
-const ALMOST = 0.999;
-
 describe("models of every kind that nobody measured", () => {
   const MODELS = ["Qwen2.5-3B", "Llama-3.2-3B", "gemma-2-2b", "Qwen3-30B-A3B", "DeepSeek-V2-Lite"];
   const anyQuestion = fc.record({
@@ -108,19 +105,21 @@ describe("models of every kind that nobody measured", () => {
     );
   });
 
-  test("take no less for more rows or longer ones, and no more with checkpointing", () => {
+  // Of what is asked for. What is allocated is not in order: each block may have a rest that the allocator did not cut off,
+  // which depends on what was free where it was put (allocator.test.ts); checkpointing can cost hundreds of them.
+  test("need no less for more rows or longer ones, and no more with checkpointing", () => {
     fc.assert(
       fc.property(anyQuestion, fc.integer({ min: 1, max: 500 }), ({ name, ...changes }, more) => {
-        const { bytes } = stagesOf(name, changes);
-        const rows = stagesOf(name, { ...changes, batch: changes.batch + 1 }).bytes;
-        const longer = stagesOf(name, { ...changes, sequence: changes.sequence + more }).bytes;
-        for (const [stage, held] of bytes.entries()) {
-          expect(rows[stage]).toBeGreaterThanOrEqual(ALMOST * held);
-          expect(longer[stage]).toBeGreaterThanOrEqual(ALMOST * held);
-        }
-        const kept = stagesOf(name, { ...changes, gradientCheckpointing: false }).bytes;
-        const again = stagesOf(name, { ...changes, gradientCheckpointing: true }).bytes;
-        for (const stage of [0, 2]) expect(again[stage]).toBeLessThanOrEqual((kept[stage] ?? 0) / ALMOST);
+        const peakBytes = (other: object) => sumOf(ask(name, { ...changes, ...other }).answer.peak);
+        const bytes = peakBytes({});
+        expect(peakBytes({ batch: changes.batch + 1 })).toBeGreaterThanOrEqual(bytes);
+        expect(peakBytes({ sequence: changes.sequence + more })).toBeGreaterThanOrEqual(bytes);
+        // A layer that is computed again needs its input, and the thread that does so a workspace for products with biases.
+        const { hiddenSize } = modelNamed(name);
+        const inputBytes = changes.batch * changes.sequence * hiddenSize * (changes.precision === "bf16" ? 2 : 4);
+        expect(peakBytes({ gradientCheckpointing: true })).toBeLessThanOrEqual(
+          peakBytes({ gradientCheckpointing: false }) + inputBytes + 2 ** 20,
+        );
       }),
       { numRuns: 40 },
     );

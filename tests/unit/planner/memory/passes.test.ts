@@ -1,8 +1,12 @@
-/** A tape is recorded once for many batches and cards: what it says of others is what a tape of those says. */
+/**
+ * A tape is recorded once for many batches and cards: what it says of others is what a tape of those says. What it says is
+ * in order: more of a batch takes no less, and so does keeping what could be computed again.
+ */
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { type PassQuestion, passOf } from "../../../../core/planner/memory/launcher/passes.ts";
+import { describe, expect, test } from "vitest";
+import { type PassAnswer, type PassQuestion, passOf } from "../../../../core/planner/memory/launcher/passes.ts";
 import { modelNamed } from "../../../../core/planner/models/catalogue.ts";
+import { sumOf } from "../../../../core/planner/provenance.ts";
 
 /** Grouped and latent attention, windows, experts, biases, tied embeddings, capped logits. */
 const MODELS = ["Qwen2.5-0.5B", "Llama-3.1-8B", "Gemma-2-2B", "Mistral-7B-v0.1", "DeepSeek-V2-Lite", "Qwen3-30B-A3B"];
@@ -41,3 +45,38 @@ test.each(MODELS)("%s: a tape recorded for one batch and card, read for another"
     { numRuns: 100 },
   );
 });
+
+describe.each(MODELS)("%s", (name) => {
+  const model = modelNamed(name);
+  const bytesOf = (question: PassQuestion) => totalBytes(passOf(model, question));
+
+  test("more rows and longer ones take no less", () => {
+    fc.assert(
+      fc.property(pass, asked, fc.integer({ min: 1, max: 500 }), (options, batch, more) => {
+        const question = { ...options, ...batch };
+        const bytes = bytesOf(question);
+        expect(bytesOf({ ...question, sequences: question.sequences + 1 })).toBeGreaterThanOrEqual(bytes);
+        expect(bytesOf({ ...question, length: question.length + more })).toBeGreaterThanOrEqual(bytes);
+      }),
+    );
+  });
+
+  test("layers that are computed again take no more, but for what computing them again needs", () => {
+    fc.assert(
+      fc.property(pass, asked, (options, batch) => {
+        const question = { ...options, ...batch };
+        const inputBytes = question.sequences * question.length * model.hiddenSize * question.itemBytes;
+        expect(bytesOf({ ...question, checkpointing: true })).toBeLessThanOrEqual(
+          bytesOf({ ...question, checkpointing: false }) + inputBytes + SECOND_THREAD_BYTES,
+        );
+      }),
+    );
+  });
+});
+
+/** What cuBLASLt keeps for a thread that multiplies with biases: the backward one does when it computes a layer again. */
+const SECOND_THREAD_BYTES = 2 ** 20;
+
+function totalBytes({ weightsBytes, adapterBytes, gradientBytes, activations, logits }: PassAnswer): number {
+  return weightsBytes + adapterBytes + gradientBytes + sumOf(activations) + sumOf(logits);
+}
