@@ -14,17 +14,23 @@ const temporary = mkdtempSync(join(tmpdir(), "tideline-tests-"));
 process.env.TMPDIR = temporary;
 process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
 
+/** The same random cases in every run. */
+const setupFiles = ["tests/seed.ts"];
+
 /** A report's style is part of its text; what other components import is not looked at. */
 const css = { include: [/report\.css/] };
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], testTimeout: 90 * SECOND, css } },
+      {
+        test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], setupFiles, testTimeout: 90 * SECOND, css },
+      },
       {
         test: {
           name: "native",
           include: ["tests/native/**/*.test.ts"],
+          setupFiles,
           pool: "forks",
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
@@ -34,6 +40,7 @@ export default defineConfig({
         test: {
           name: "golden",
           include: ["tests/golden/**/*.test.ts"],
+          setupFiles,
           pool: "forks",
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
