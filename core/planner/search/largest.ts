@@ -32,9 +32,15 @@ export function largestThatFits(plan: Plan, size: Size): Largest {
   };
   if (!fits(least)) return { size, value: 0, prediction: undefined };
   let units = least;
-  while (fits(2 * units)) units *= 2;
-  for (let more = units; more >= 1; more = Math.floor(more / 2)) {
-    if (fits(units + more)) units += more;
+  let tooMany = 2 * least;
+  while (fits(tooMany)) {
+    units = tooMany;
+    tooMany *= 2;
+  }
+  while (tooMany - units > 1) {
+    const middle = Math.floor((units + tooMany) / 2);
+    if (fits(middle)) units = middle;
+    else tooMany = middle;
   }
   return { size, value: units * unit, prediction: fitting };
 }
