@@ -1,6 +1,6 @@
 // The board: one page of memory through which the doubles of CUDA and NVML are told what to do and say what they did. It
 // is the file that TIDELINE_DOUBLE_BOARD names, mapped by every process that has a double loaded and written by the tests
-// (board.ts has the same layout), so that the doubles' processes share one card.
+// (cuda-double.ts has the same layout), so that the doubles' processes share the machine's cards.
 #pragma once
 
 #include <fcntl.h>
@@ -14,13 +14,16 @@
 
 namespace cuda_double {
 
-// What one process has of the card, and has not given back.
+constexpr int kMostDevices = 2;
+
+// What one process has of the cards, and has not given back: of all together, then of each.
 struct ProcessCounts {
   int64_t pid;
   int64_t bytes, allocations, mappings, reservations;
   int64_t contexts, current_contexts, streams, registered_buffers;
-  int64_t lost;  // the result that all calls give once the device is lost
-  int64_t reserved[6];
+  int64_t device_bytes[kMostDevices], device_contexts[kMostDevices];
+  int64_t lost[kMostDevices];  // the result that all calls give once the device is lost
+  int64_t reserved;
 };
 
 struct Board {

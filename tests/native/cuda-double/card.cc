@@ -1,11 +1,15 @@
 #include "card.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace cuda_double {
 
-thread_local int current_contexts = 0;
+thread_local std::vector<int> current_devices;
+thread_local int asked_device = 0;
 
 namespace {
 
@@ -55,10 +59,12 @@ ProcessCounts& Card::counts() {
   return *mine;
 }
 
-size_t Card::UsedBytes() {
+size_t Card::UsedBytes(int device) {
   int64_t used = 0;
   for (const ProcessCounts& process : board().processes) {
-    if (IsAlive(process)) used += process.bytes + (process.contexts > 0 ? static_cast<int64_t>(kContextBytes) : 0);
+    if (!IsAlive(process)) continue;
+    used += process.device_bytes[device];
+    if (process.device_contexts[device] > 0) used += static_cast<int64_t>(kContextBytes);
   }
   return static_cast<size_t>(used);
 }
@@ -68,31 +74,84 @@ void Card::Drop(Handle handle) {
   if (--allocation.references > 0) return;
   ::close(allocation.file);
   --counts().allocations;
-  if (!allocation.imported) counts().bytes -= static_cast<int64_t>(allocation.bytes);
+  if (!allocation.imported) {
+    counts().bytes -= static_cast<int64_t>(allocation.bytes);
+    counts().device_bytes[allocation.device] -= static_cast<int64_t>(allocation.bytes);
+  }
   allocations.erase(handle);
 }
 
-void Card::Forget() {
-  for (const auto& [address, bytes] : reservations) ::munmap(reinterpret_cast<void*>(address), bytes);
-  for (const auto& [handle, allocation] : allocations) ::close(allocation.file);
-  reservations.clear();
-  mappings.clear();
-  allocations.clear();
-  const int64_t pid = counts().pid;
-  counts() = {};
-  counts().pid = pid;
+int Card::DeviceOf(Address address) const {
+  const auto after = mappings.upper_bound(address);
+  if (after == mappings.begin()) return -1;
+  const auto& [start, mapping] = *std::prev(after);
+  return address < start + mapping.bytes ? allocations.at(mapping.handle).device : -1;
 }
 
-int Injected(const char* call) {
+void Card::Unmap(std::map<Address, Mapping>::iterator mapping) {
+  const auto [address, mapped] = *mapping;
+  ::mmap(reinterpret_cast<void*>(address), mapped.bytes, PROT_NONE, kNoAccess | MAP_FIXED, -1, 0);
+  Drop(mapped.handle);
+  mappings.erase(mapping);
+  --counts().mappings;
+}
+
+void Card::Forget(int device) {
+  for (auto mapping = mappings.begin(); mapping != mappings.end();) {
+    const auto next = std::next(mapping);
+    if (allocations.at(mapping->second.handle).device == device) Unmap(mapping);
+    mapping = next;
+  }
+  for (auto allocation = allocations.begin(); allocation != allocations.end();) {
+    const auto next = std::next(allocation);
+    if (allocation->second.device == device) Drop(allocation->first);
+    allocation = next;
+  }
+  for (auto reservation = reservations.begin(); reservation != reservations.end();) {
+    const auto next = std::next(reservation);
+    if (reservation->second.device == device) {
+      ::munmap(reinterpret_cast<void*>(reservation->first), reservation->second.bytes);
+      reservations.erase(reservation);
+      --counts().reservations;
+    }
+    reservation = next;
+  }
+  counts().streams -= std::exchange(streams[device], 0);
+  counts().registered_buffers -= std::exchange(registered_buffers[device], 0);
+  counts().lost[device] = 0;
+}
+
+int Devices() {
+  const char* wanted = std::getenv("TIDELINE_DOUBLE_DEVICES");
+  return wanted ? std::clamp(std::atoi(wanted), 1, kMostDevices) : 1;
+}
+
+namespace {
+
+constexpr char kContexts[kMostDevices] = {}, kStreams[kMostDevices] = {};
+
+}  // namespace
+
+const void* ContextOf(int device) { return &kContexts[device]; }
+const void* StreamOf(int device) { return &kStreams[device]; }
+
+int DeviceOfContext(const void* context) {
+  for (int device = 0; device < Devices(); ++device) {
+    if (context == ContextOf(device)) return device;
+  }
+  return -1;
+}
+
+int Injected(const char* call, int device) {
   ProcessCounts& counts = Card::Get().counts();
-  if (counts.lost != 0) return static_cast<int>(counts.lost);
+  if (counts.lost[device] != 0) return static_cast<int>(counts.lost[device]);
   const bool named = board().call[0] != '\0';
   if (named ? std::strcmp(board().call, call) != 0 : std::strcmp(call, "cuMemGetInfo") == 0) return 0;
   ++board().calls;
   if (board().countdown == 0 || --board().countdown > 0) return 0;
   const auto result = static_cast<int>(board().result);
   // It is a context that is lost: the attempt to make the first one leaves none behind.
-  if (board().sticky && counts.contexts > 0) counts.lost = result;
+  if (board().sticky && counts.device_contexts[device] > 0) counts.lost[device] = result;
   return result;
 }
 

@@ -1,9 +1,11 @@
-// What the double's calls share: the card's state in this process, its board, and how a call begins.
+// What the double's calls share: the cards' state in this process, their board, and how a call begins. There is one card, or as
+// many as TIDELINE_DOUBLE_DEVICES says; with TIDELINE_DOUBLE_PEERS=0 none can reach another's memory.
 #pragma once
 
 #include <cstddef>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "board.h"  // Board, ProcessCounts
 
@@ -11,16 +13,19 @@
 
 namespace cuda_double {
 
-enum Result : int { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidContext = 201 };
+enum Result : int { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidDevice = 101, kInvalidContext = 201 };
 using Address = unsigned long long;
 using Handle = unsigned long long;
 
 constexpr size_t kGranularity = size_t{2} << 20;
 constexpr size_t kTotalBytes = size_t{1} << 30;
 constexpr size_t kContextBytes = size_t{64} << 20;
+// How addresses without memory are mapped.
+constexpr int kNoAccess = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 // Chunks are memory files: they can be mapped twice, and their descriptors passed to other processes.
 struct Allocation {
+  int device;
   int file;
   size_t bytes;
   int references;
@@ -33,21 +38,32 @@ struct Mapping {
   bool access;
 };
 
+// In whose context the addresses were asked for.
+struct Reservation {
+  size_t bytes;
+  int device;
+};
+
 struct Card {
   std::mutex mutex;
   std::map<Handle, Allocation> allocations;
   std::map<Address, Mapping> mappings;
-  std::map<Address, size_t> reservations;
+  std::map<Address, Reservation> reservations;
+  // Of each device: what its context takes along when it is lost.
+  int64_t streams[kMostDevices] = {}, registered_buffers[kMostDevices] = {};
   Handle next_handle = 1;
 
   static Card& Get();
   // Of this process.
   ProcessCounts& counts();
-  // All processes' on the card, contexts included.
-  size_t UsedBytes();
+  // All processes' on one card, contexts included.
+  size_t UsedBytes(int device);
+  // On which card an address is mapped, or -1.
+  int DeviceOf(Address address) const;
   void Drop(Handle handle);
   // What a driver does with the memory of a lost context once that is released.
-  void Forget();
+  void Forget(int device);
+  void Unmap(std::map<Address, Mapping>::iterator mapping);
 };
 
 // With TIDELINE_DOUBLE_GUARDED set, the processor faults on device memory, as it does on a real card's: it is reached by the
@@ -65,15 +81,23 @@ class Opened {
   size_t bytes_ = 0;  // 0: there is nothing to open
 };
 
-// The result that the board wants for this call, or 0: BEGIN of every call.
-int Injected(const char* call);
-// Calls that need a context check that this thread has one.
-extern thread_local int current_contexts;
+int Devices();
+// A device's context, and what any stream of it is; the way back gives -1 for anything else.
+const void* ContextOf(int device);
+int DeviceOfContext(const void* context);
+const void* StreamOf(int device);
+
+// The result that the board wants for this call on a device, or 0: BEGIN of every call.
+int Injected(const char* call, int device);
+// The devices whose contexts are current in this thread, the last one on top; and the last that was asked for.
+extern thread_local std::vector<int> current_devices;
+extern thread_local int asked_device;
+inline int CurrentDevice() { return current_devices.empty() ? asked_device : current_devices.back(); }
 
 }  // namespace cuda_double
 
 #define BEGIN(call)                                                                  \
   ::cuda_double::Card& card = ::cuda_double::Card::Get();                            \
   const std::lock_guard lock(card.mutex);                                            \
-  if (const int injected = ::cuda_double::Injected(call)) return injected;           \
-  if (::cuda_double::current_contexts == 0) return ::cuda_double::kInvalidContext
+  if (const int injected = ::cuda_double::Injected(call, ::cuda_double::CurrentDevice())) return injected; \
+  if (::cuda_double::current_devices.empty()) return ::cuda_double::kInvalidContext

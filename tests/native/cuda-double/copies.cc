@@ -7,9 +7,19 @@ using namespace cuda_double;
 
 namespace {
 
+constexpr int kInvalidHandle = 400;
+
+// Whether an address can be of that device: host memory is any device's.
+bool IsOn(const Card& card, Address address, int device) {
+  const int mapped_on = card.DeviceOf(address);
+  return mapped_on < 0 || mapped_on == device;
+}
+
 // Without access to the addresses this faults, as a GPU would.
-int Copy(Address target, Address source, size_t bytes, const char* call) {
+int Copy(Address target, int target_device, Address source, int source_device, size_t bytes, const void* stream, const char* call) {
   BEGIN(call);
+  if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
+  if (!IsOn(card, source, source_device) || !IsOn(card, target, target_device)) return kInvalidValue;
   const Opened opened_source(card, source, bytes), opened_target(card, target, bytes);
   std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
   return kSuccess;
@@ -17,38 +27,50 @@ int Copy(Address target, Address source, size_t bytes, const char* call) {
 
 }  // namespace
 
-EXPORT int cuStreamCreate(void** stream, unsigned) {
+EXPORT int cuStreamCreate(const void** stream, unsigned) {
   BEGIN("cuStreamCreate");
-  *stream = &card;
+  *stream = StreamOf(CurrentDevice());
   ++card.counts().streams;
+  ++card.streams[CurrentDevice()];
   return kSuccess;
 }
 EXPORT int cuStreamDestroy_v2(void*) {
   BEGIN("cuStreamDestroy");
   --card.counts().streams;
+  --card.streams[CurrentDevice()];
   return kSuccess;
 }
 EXPORT int cuStreamSynchronize(void*) {
   BEGIN("cuStreamSynchronize");
   return kSuccess;
 }
-EXPORT int cuMemcpyHtoDAsync_v2(Address target, const void* source, size_t bytes, void*) {
-  return Copy(target, reinterpret_cast<Address>(source), bytes, "cuMemcpyHtoDAsync");
+EXPORT int cuMemcpyHtoDAsync_v2(Address target, const void* source, size_t bytes, const void* stream) {
+  const int device = CurrentDevice();
+  return Copy(target, device, reinterpret_cast<Address>(source), device, bytes, stream, "cuMemcpyHtoDAsync");
 }
-EXPORT int cuMemcpyDtoHAsync_v2(void* target, Address source, size_t bytes, void*) {
-  return Copy(reinterpret_cast<Address>(target), source, bytes, "cuMemcpyDtoHAsync");
+EXPORT int cuMemcpyDtoHAsync_v2(void* target, Address source, size_t bytes, const void* stream) {
+  const int device = CurrentDevice();
+  return Copy(reinterpret_cast<Address>(target), device, source, device, bytes, stream, "cuMemcpyDtoHAsync");
 }
-EXPORT int cuMemcpyDtoDAsync_v2(Address target, Address source, size_t bytes, void*) {
-  return Copy(target, source, bytes, "cuMemcpyDtoDAsync");
+EXPORT int cuMemcpyDtoDAsync_v2(Address target, Address source, size_t bytes, const void* stream) {
+  const int device = CurrentDevice();
+  return Copy(target, device, source, device, bytes, stream, "cuMemcpyDtoDAsync");
+}
+EXPORT int cuMemcpyPeerAsync(Address target, const void* target_context, Address source, const void* source_context, size_t bytes,
+                             const void* stream) {
+  return Copy(target, DeviceOfContext(target_context), source, DeviceOfContext(source_context), bytes, stream,
+              "cuMemcpyPeerAsync");
 }
 EXPORT int cuMemHostRegister_v2(void*, size_t, unsigned) {
   BEGIN("cuMemHostRegister");
   ++card.counts().registered_buffers;
+  ++card.registered_buffers[CurrentDevice()];
   return kSuccess;
 }
 EXPORT int cuMemHostUnregister(void*) {
   BEGIN("cuMemHostUnregister");
   if (card.counts().registered_buffers == 0) return kInvalidValue;
   --card.counts().registered_buffers;
+  --card.registered_buffers[CurrentDevice()];
   return kSuccess;
 }

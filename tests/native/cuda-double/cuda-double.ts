@@ -18,7 +18,7 @@ const CALLS_OFFSET = 64;
 const CALL_NAME_OFFSET = 24;
 const CALL_NAME_BYTES = 40;
 
-/** What this process has of the card, and has not given back. */
+/** What this process has of the cards, and has not given back. */
 export interface Counts {
   readonly bytes: number;
   readonly allocations: number;
@@ -61,15 +61,21 @@ export interface CudaDouble {
   disarm(): boolean;
   /** Calls that counted since `arm`. */
   calls(): number;
+  /** Whether a card can reach another's memory; they can until told otherwise. */
+  linkPeers(linked: boolean): void;
   counts(): Counts;
   remove(): void;
 }
 
-/**
- * Builds the doubles and makes the addon of this process use them. `guarded` device memory can be reached by the driver's
- * copies alone: whoever else touches it ends the process.
- */
-export function installCudaDouble({ guarded = false } = {}): CudaDouble {
+export interface CudaDoubleOptions {
+  /** Device memory can be reached by the driver's copies alone: whoever else touches it ends the process. */
+  readonly guarded?: boolean;
+  /** How many cards there are: 1 or 2. */
+  readonly devices?: number;
+}
+
+/** Builds the doubles and makes the addon of this process use them. */
+export function installCudaDouble({ guarded = false, devices = 1 }: CudaDoubleOptions = {}): CudaDouble {
   const folder = mkdtempSync(join(tmpdir(), "tideline-cuda-"));
   const driver = join(folder, "libcuda-double.so");
   const nvml = join(folder, "libnvml-double.so");
@@ -82,6 +88,7 @@ export function installCudaDouble({ guarded = false } = {}): CudaDouble {
     TIDELINE_CUDA_DRIVER: driver,
     TIDELINE_NVML_LIBRARY: nvml,
     TIDELINE_DOUBLE_BOARD: boardFile,
+    TIDELINE_DOUBLE_DEVICES: String(devices),
     ...(guarded && { TIDELINE_DOUBLE_GUARDED: "1" }),
   };
   Object.assign(process.env, environment);
@@ -112,6 +119,9 @@ export function installCudaDouble({ guarded = false } = {}): CudaDouble {
       return fired;
     },
     calls: () => number(CALLS_OFFSET),
+    linkPeers(linked) {
+      process.env.TIDELINE_DOUBLE_PEERS = linked ? "1" : "0";
+    },
     counts() {
       for (let i = 0; i < PROCESSES; i++) {
         const slot = read(HEADER_BYTES + i * PROCESS_BYTES, PROCESS_BYTES);

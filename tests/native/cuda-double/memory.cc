@@ -7,12 +7,18 @@ using namespace cuda_double;
 
 namespace {
 
+struct Location {
+  int type, id;
+};
 struct Properties {
   int type, requested_handle_types;
+  Location location;
+};
+struct Access {
+  Location location;
+  int flags;
 };
 constexpr int kFileDescriptor = 1;
-
-constexpr int kNoAccess = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 }  // namespace
 
@@ -27,14 +33,14 @@ EXPORT int cuMemAddressReserve(Address* address, size_t bytes, size_t, Address, 
   void* start = ::mmap(nullptr, bytes, PROT_NONE, kNoAccess, -1, 0);
   if (start == MAP_FAILED) return kOutOfMemory;
   *address = reinterpret_cast<uintptr_t>(start);
-  card.reservations[*address] = bytes;
+  card.reservations[*address] = {bytes, CurrentDevice()};
   ++card.counts().reservations;
   return kSuccess;
 }
 EXPORT int cuMemAddressFree(Address address, size_t bytes) {
   BEGIN("cuMemAddressFree");
   const auto found = card.reservations.find(address);
-  if (found == card.reservations.end() || found->second != bytes) return kInvalidValue;
+  if (found == card.reservations.end() || found->second.bytes != bytes) return kInvalidValue;
   const auto mapped = card.mappings.lower_bound(address);
   if (mapped != card.mappings.end() && mapped->first < address + bytes) return kInvalidValue;
   ::munmap(reinterpret_cast<void*>(address), bytes);
@@ -46,13 +52,16 @@ EXPORT int cuMemAddressFree(Address address, size_t bytes) {
 EXPORT int cuMemCreate(Handle* handle, size_t bytes, const Properties* properties, unsigned long long) {
   BEGIN("cuMemCreate");
   if (bytes == 0 || bytes % kGranularity != 0) return kInvalidValue;
-  if (card.UsedBytes() + bytes > kTotalBytes) return kOutOfMemory;
+  const int device = properties->location.id;
+  if (device < 0 || device >= Devices()) return kInvalidDevice;
+  if (card.UsedBytes(device) + bytes > kTotalBytes) return kOutOfMemory;
   const int file = ::memfd_create("chunk", MFD_CLOEXEC);
   if (file < 0 || ::ftruncate(file, static_cast<off_t>(bytes)) != 0) return kOutOfMemory;
   *handle = card.next_handle++;
-  card.allocations[*handle] = {file, bytes, 1, properties->requested_handle_types == kFileDescriptor, false};
+  card.allocations[*handle] = {device, file, bytes, 1, properties->requested_handle_types == kFileDescriptor, false};
   ++card.counts().allocations;
   card.counts().bytes += static_cast<int64_t>(bytes);
+  card.counts().device_bytes[device] += static_cast<int64_t>(bytes);
   return kSuccess;
 }
 EXPORT int cuMemRelease(Handle handle) {
@@ -74,7 +83,7 @@ EXPORT int cuMemImportFromShareableHandle(Handle* handle, void* shareable, int t
   struct stat status;
   if (type != kFileDescriptor || ::fstat(given, &status) != 0) return kInvalidValue;
   *handle = card.next_handle++;
-  card.allocations[*handle] = {::fcntl(given, F_DUPFD_CLOEXEC, 0), static_cast<size_t>(status.st_size), 1, false, true};
+  card.allocations[*handle] = {CurrentDevice(), ::fcntl(given, F_DUPFD_CLOEXEC, 0), static_cast<size_t>(status.st_size), 1, false, true};
   ++card.counts().allocations;
   return kSuccess;
 }
@@ -93,18 +102,17 @@ EXPORT int cuMemUnmap(Address address, size_t bytes) {
   BEGIN("cuMemUnmap");
   const auto found = card.mappings.find(address);
   if (found == card.mappings.end() || found->second.bytes != bytes) return kInvalidValue;
-  ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE, kNoAccess | MAP_FIXED, -1, 0);
-  card.Drop(found->second.handle);
-  card.mappings.erase(found);
-  --card.counts().mappings;
+  card.Unmap(found);
   return kSuccess;
 }
-EXPORT int cuMemSetAccess(Address address, size_t bytes, const void*, size_t) {
+EXPORT int cuMemSetAccess(Address address, size_t bytes, const Access* access, size_t count) {
   BEGIN("cuMemSetAccess");
-  if (bytes == 0) return kInvalidValue;
+  if (bytes == 0 || count != 1) return kInvalidValue;
   for (size_t offset = 0; offset < bytes;) {
     const auto found = card.mappings.find(address + offset);
-    if (found == card.mappings.end()) return kInvalidValue;
+    if (found == card.mappings.end() || card.allocations.at(found->second.handle).device != access->location.id) {
+      return kInvalidValue;
+    }
     offset += found->second.bytes;
   }
   for (auto mapping = card.mappings.find(address); mapping != card.mappings.end() && mapping->first < address + bytes;) {

@@ -108,8 +108,8 @@ async function sharedComputeDouble(): Promise<string> {
  * With TIDELINE_DOUBLE_GUARDED in the environment the processor faults on device memory, which costs milliseconds per
  * launch: for looking for such an access, not for every run.
  */
-export async function installComputeDouble({ cublas = false } = {}): Promise<CudaDouble> {
-  const double = installCudaDouble();
+export async function installComputeDouble({ cublas = false, devices = 1 } = {}): Promise<CudaDouble> {
+  const double = installCudaDouble({ devices });
   const driver = await sharedComputeDouble();
   const library = join(double.folder, "libcublas-double.so");
   if (cublas) await buildCublasDouble(library, ["-O2"]);

@@ -13,7 +13,7 @@ using namespace cuda_double;
 
 namespace {
 
-constexpr int kNotFound = 500, kLaunchOutOfResources = 701, kLaunchFailed = 719;
+constexpr int kInvalidHandle = 400, kNotFound = 500, kLaunchOutOfResources = 701, kLaunchFailed = 719;
 constexpr int kMaxDynamicSharedBytes = 8;
 constexpr unsigned kUsualSharedBytes = 48 << 10, kMostSharedBytes = 227 << 10;
 
@@ -60,9 +60,10 @@ EXPORT int cuFuncSetAttribute(const Kernel* function, int attribute, int value) 
   return kSuccess;
 }
 EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned threads,
-                          unsigned block_y, unsigned block_z, unsigned shared_bytes, void*, void** parameters, void**) {
+                          unsigned block_y, unsigned block_z, unsigned shared_bytes, const void* stream, void** parameters, void**) {
   // Held while it runs: a block's threads are this thread, and nobody closes what it reads.
   BEGIN("cuLaunchKernel");
+  if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
   if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) {
     return kInvalidValue;
   }
@@ -96,8 +97,9 @@ EXPORT bool tidelineDoubleHolds(const void* first, size_t bytes) {
   return true;
 }
 
-EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, void*) {
+EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, const void* stream) {
   BEGIN("cuMemsetD8Async");
+  if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
   const Opened opened(card, target, bytes);
   std::memset(reinterpret_cast<void*>(target), value, bytes);
   return kSuccess;
