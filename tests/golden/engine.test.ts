@@ -12,9 +12,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatConfig } from "../../core/checkpoint/format-config.ts";
 import type { ModelConfig } from "../../core/checkpoint/model-config.ts";
 import { runGolden } from "../../electron/golden/run.ts";
-import { loadAddon } from "../../electron/session/addon.ts";
 import { type Checkpoint, openCheckpoint, writeCheckpoint } from "../../electron/session/checkpoint.ts";
 import type { DType } from "../../native/addon.d.ts";
+import { addon, testDevice } from "../native/support.ts";
 import { decodeFloats, encodeFloats } from "./floats.ts";
 import {
   type ModelTensor,
@@ -38,7 +38,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** Runs the golden runner as the command line does, keeping what it prints. */
 async function run(...folders: string[]) {
   const lines: string[] = [];
-  const totals = await runGolden(folders, { json: false }, { addon: loadAddon(), write: (line) => lines.push(line) });
+  const options = { json: false, device: testDevice() };
+  const totals = await runGolden(folders, options, { addon, write: (line) => lines.push(line) });
   return { totals, output: lines.join("\n"), lines };
 }
 
@@ -126,8 +127,7 @@ describe("written back by the engine", () => {
   test.each(readdirSync(join(FIXTURES, "checkpoints")))("%s", async (name) => {
     const source = await openCheckpoint(join(FIXTURES, "checkpoints", name));
     const { config, dtype, tensors } = source;
-    const addon = loadAddon();
-    const device = addon.openDevice({ name: "host", capacityBytes: 2 ** 28 });
+    const device = addon.openDevice({ name: testDevice(), capacityBytes: 2 ** 28 });
     const model = addon.createModel(device, { config, dtype, consumer: "engine.weights" });
     await model.load(tensors);
     const path = join(folder, `written-${name}`);

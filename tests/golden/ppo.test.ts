@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runGolden } from "../../electron/golden/run.ts";
 import { readHeader } from "../../electron/session/checkpoint.ts";
-import { addon, withFolder } from "../native/support.ts";
+import { addon, testDevice, withFolder } from "../native/support.ts";
 
 const FIXTURES = join(import.meta.dirname, "../fixtures");
 const NAME = "ppo-step-llama";
 
 async function run(folder: string) {
   const lines: string[] = [];
-  const totals = await runGolden([folder], { json: false }, { addon, write: (line) => lines.push(line) });
+  const options = { json: false, device: testDevice() };
+  const totals = await runGolden([folder], options, { addon, write: (line) => lines.push(line) });
   return { totals, failures: lines.filter((line) => line.includes("FAIL")) };
 }
 

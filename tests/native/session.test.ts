@@ -15,6 +15,7 @@ import { MIB } from "../../core/units.ts";
 import { Session } from "../../electron/session/session.ts";
 import { openSettings } from "../../electron/session/settings.ts";
 import { eventually } from "../eventually.ts";
+import { roomFor, testDevice } from "./support.ts";
 
 const DEMO = resolve("assets/demo");
 const LLAMA = resolve("tests/fixtures/checkpoints/tiny-llama-gqa");
@@ -34,7 +35,7 @@ afterEach(async () => {
 
 function open(capacityBytes: number, kvCacheBytes = 8 * MIB): void {
   const settings = openSettings(folder);
-  settings.saveBackend({ capacityBytes, kvCacheBytes });
+  settings.saveBackend({ device: testDevice(), capacityBytes: roomFor(capacityBytes), kvCacheBytes });
   session = new Session({ settings, backupsFolder: join(folder, "backups"), checkItself: true });
   generations = [];
   session.subscribe((event) => {
@@ -175,11 +176,11 @@ it("measures the device's link on request, gives its memory back and remembers w
   expect(after.consumers).toEqual(consumers);
   expect(await continuation()).toBe(before);
 
-  expect(after.devices.find(({ name }) => name === "host")?.link).toEqual(link);
+  expect(after.devices.find(({ name }) => name === testDevice())?.link).toEqual(link);
   await session.close();
   open(64 * MIB);
   const { devices } = await ask("observe");
-  expect(devices.find(({ name }) => name === "host")?.link).toEqual(link);
+  expect(devices.find(({ name }) => name === testDevice())?.link).toEqual(link);
 });
 
 it("measures no link while the engine generates or memory is full, and stops when told to", async () => {

@@ -1,6 +1,6 @@
 /**
  * The real addon for native tests. TIDELINE_ADDON names another build of it (sanitizers), TIDELINE_DEVICE another
- * device (`cuda:0`): the same tests then run there. Where that device is missing they are skipped, and say so.
+ * device (`cuda:0`): whoever asks for `testDevice` then runs there. Where that device is missing they are skipped, and say so.
  */
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect } from "vitest";
+import { describe, expect, TestRunner } from "vitest";
 import { MIB } from "../../core/units.ts";
 import type { NativeDevice, NativeRegion, TidelineAddon } from "../../native/addon.d.ts";
 
@@ -27,6 +27,20 @@ export const addon: TidelineAddon = createRequire(import.meta.url)(ADDON_FILE);
 const probe = addon.probeDevices().find((device) => device.name === DEVICE_NAME);
 const missing = probe === undefined ? "not found" : probe.problem;
 
+/** The device to test on. Where it cannot be used, the test that asks is skipped there and then. */
+export function testDevice(): string {
+  if (missing !== undefined) TestRunner.getCurrentTest()?.context.skip(`${DEVICE_NAME}: ${missing}`);
+  return DEVICE_NAME;
+}
+
+/**
+ * Capacity for what takes so much on the host. On a GPU chunks are larger, and each engine and each scratch has a part for
+ * cuBLAS and for sums besides.
+ */
+export function roomFor(hostBytes: number): number {
+  return IS_HOST ? hostBytes : hostBytes + 512 * MIB;
+}
+
 /** `describe` for tests of the device, reported as skipped where it cannot be used. */
 export function describeDevice(name: string, tests: () => void): void {
   const title = `${name} on ${DEVICE_NAME}`;
@@ -35,7 +49,7 @@ export function describeDevice(name: string, tests: () => void): void {
 }
 
 export function openDevice(capacityBytes: number, chunkBytes = CHUNK_BYTES): NativeDevice {
-  return addon.openDevice({ name: DEVICE_NAME, capacityBytes, chunkBytes });
+  return addon.openDevice({ name: testDevice(), capacityBytes, chunkBytes });
 }
 
 export function createRegion(device: NativeDevice, consumer: string, bytes: number): NativeRegion {
@@ -57,7 +71,7 @@ export async function systemUsedBytes(device: NativeDevice): Promise<number> {
 
 /**
  * Float32 sums of the same `terms`: the same bits on the host, which adds in one order whatever the batch is. For another
- * batch a GPU may add in another (compute.h), and each addition rounds by up to 2^-24 of what it adds: so much of all values.
+ * batch a GPU may add in another (compute.h).
  */
 export function expectSameSums(
   actual: ArrayLike<number>,
@@ -65,10 +79,17 @@ export function expectSameSums(
   terms: number,
   what?: string,
 ): void {
-  if (IS_HOST) {
-    expect(actual, what).toEqual(expected);
-    return;
-  }
+  if (IS_HOST) expect(actual, what).toEqual(expected);
+  else expectReorderedSums(actual, expected, terms, what);
+}
+
+/** Float32 sums of the same `terms` in another order: each addition rounds by up to 2^-24 of what it adds. */
+export function expectReorderedSums(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  terms: number,
+  what?: string,
+): void {
   expect(actual.length, what).toBe(expected.length);
   const difference = Math.hypot(...Array.from(expected, (value, at) => value - (actual[at] ?? Number.NaN)));
   expect(difference, what).toBeLessThanOrEqual(terms * 2 ** -24 * Math.hypot(...Array.from(expected)));

@@ -18,7 +18,7 @@ import type {
   NativeModel,
   Sampling,
 } from "../../../native/addon.d.ts";
-import { addon, DEVICE_NAME, expectSameSums, IS_EMULATED } from "../support.ts";
+import { addon, expectSameSums, IS_EMULATED, IS_HOST, testDevice } from "../support.ts";
 
 const CHECKPOINTS = join(import.meta.dirname, "../../fixtures/checkpoints");
 
@@ -73,7 +73,7 @@ export async function openEngine(options: OpenOptions = {}): Promise<Opened> {
   const checkpoint = await openFixture(fixture);
   const config = configOfGolden(checkpoint);
   const device = addon.openDevice({
-    name: DEVICE_NAME,
+    name: testDevice(),
     capacityBytes,
     ...(chunkBytes !== undefined && { chunkBytes }),
   });
@@ -161,6 +161,29 @@ export function expectSameAnswers(actual: readonly Generated[], expected: readon
   expect(actual.map(({ tokens }) => tokens)).toEqual(expected.map(({ tokens }) => tokens));
   const logprobs = (outputs: readonly Generated[]) => outputs.flatMap((output) => output.logprobs);
   expectSameSums(logprobs(actual), logprobs(expected), LONGEST_SUM);
+}
+
+/**
+ * Answers some of whose tokens were computed again, from the prompt and what had been said. On the host that gives the same
+ * bits. On a GPU they pass in other batches, which add in another order (compute.h), and where two tokens are nearly even
+ * another one is drawn, after which the text is another: but every token's log-prob is what the engine gives that text.
+ */
+export async function expectRecomputed(
+  engine: NativeEngine,
+  requests: readonly GenerateRequest[],
+  actual: readonly Generated[],
+  undisturbed: () => Promise<readonly Generated[]>,
+): Promise<void> {
+  if (IS_HOST) {
+    expectSameAnswers(actual, await undisturbed());
+    return;
+  }
+  for (const [index, { promptIds, maxNewTokens }] of requests.entries()) {
+    const answer = actual[index];
+    expect(answer?.finished).toMatchObject({ reason: "length", newTokens: maxNewTokens });
+    const { logprobs } = await engine.score([...promptIds, ...(answer?.tokens ?? [])]);
+    expectSameSums(answer?.logprobs ?? [], logprobs.slice(promptIds.length - 1), LONGEST_SUM, `request ${index}`);
+  }
 }
 
 export function request(

@@ -25,7 +25,7 @@ export async function predictedAndRun(
   const workload = await demoWorkload({ rollouts: 64, miniBatches: 2, epochs: 1, roles, ...changes });
   const plan = planOfWorkload("demo", workload, strategySetSchema.parse(strategies));
   const prediction = predict(plan);
-  const { run } = await start(workload, scheduleOf(workload, strategies));
+  const { run } = await start(workload, scheduleOf(workload, strategies), { deviceName: "host" });
   await run.go({ kind: "steps", steps: 2 });
   return { plan, prediction, phases: run.records.steps[1]?.phases ?? [] };
 }

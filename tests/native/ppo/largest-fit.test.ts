@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { TidelineError } from "../../../core/errors.ts";
 import { largestFit } from "../../../core/run/largest-fit.ts";
+import { roomFor } from "../support.ts";
 import { demoWorkload, scheduleOf, start } from "./support.ts";
 
-const CAPACITY_BYTES = 32 * 2 ** 20;
+const CAPACITY_BYTES = roomFor(32 * 2 ** 20);
 const STEPS = { kind: "steps", steps: 2 } as const;
 const small = { rollouts: 32, miniBatches: 2, epochs: 1 };
 

@@ -15,9 +15,9 @@ async function measure(workload: Workload, roles = rolesOf(workload)) {
   return measureQuantisation({ addon, workload, roles, signal: new AbortController().signal });
 }
 
-/** What the first step says of its rollouts. */
+/** What the first step says of its rollouts, on the host: there the change is measured too. */
 async function firstStep(workload: Workload, int8: { readonly reference?: boolean; readonly reward?: boolean }) {
-  const { run } = await start(workload, scheduleOf(workload, { int8 }));
+  const { run } = await start(workload, scheduleOf(workload, { int8 }), { deviceName: "host" });
   await run.go({ kind: "steps", steps: 1 });
   const [step] = run.records.steps;
   if (step?.statistics === undefined) throw new Error("the first step taught nothing");

@@ -16,7 +16,7 @@ import {
   type Workload,
   type WorkloadSettings,
 } from "../../../electron/ppo/workload.ts";
-import { addon, withFolder } from "../support.ts";
+import { addon, CHUNK_BYTES, IS_HOST, roomFor, testDevice, withFolder } from "../support.ts";
 
 const DEMO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
 export const REWARD_MODEL = join(DEMO, "reward");
@@ -48,8 +48,9 @@ export const TOGETHER: Partial<StrategySet> = {
 };
 
 export async function demoWorkload(changes: Partial<WorkloadSettings> = {}): Promise<Workload> {
-  const settings = await readWorkload(join(DEMO, "workload.json"));
-  return openWorkload({ ...settings, ...changes });
+  const { device, ...settings } = await readWorkload(join(DEMO, "workload.json"));
+  const room = { capacityBytes: roomFor(device.capacityBytes), chunkBytes: CHUNK_BYTES };
+  return openWorkload({ ...settings, device: IS_HOST ? device : { ...device, ...room }, ...changes });
 }
 
 export function scheduleOf(workload: Workload, strategies: Parameters<typeof strategySetSchema.parse>[0]): Schedule {
@@ -57,11 +58,15 @@ export function scheduleOf(workload: Workload, strategies: Parameters<typeof str
   return buildSchedule(set, rolesOf(workload));
 }
 
-/** A run on the host; closed when the test is over. */
-export async function start(workload: Workload, schedule: Schedule, listener: RunListener = {}): Promise<StartedRun> {
+/** A run on the device to test, or on another one; closed when the test is over. */
+export async function start(
+  workload: Workload,
+  schedule: Schedule,
+  { deviceName = testDevice(), ...listener }: RunListener & { readonly deviceName?: string } = {},
+): Promise<StartedRun> {
   const directory = await mkdtemp(join(tmpdir(), "tideline-"));
   const { signal } = new AbortController();
-  const started = await startRun({ addon, workload, schedule, deviceName: "host", directory, signal, ...listener });
+  const started = await startRun({ addon, workload, schedule, deviceName, directory, signal, ...listener });
   onTestFinished(() => started.backend.close());
   return started;
 }

@@ -19,11 +19,14 @@ import { MIB } from "../../../core/units.ts";
 import { Session } from "../../../electron/session/session.ts";
 import { openSettings } from "../../../electron/session/settings.ts";
 import { eventually } from "../../eventually.ts";
-import { addon } from "../support.ts";
+import { addon, CHUNK_BYTES, IS_HOST, roomFor, testDevice } from "../support.ts";
 
 export const DEMO_PPO = resolve(import.meta.dirname, "../../../assets/demo-ppo");
 export const DEMO = resolve(import.meta.dirname, "../../../assets/demo");
 export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+/** In such pieces a run maps memory: few of its regions are larger than a GPU's least. */
+export const RUN_CHUNK_BYTES = IS_HOST ? 64 * 1024 : CHUNK_BYTES;
 
 /** The demo's workload with fewer rollouts: a step takes a few hundredths of a second. */
 const SMALL = { rollouts: 32, epochs: 1, miniBatches: 2 };
@@ -53,7 +56,7 @@ export type Strategies = Extract<CommandInput<"open_run">["schedule"], { kind: "
 export async function openSession(changes: object = {}): Promise<TestSession> {
   const folder = await mkdtemp(join(tmpdir(), "tideline-session-"));
   const settings = openSettings(folder);
-  settings.saveBackend({ capacityBytes: 64 * MIB, kvCacheBytes: 8 * MIB });
+  settings.saveBackend({ device: testDevice(), capacityBytes: roomFor(64 * MIB), kvCacheBytes: 8 * MIB });
   const session = new Session({ addon, settings, backupsFolder: join(folder, "backups"), checkItself: true });
   onTestFinished(async () => {
     await session.close();
@@ -111,5 +114,7 @@ export async function openSession(changes: object = {}): Promise<TestSession> {
 async function demoSettings(): Promise<object> {
   const settings = JSON.parse(await readFile(join(DEMO_PPO, "workload.json"), "utf8"));
   const roles = Object.entries<string>(settings.roles).map(([role, name]) => [role, join(DEMO_PPO, name)]);
-  return { ...settings, roles: Object.fromEntries(roles) };
+  const capacityBytes = roomFor(settings.device.capacityBytes);
+  const device = { ...settings.device, capacityBytes, chunkBytes: RUN_CHUNK_BYTES };
+  return { ...settings, roles: Object.fromEntries(roles), device };
 }

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { ModelHead, NativeScratch, TrainerLimits } from "../../../native/addon.d.ts";
 import { randomTensors } from "../../golden/models.ts";
-import { addon, failure } from "../support.ts";
+import { addon, failure, testDevice } from "../support.ts";
 import { CONFIGS, loadTensors, sequences, weightsOf } from "./support.ts";
 
 const CONFIG = CONFIGS.qwen3;
@@ -13,14 +13,16 @@ const POLICY: TrainerLimits = { sequenceTokens: 32, microBatch: 3, threads: 2 };
 const REFERENCE: TrainerLimits = { sequenceTokens: 30, logitRows: 4, trainable: false, threads: 2 };
 
 function openDevice() {
-  const device = addon.openDevice({ name: "host", capacityBytes: 256 * MIB, chunkBytes: 64 * 1024 });
+  const device = addon.openDevice({ name: testDevice(), capacityBytes: 256 * MIB, chunkBytes: 64 * 1024 });
   onTestFinished(() => device.close());
   return device;
 }
 
 async function openBoth(shared: boolean) {
   const device = openDevice();
-  const needs = [POLICY, REFERENCE].map((limits) => addon.trainingBytes(CONFIG, { ...limits, dtype: "float32" }));
+  const needs = [POLICY, REFERENCE].map((limits) =>
+    addon.trainingBytes(CONFIG, { ...limits, dtype: "float32", device }),
+  );
   const scratch: NativeScratch | undefined = shared
     ? addon.createScratch(device, {
         activationsBytes: Math.max(...needs.map(({ activationsBytes }) => activationsBytes)),
@@ -89,7 +91,7 @@ test("too small, or on another device: refused before anything is reserved", asy
   const device = openDevice();
   const model = addon.createModel(device, { config: CONFIG, dtype: "float32", consumer: "policy.weights" });
   onTestFinished(() => model.close());
-  const { activationsBytes, logitsBytes } = addon.trainingBytes(CONFIG, { ...POLICY, dtype: "float32" });
+  const { activationsBytes, logitsBytes } = addon.trainingBytes(CONFIG, { ...POLICY, dtype: "float32", device });
   const before = device.observe().regions.length;
   for (const [on, bytes] of [
     [device, { activationsBytes: activationsBytes - 1, logitsBytes }],

@@ -20,7 +20,7 @@ import type {
 import { decodeFloats, encodeFloats } from "../../golden/floats.ts";
 import { type ModelTensor, randomTensors, writeTensors } from "../../golden/models.ts";
 import type { ReferenceWeights } from "../../golden/reference.ts";
-import { addon, DEVICE_NAME, withFolder } from "../support.ts";
+import { addon, testDevice, withFolder } from "../support.ts";
 
 const BASE = {
   vocabSize: 29,
@@ -69,7 +69,7 @@ export interface OpenOptions extends TrainerLimits {
 /** A trainer on a random model, everything resident; closed when the test is over. */
 export async function openTrainer(options: OpenOptions = {}): Promise<Opened> {
   const { config = CONFIGS.llama, dtype = "float32", head = "lm", seed = 1, edit, ...limits } = options;
-  const device = addon.openDevice({ name: DEVICE_NAME, capacityBytes: 256 * MIB });
+  const device = addon.openDevice({ name: testDevice(), capacityBytes: 256 * MIB });
   const model = addon.createModel(device, { config, dtype, head, consumer: "policy.weights" });
   const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 64, ...limits });
   onTestFinished(async () => {
