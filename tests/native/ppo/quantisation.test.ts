@@ -8,7 +8,9 @@ import { demoWorkload, REWARD_MODEL, scheduleOf, start } from "./support.ts";
 
 async function rewardedWorkload(): Promise<Workload> {
   const { settings } = await demoWorkload();
-  return demoWorkload({ roles: { ...settings.roles, reward: REWARD_MODEL }, rollouts: 64 });
+  // Small pieces of memory, whatever the device to test takes: it is measured on the host.
+  const device = { ...settings.device, chunkBytes: 64 * 1024 };
+  return demoWorkload({ roles: { ...settings.roles, reward: REWARD_MODEL }, rollouts: 64, device });
 }
 
 async function measure(workload: Workload, roles = rolesOf(workload)) {

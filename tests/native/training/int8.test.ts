@@ -10,13 +10,13 @@ import type { DType, ModelConfig, ModelHead, NativeModel, WeightDType } from "..
 import { decodeFloats, encodeFloats } from "../../golden/floats.ts";
 import type { ModelTensor } from "../../golden/models.ts";
 import { generateOne, request } from "../engine/support.ts";
-import { addon, failure, testDevice } from "../support.ts";
+import { addon, failure, roomFor, testDevice } from "../support.ts";
 import { CONFIGS, loadTensors, sequences, tensorsFor } from "./support.ts";
 
 const DEMO = join(import.meta.dirname, "../../../assets/demo");
 
 function openDevice() {
-  const device = addon.openDevice({ name: testDevice(), capacityBytes: 256 * MIB });
+  const device = addon.openDevice({ name: testDevice(), capacityBytes: roomFor(256 * MIB) });
   const models: NativeModel[] = [];
   onTestFinished(async () => {
     for (const model of models) await model.close();
