@@ -563,6 +563,12 @@ export interface NativeTrainer {
    * keeps its weights. The bits are those of the last update. Errors: unsupported, contents_undefined, out_of_memory.
    */
   restoreWeights(operation?: LongOperation): Promise<Receipt>;
+  /**
+   * Takes memory for the optimizer's state on the host and none on the device, for a state that has no room there. As long
+   * as it is on the host, also after a release to it, optimizerStep passes it through the activations' memory piece by
+   * piece: the same bits, at the speed of the link. Errors: already_resident, already_released, out_of_memory, cancelled.
+   */
+  keepOptimizerOnHost(operation?: LongOperation): Promise<Receipt>;
   /** Forgets the optimizer's state: the next update is step 1. Needed after other weights were loaded. */
   resetOptimizer(): Promise<void>;
   /** As accumulated, before clipping. */

@@ -47,7 +47,8 @@ export function buildSchedule(strategies: StrategySet, roles: Roles): Schedule {
     before[`score_${role}`].push(load(`${role}.weights`));
     after[`score_${role}`].push(offload(`${role}.weights`, place));
   }
-  if (strategies.optimizerOnHost) {
+  // Streamed, they are never anywhere else.
+  if (strategies.optimizerOnHost && !strategies.optimizerStreamed) {
     for (const role of ["critic", "policy"] as const) {
       before[`train_${role}`].push(load(`${role}.optimizer`));
       after[`train_${role}`].push(offload(`${role}.optimizer`, "host"));
@@ -58,7 +59,7 @@ export function buildSchedule(strategies: StrategySet, roles: Roles): Schedule {
   if (single) after.update_weights.push(release("policy.weights"));
 
   const phases: Phase[] = WORKS.map((work) => ({ work, before: before[work], after: after[work] }));
-  return { version: 1, name: describeStrategies(strategies), roles: quantised(strategies, roles), strategies, phases };
+  return { version: 1, name: describeStrategies(strategies), roles: rolesWith(strategies, roles), strategies, phases };
 }
 
 /** Everything that saves memory and changes no bit of what is learned, for roles as they are before any quantisation. */
@@ -102,8 +103,13 @@ const swap = (from: Swap["from"], { swap: how }: StrategySet, roles: Roles): Swa
   ...castOf(from, roles),
 });
 
-function quantised({ int8 }: StrategySet, roles: Roles): Roles {
-  return { ...roles, ...(int8.reference && { reference: "int8" }), ...(int8.reward && { reward: "int8" }) };
+function rolesWith({ int8, optimizerOnHost, optimizerStreamed }: StrategySet, roles: Roles): Roles {
+  return {
+    ...roles,
+    ...(int8.reference && { reference: "int8" }),
+    ...(int8.reward && { reward: "int8" }),
+    ...(optimizerOnHost && optimizerStreamed && { optimizers: "streamed" }),
+  };
 }
 
 function refuseContradictions(strategies: StrategySet, roles: Roles): void {
@@ -163,7 +169,7 @@ export function describeStrategies(strategies: StrategySet): string {
     reference !== "resident" && `reference on ${reference}`,
     reward !== "resident" && `reward on ${reward}`,
     strategies.trainingMemoryOnlyWhileTraining && "training memory only while training",
-    strategies.optimizerOnHost && "optimizer on host",
+    strategies.optimizerOnHost && `optimizer on host${strategies.optimizerStreamed ? " (streamed)" : ""}`,
     singlePolicyCopy !== "off" && `one policy copy${singlePolicyCopy === "cast" ? " (cast)" : ""}`,
     int8.reference && "int8 reference",
     int8.reward && "int8 reward",

@@ -12,6 +12,7 @@ import {
   needsOf,
   type Outcome,
   type Refusal,
+  streamedConsumers,
 } from "./residency.ts";
 import { type Action, describeAction, describePlace, type Item, itemsOf, type Schedule, targetOf } from "./schedule.ts";
 import { isScratch, NEEDS, SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "./works.ts";
@@ -134,9 +135,15 @@ function isReleaseOf(action: Action, consumer: ScheduledConsumer): boolean {
   return action.kind === "release" && action.consumer === consumer;
 }
 
-/** The memory that a step finds: everything there and defined, except what the last action on it left elsewhere. */
+/**
+ * The memory that a step finds: everything there and defined, except what the last action on it left elsewhere and what is
+ * never there.
+ */
 function lastStepLeaves(schedule: Schedule): MemoryState {
   const state = { ...EVERYTHING_RESIDENT };
+  for (const consumer of streamedConsumers(schedule.roles)) {
+    state[consumer] = { residency: "host", contents: "defined", backup: { where: "host", clean: true } };
+  }
   for (const item of itemsOf(schedule)) {
     if (item.kind === "work") continue;
     const { action } = item;

@@ -155,7 +155,8 @@ export function consumersWith({ reward }: Roles): readonly ScheduledConsumer[] {
 /** Why a work or a swap cannot use a consumer as it is, and what would change that; undefined when it can. */
 function usable(state: MemoryState, consumer: ScheduledConsumer, roles: Roles): Refusal | undefined {
   const { residency, contents } = state[consumer];
-  const there = residency === "resident" || residency === "shared";
+  const streamed = residency === "host" && streamedConsumers(roles).includes(consumer);
+  const there = residency === "resident" || residency === "shared" || streamed;
   if (there && (contents === "defined" || isScratch(consumer))) return undefined;
   return {
     code: there ? "contents_undefined" : "not_resident",
@@ -163,6 +164,11 @@ function usable(state: MemoryState, consumer: ScheduledConsumer, roles: Roles): 
     reason: describe(state[consumer]),
     missing: bringBack(state, consumer, roles),
   };
+}
+
+/** What is updated from the host, piece by piece. */
+export function streamedConsumers({ optimizers }: Roles): readonly ScheduledConsumer[] {
+  return optimizers === "streamed" ? ["policy.optimizer", "critic.optimizer"] : [];
 }
 
 /** The actions that make a consumer usable again; none when its contents are lost. */
@@ -195,7 +201,8 @@ export function castOf(from: Swap["from"], { engine, policy }: Roles): Pick<Swap
 
 function written(memory: ConsumerMemory): ConsumerMemory {
   const { residency, backup } = memory;
-  return { residency, contents: "defined", ...(backup && { backup: { ...backup, clean: false } }) };
+  // On the host the backup is all there is.
+  return { residency, contents: "defined", ...(backup && { backup: { ...backup, clean: residency === "host" } }) };
 }
 
 /** Whether the engine reads this consumer's bytes as its own: they have to stay. */

@@ -20,6 +20,11 @@ export const rolesSchema = z.strictObject({
   reference: frozenPrecisionSchema,
   /** `rule`: the reward is computed by a program and has no weights. */
   reward: z.enum([...frozenPrecisionSchema.options, "rule"]),
+  /**
+   * `streamed`: optimizers' states are on the host, and an update passes them through the device piece by piece. Left out,
+   * they are on the device for it.
+   */
+  optimizers: z.literal("streamed").exactOptional(),
 });
 export type Roles = z.infer<typeof rolesSchema>;
 

@@ -37,6 +37,11 @@ export const strategySetSchema = z.strictObject({
   /** S5: optimizer states on the host except during their update. */
   optimizerOnHost: z.boolean().default(false),
   /**
+   * S5, with the one above: they stay there during their update too, which passes them through the device piece by piece.
+   * What "Adam offload" means where the states are larger than the card.
+   */
+  optimizerStreamed: z.boolean().default(false),
+  /**
    * S6: the policy's weights only outside the rollout, the engine's only inside it, handed over both ways. `as_is`: both
    * have one precision and bits do not change (float32 master weights, if any, are part of policy.optimizer). `cast`: the
    * policy's weights are the master, in more bits than the engine's: what comes back has lost the lowest ones.

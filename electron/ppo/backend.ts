@@ -73,8 +73,11 @@ export interface PpoBackend {
    * @throws the errors of loading and of memory; everything taken is given back.
    */
   prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void>;
-  /** Takes a consumer's memory for the first time; an optimizer's state then is that of its first step. */
-  setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt>;
+  /**
+   * Takes a consumer's memory for the first time; an optimizer's state then is that of its first step. `host`: of an
+   * optimizer whose updates take it from there.
+   */
+  setUp(consumer: ScheduledConsumer, place: "device" | "host", signal: AbortSignal): Promise<Receipt>;
   /** Does one memory action. */
   act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt>;
 

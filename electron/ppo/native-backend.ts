@@ -124,7 +124,8 @@ export class NativePpoBackend implements PpoBackend {
     return this.#options.directory;
   }
 
-  async setUp(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
+  async setUp(consumer: ScheduledConsumer, place: "device" | "host", signal: AbortSignal): Promise<Receipt> {
+    if (place === "host") return this.models.optimizerOf(consumer).keepOptimizerOnHost(this.#operation(signal));
     return this.models.memoryOf(consumer).resume(this.#operation(signal));
   }
 

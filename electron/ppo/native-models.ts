@@ -125,6 +125,14 @@ export class NativeModels {
     throw new TidelineError({ code: "not_found", message: `there is no ${consumer} in this run` });
   }
 
+  /** @throws TidelineError `not_found` for what is no optimizer of this run. */
+  optimizerOf(consumer: ScheduledConsumer): NativeTrainer {
+    const { policy, critic } = this.roles;
+    const role = [policy, critic].find(({ name }) => consumer === `${name}.optimizer`);
+    if (role !== undefined) return role.trainer;
+    throw new TidelineError({ code: "not_found", message: `${consumer} is no optimizer of this run` });
+  }
+
   async close(): Promise<void> {
     // First the engine: it may read the policy's weights. Last the scratch memory, which the trainers use.
     await this.engine.close();

@@ -72,7 +72,7 @@ export class RunMemory {
     for (const consumer of consumers) {
       if (!this.#untaken.has(consumer)) continue;
       await this.#record({ ...context, origin: "set_up" }, "resume", `set up ${consumer}`, consumer, () =>
-        this.#backend.setUp(consumer, signal),
+        this.#backend.setUp(consumer, this.#state[consumer].residency === "host" ? "host" : "device", signal),
       );
       this.#untaken.delete(consumer);
     }

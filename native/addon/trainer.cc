@@ -134,6 +134,7 @@ void NativeTrainer::Register(Napi::Env env, Napi::Object exports) {
        InstanceMethod<&NativeTrainer::LanguageStep>("languageStep"),
        InstanceMethod<&NativeTrainer::OptimizerStep>("optimizerStep"),
        InstanceMethod<&NativeTrainer::RestoreWeights>("restoreWeights"),
+       InstanceMethod<&NativeTrainer::KeepOptimizerOnHost>("keepOptimizerOnHost"),
        InstanceMethod<&NativeTrainer::ResetOptimizer>("resetOptimizer"),
        InstanceMethod<&NativeTrainer::ReadGradient>("readGradient"), InstanceMethod<&NativeTrainer::Release>("release"),
        InstanceMethod<&NativeTrainer::Resume>("resume"), InstanceMethod<&NativeTrainer::Close>("close")}));
@@ -317,6 +318,15 @@ Napi::Value NativeTrainer::RestoreWeights(const Napi::CallbackInfo& info) {
     return Run(
         info, info[0],
         [](Trainer& trainer, const Operation& operation) { return trainer.RestoreWeights(operation); }, kReceiptToJs);
+  });
+}
+
+Napi::Value NativeTrainer::KeepOptimizerOnHost(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return Run(
+        info, info[0],
+        [](Trainer& trainer, const Operation& operation) { return trainer.KeepOptimizerOnHost(operation); },
+        kReceiptToJs);
   });
 }
 

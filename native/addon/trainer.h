@@ -33,6 +33,7 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
   Napi::Value LanguageStep(const Napi::CallbackInfo& info);
   Napi::Value OptimizerStep(const Napi::CallbackInfo& info);
   Napi::Value RestoreWeights(const Napi::CallbackInfo& info);
+  Napi::Value KeepOptimizerOnHost(const Napi::CallbackInfo& info);
   Napi::Value ResetOptimizer(const Napi::CallbackInfo& info);
   Napi::Value ReadGradient(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);

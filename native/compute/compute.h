@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -142,6 +143,16 @@ struct ComputeLimits {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
+// What lies in host memory because the device has no room for it: arrays of equal length, pinned where the device is a GPU.
+struct HostArrays {
+  std::span<std::byte* const> firsts;  // of each
+  bool defined;                        // otherwise nothing in them is worth bringing
+};
+
+struct ByteRange {
+  uint64_t offset, bytes;  // of each array
+};
+
 // Belongs to one engine or trainer, which computes one batch at a time.
 class Compute {
  public:
@@ -160,6 +171,12 @@ class Compute {
   // target[i] = source[i] in another storage type, round to nearest even; never to int8.
   virtual void Convert(std::span<const ConvertPiece> pieces, DType target, DType source) = 0;
   virtual void Finish() = 0;
+  // Computes on arrays that stay in host memory, a range at a time: work(index, at) finds range `index` of array i at
+  // at[i], and what it leaves there is in host memory when this returns. A GPU brings the ranges through `staging` (of the
+  // device), the next and the last one under way while one is computed; each has at most MostPassedBytes.
+  virtual void PassThrough(const HostArrays& arrays, std::span<const ByteRange> ranges, std::span<std::byte> staging,
+                           const std::function<void(size_t index, std::span<std::byte* const> at)>& work);
+  static uint64_t MostPassedBytes(uint64_t staging_bytes, size_t arrays);
 
   // --- The batch: rows are tokens, in this order, until the next Begin
   // For generating: tokens of any sequences, with their blocks of the KV cache.

@@ -189,6 +189,26 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   return receipt;
 }
 
+Receipt PooledRegion::TakeOnHost(const Operation& operation) {
+  const Stopwatch stopwatch;
+  const std::lock_guard lock(operation_mutex_);
+  CheckOpen();
+  if (resident()) throw Error("already_resident", consumer_ + " is already resident", "release it first");
+  if (residency_ != Residency::kReleased) {
+    throw Error("already_released", consumer_ + " has a backup already", "release it first");
+  }
+  if (!host_buffer_) {
+    host_buffer_ = std::make_unique<HostBuffer>(device_->backing(), device_->host_backup_bytes(), reserved_bytes_,
+                                                operation.cancellation);
+  }
+  backup_ = Backup{false, version_};
+  Publish();
+  residency_.store(Residency::kHost, std::memory_order_release);
+  Receipt receipt{.action = "resume", .consumer = consumer_, .method = "host"};
+  receipt.milliseconds = stopwatch.Milliseconds();
+  return receipt;
+}
+
 void PooledRegion::Restore(const Operation& operation) {
   switch (residency_.load()) {
     case Residency::kHost:
@@ -249,6 +269,20 @@ const void* PooledRegion::Data() const {
 void PooledRegion::MarkWritten() {
   version_.fetch_add(1);
   contents_.store(Contents::kDefined, std::memory_order_release);
+}
+
+void* PooledRegion::HostData() {
+  const std::lock_guard lock(operation_mutex_);
+  CheckOpen();
+  if (residency_ != Residency::kHost) throw Error("not_resident", consumer_ + " is not on the host", "offload it first");
+  return host_buffer_->data();
+}
+
+void PooledRegion::MarkHostWritten() {
+  const std::lock_guard lock(operation_mutex_);
+  MarkWritten();
+  backup_ = Backup{false, version_};
+  Publish();
 }
 
 void PooledRegion::CopyIn(uint64_t offset, const void* source, uint64_t bytes) {

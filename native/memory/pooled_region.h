@@ -24,9 +24,12 @@ class PooledRegion final : public Region {
 
   Receipt Release(const ReleaseOptions& options, const Operation& operation) override;
   Receipt Resume(const Operation& operation) override;
+  Receipt TakeOnHost(const Operation& operation) override;
   void* MutableData() override;
   const void* Data() const override;
   void MarkWritten() override;
+  void* HostData() override;
+  void MarkHostWritten() override;
   void SetUsedBytes(uint64_t bytes) override { used_bytes_.store(bytes, std::memory_order_relaxed); }
   void SetSharedWith(const std::string& consumer) override;
   void BeginLoan(const std::string& borrower) override;

@@ -79,6 +79,10 @@ class Region {
   // cancelled. Either is followed by the state there was before.
   virtual Receipt Release(const ReleaseOptions&, const Operation& = {}) = 0;
   virtual Receipt Resume(const Operation& = {}) = 0;
+  // released -> host, with undefined contents: memory for a backup is taken, and none of the device. For what is only ever
+  // changed from the host (HostData). Errors: already_resident, already_released (on the host or on disk), out_of_memory,
+  // cancelled.
+  virtual Receipt TakeOnHost(const Operation& = {}) = 0;
 
   // First byte. Error `not_resident` when released.
   virtual void* MutableData() = 0;
@@ -86,6 +90,10 @@ class Region {
   virtual const void* Data() const = 0;
   // Contents are now defined and differ from any backup.
   virtual void MarkWritten() = 0;
+  // While on the host: the first byte of the backup, which is all there is of the contents, to be changed in place; on a
+  // GPU's region it is pinned. Error not_resident anywhere else. MarkHostWritten then says that they are defined.
+  virtual void* HostData() = 0;
+  virtual void MarkHostWritten() = 0;
   // What of the region is in use (KV blocks taken, tensors laid out); for telemetry. Relaxed atomic, cheap. Never told,
   // it is all of it while the contents are defined. Observed as 0 while nothing is resident.
   virtual void SetUsedBytes(uint64_t bytes) = 0;

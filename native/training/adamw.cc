@@ -15,6 +15,17 @@ constexpr uint64_t kRangeElements = 1 << 15;
 float* Floats(std::byte* at) { return reinterpret_cast<float*>(at); }
 const float* Floats(const std::byte* at) { return reinterpret_cast<const float*>(at); }
 
+AdamWScalars ScalarsOf(const AdamWOptions& options, uint64_t step, double gradient_scale) {
+  const double time = static_cast<double>(step);
+  return {.gradient_scale = static_cast<float>(gradient_scale),
+          .beta1 = static_cast<float>(options.beta1),
+          .beta2 = static_cast<float>(options.beta2),
+          .eps = static_cast<float>(options.eps),
+          .decay = static_cast<float>(1 - options.learning_rate * options.weight_decay),
+          .step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, time))),
+          .second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(options.beta2, time)))};
+}
+
 }  // namespace
 
 AdamWOptimizer::AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout& gradient_layout, bool master_weights)
@@ -73,15 +84,7 @@ double AdamWOptimizer::GradientNorm(Compute& compute, const std::byte* gradients
 void AdamWOptimizer::Apply(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale,
                            std::byte* weights, const std::byte* gradients, std::byte* state) const {
   const uint64_t part = gradient_layout_.total_bytes();
-  const double time = static_cast<double>(step);
-  const AdamWScalars scalars{
-      .gradient_scale = static_cast<float>(gradient_scale),
-      .beta1 = static_cast<float>(options.beta1),
-      .beta2 = static_cast<float>(options.beta2),
-      .eps = static_cast<float>(options.eps),
-      .decay = static_cast<float>(1 - options.learning_rate * options.weight_decay),
-      .step_size = static_cast<float>(options.learning_rate / (1 - std::pow(options.beta1, time))),
-      .second_scale = static_cast<float>(1 / std::sqrt(1 - std::pow(options.beta2, time)))};
+  const AdamWScalars scalars = ScalarsOf(options, step, gradient_scale);
   std::vector<AdamWTensor> tensors;
   for (size_t tensor = 0; tensor < layout_.tensors().size(); ++tensor) {
     const TensorSlice &stored = layout_.tensors()[tensor], &gradient = gradient_layout_.tensors()[tensor];
@@ -93,6 +96,57 @@ void AdamWOptimizer::Apply(Compute& compute, const AdamWOptions& options, uint64
                        .elements = stored.elements()});
   }
   compute.AdamW(tensors, layout_.dtype(), scalars);
+}
+
+std::vector<AdamWOptimizer::Slice> AdamWOptimizer::SlicesIn(const ByteRange& range) const {
+  std::vector<Slice> slices;
+  const uint64_t end = range.offset + range.bytes;
+  for (size_t tensor = 0; tensor < layout_.tensors().size(); ++tensor) {
+    const TensorSlice &stored = layout_.tensors()[tensor], &gradient = gradient_layout_.tensors()[tensor];
+    const uint64_t first = std::max(range.offset, gradient.offset);
+    const uint64_t last = std::min(end, gradient.offset + gradient.bytes);
+    if (first >= last) continue;
+    slices.push_back({&stored, &gradient, (first - gradient.offset) / sizeof(float), (last - first) / sizeof(float)});
+  }
+  return slices;
+}
+
+void AdamWOptimizer::ApplyOnHostState(Compute& compute, const AdamWOptions& options, uint64_t step,
+                                      double gradient_scale, std::byte* weights, const std::byte* gradients,
+                                      std::byte* state, std::span<std::byte> staging) const {
+  const uint64_t part = gradient_layout_.total_bytes();
+  std::vector<std::byte*> parts{state, state + part};
+  if (master_weights_) parts.push_back(state + 2 * part);
+  const uint64_t most = Compute::MostPassedBytes(staging.size(), parts.size());
+  if (most == 0) throw Error("bad_argument", "an update from the host needs more activations to pass through");
+  std::vector<ByteRange> ranges;
+  for (uint64_t offset = 0; offset < part; offset += most) ranges.push_back({offset, std::min(most, part - offset)});
+
+  const AdamWScalars scalars = ScalarsOf(options, step, gradient_scale);
+  const bool defined = step > 1;
+  compute.PassThrough({parts, defined}, ranges, staging, [&](size_t index, std::span<std::byte* const> at) {
+    const ByteRange& range = ranges[index];
+    std::vector<AdamWTensor> tensors;
+    std::vector<ConvertPiece> widened;
+    for (const Slice& slice : SlicesIn(range)) {
+      const uint64_t gradient_offset = slice.gradient->offset + slice.begin * sizeof(float);
+      const uint64_t here = gradient_offset - range.offset;
+      std::byte* stored = weights + slice.stored->offset + slice.begin * DTypeBytes(layout_.dtype());
+      float* master = master_weights_ ? Floats(at[2] + here) : nullptr;
+      if (master != nullptr) widened.push_back({master, stored, slice.elements});
+      tensors.push_back({.stored = stored,
+                         .master = master,
+                         .gradients = Floats(gradients + gradient_offset),
+                         .first = Floats(at[0] + here),
+                         .second = Floats(at[1] + here),
+                         .elements = slice.elements});
+    }
+    if (!defined) {
+      for (std::byte* array : at) compute.Zero(array, range.bytes);
+      compute.Convert(widened, DType::kF32, layout_.dtype());
+    }
+    compute.AdamW(tensors, layout_.dtype(), scalars);
+  });
 }
 
 }  // namespace tideline

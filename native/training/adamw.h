@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "compute/compute.h"        // Compute
 #include "engine/weights_layout.h"  // WeightsLayout
@@ -33,8 +35,21 @@ class AdamWOptimizer {
   // Step number `step` (from 1), gradients times `gradient_scale`.
   void Apply(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale, std::byte* weights,
              const std::byte* gradients, std::byte* state) const;
+  // The same with the state in host memory, passed through `staging` piece by piece; before step 1 nothing is read of it.
+  // The bits are those of Initialise and Apply.
+  void ApplyOnHostState(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale,
+                        std::byte* weights, const std::byte* gradients, std::byte* state,
+                        std::span<std::byte> staging) const;
 
  private:
+  // A part of a tensor that lies within a range of the gradients' layout: elements [begin, begin + elements) of the tensor.
+  struct Slice {
+    const TensorSlice *stored, *gradient;
+    uint64_t begin, elements;
+  };
+  std::vector<Slice> SlicesIn(const ByteRange& range) const;
+
+
   const WeightsLayout& layout_;
   const WeightsLayout& gradient_layout_;
   const bool master_weights_;

@@ -110,6 +110,9 @@ class Trainer {
   // Resumes the model if needed and casts the master weights into it, so that only one copy has to stay: the bits are
   // those of the last update. Error unsupported without master weights, contents_undefined before the first update.
   Receipt RestoreWeights(const Operation& operation);
+  // Takes memory for the optimizer's state on the host, and none on the device. While it is there, Update passes it through
+  // the activations' memory piece by piece: slower than on the device, and the same bits. Errors of Region::TakeOnHost.
+  Receipt KeepOptimizerOnHost(const Operation& operation);
   // Forgets the optimizer's state; the next update is step 1. Needed after other weights were loaded.
   void ResetOptimizer();
   // float32; as accumulated, before clipping.
@@ -142,6 +145,7 @@ class Trainer {
   void LearnTokens(const std::vector<Job>& jobs, const std::vector<uint32_t>& targets, const TokenLoss& loss,
                    const Operation& operation);
   std::byte* BeginAccumulation();
+  void UpdateOnHostState(const AdamWOptions& options, const UpdateReceipt& receipt, const std::byte* gradients);
 
   const std::shared_ptr<Model> model_;
   const TrainerOptions options_;

@@ -145,23 +145,55 @@ UpdateReceipt Trainer::Update(const AdamWOptions& options) {
     throw Error("contents_undefined", "there are no gradients of " + model_->consumer() + " to apply",
                 "compute a step first: an update uses its gradients up, and a step that failed has dropped them");
   }
-  auto* state = static_cast<std::byte*>(optimizer_state_->MutableData());
-  if (step_ > 0) optimizer_state_->Data();
+  const RegionObservation held = optimizer_state_->Observe();
+  const bool on_host = held.residency == Residency::kHost;
+  auto* state = on_host ? nullptr : static_cast<std::byte*>(optimizer_state_->MutableData());
+  if (step_ > 0 && !on_host) optimizer_state_->Data();
+  if (step_ > 0 && held.contents == Contents::kUndefined) {
+    throw Error("contents_undefined", "the optimizer's state of " + model_->consumer() + " is lost",
+                "begin anew: reset the optimizer");
+  }
   Compute& compute = RequireCompute();
   UpdateReceipt receipt;
   receipt.gradient_norm = optimizer_.GradientNorm(compute, gradients);
   receipt.clip_coefficient = std::min(1.0, options.max_gradient_norm / (receipt.gradient_norm + 1e-6));
   receipt.step = step_ + 1;
-  model_->Update([&](std::byte* weights) {
-    RunToEnd(compute, [&] {
-      if (step_ == 0) optimizer_.Initialise(compute, weights, state);
-      optimizer_.Apply(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
+  if (on_host) {
+    UpdateOnHostState(options, receipt, gradients);
+  } else {
+    model_->Update([&](std::byte* weights) {
+      RunToEnd(compute, [&] {
+        if (step_ == 0) optimizer_.Initialise(compute, weights, state);
+        optimizer_.Apply(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
+      });
     });
-  });
-  optimizer_state_->MarkWritten();
+    optimizer_state_->MarkWritten();
+  }
   accumulated_ = Accumulated::kApplied;
   step_ = receipt.step;
   return receipt;
+}
+
+// Nothing of the activations is needed any more: all of them but the Compute's scratch is what the state passes through.
+void Trainer::UpdateOnHostState(const AdamWOptions& options, const UpdateReceipt& receipt, const std::byte* gradients) {
+  const Scratch::Held held = scratch_->Hold();
+  Compute& compute = RequireCompute();
+  auto* first = static_cast<std::byte*>(held.activations);
+  std::byte* scratch = memory_.Activations(first).scratch;
+  compute.UseScratch(scratch);
+  auto* state = static_cast<std::byte*>(optimizer_state_->HostData());
+  model_->Update([&](std::byte* weights) {
+    RunToEnd(compute, [&] {
+      optimizer_.ApplyOnHostState(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state,
+                                  {first, scratch});
+    });
+  });
+  optimizer_state_->MarkHostWritten();
+}
+
+Receipt Trainer::KeepOptimizerOnHost(const Operation& operation) {
+  const std::lock_guard lock(operation_mutex_);
+  return Require(TrainerTag::kOptimizer).TakeOnHost(operation);
 }
 
 Receipt Trainer::RestoreWeights(const Operation& operation) {

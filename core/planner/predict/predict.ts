@@ -5,6 +5,7 @@
 import { TidelineError, toErrorData } from "../../errors.ts";
 import { buildSchedule } from "../../schedule/build.ts";
 import { type Check, checkSchedule, problemError } from "../../schedule/check.ts";
+import { streamedConsumers } from "../../schedule/residency.ts";
 import { describeAction, type Schedule, targetOf } from "../../schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS } from "../../schedule/works.ts";
 import type { Footprint } from "../memory/footprint.ts";
@@ -151,14 +152,17 @@ function predictedTransitions(
   return predicted;
 }
 
-/** Backups keep their memory once they have it: all that ever goes to the host counts. */
-function hostBytesOf({ placement }: Plan, { phases }: Schedule, sizes: Sizes): number {
-  const offloaded = SCHEDULED_CONSUMERS.filter((consumer) =>
-    phases.some(({ before, after }) =>
-      [...before, ...after].some(
-        (action) => action.kind === "offload" && action.to === "host" && action.consumer === consumer,
+/** Backups keep their memory once they have it: all that ever goes to the host counts, and what is always there. */
+function hostBytesOf({ placement }: Plan, { phases, roles }: Schedule, sizes: Sizes): number {
+  const streamed = streamedConsumers(roles);
+  const offloaded = SCHEDULED_CONSUMERS.filter(
+    (consumer) =>
+      streamed.includes(consumer) ||
+      phases.some(({ before, after }) =>
+        [...before, ...after].some(
+          (action) => action.kind === "offload" && action.to === "host" && action.consumer === consumer,
+        ),
       ),
-    ),
   );
   const gpusOfHost = Math.min(layoutOf(placement).trainerGpus, placement.gpusPerNode);
   return offloaded.reduce((sum, consumer) => sum + gpusOfHost * keptBytes(sizes, consumer), 0);

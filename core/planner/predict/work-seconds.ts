@@ -32,7 +32,7 @@ export function workSecondsOf(resolved: ResolvedPlan, footprint: Footprint): Wor
     );
     const update = (2 * updated) / (resolved.gpu.memoryBytesPerSecond.value * MEMORY_SHARE);
     const pass = longest(passBounds(resolved, role, passes));
-    return { ...pass, amount: pass.amount + update };
+    return { ...pass, amount: pass.amount + update + streamedSeconds(resolved, footprint, consumer) };
   };
   return {
     rollout: rolloutSeconds(resolved, footprint),
@@ -46,6 +46,19 @@ export function workSecondsOf(resolved: ResolvedPlan, footprint: Footprint): Wor
     // The swap before it is what takes time.
     update_weights: NONE,
   };
+}
+
+/** Of an optimizer's states from the host through the device and back: both directions at once, which slows each a little. */
+const BOTH_WAYS_SHARE = 0.8;
+
+function streamedSeconds(
+  { plan: { strategies }, gpu }: ResolvedPlan,
+  footprint: Footprint,
+  role: "policy" | "critic",
+): number {
+  if (!strategies.optimizerOnHost || !strategies.optimizerStreamed) return 0;
+  const slower = Math.min(gpu.hostToDeviceBytesPerSecond.value, gpu.deviceToHostBytesPerSecond.value);
+  return sumOf(footprint.kept[`${role}.optimizer`]) / (slower * BOTH_WAYS_SHARE);
 }
 
 const NONE: Term = { cause: "no time to speak of", amount: 0, provenance: "assumption", source: SOURCE };

@@ -67,7 +67,10 @@ export function choicesOf(
     case "training":
       return values("trainingMemoryOnlyWhileTraining", flags).map((on) => ({ trainingMemoryOnlyWhileTraining: on }));
     case "optimizer":
-      return values("optimizerOnHost", flags).map((on) => ({ optimizerOnHost: on }));
+      return values("optimizerOnHost", flags).map((on) => ({
+        optimizerOnHost: on,
+        optimizerStreamed: strategies.optimizerStreamed,
+      }));
     case "reference":
       return values("reference", PLACES).map((reference) => ({ reference }));
     case "reward":

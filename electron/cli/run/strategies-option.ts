@@ -31,6 +31,10 @@ const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Giv
     adds: { trainingMemoryOnlyWhileTraining: true },
   },
   "optimizer=host": { help: "optimizer states on the host but for their update", adds: { optimizerOnHost: true } },
+  "optimizer=stream": {
+    help: "the same, and updated from there, piece by piece",
+    adds: { optimizerOnHost: true, optimizerStreamed: true },
+  },
   "single-policy-copy": {
     help: "the policy's weights or the engine's, never both",
     adds: { singlePolicyCopy: "as_is" },

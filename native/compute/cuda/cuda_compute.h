@@ -1,8 +1,8 @@
 // CudaCompute: a model's passes on a GPU. Every call becomes launches of kernels/*.cu on one stream (cuda_stream.h); spans
 // go up through the scratch, and what a call gives back comes down before it returns.
 //
-// The calls are in four files: cuda_compute.cc (memory and batches), cuda_linear.cc (linear layers), cuda_layers.cc (all
-// others), cuda_heads.cc (heads and optimizer).
+// The calls are in five files: cuda_compute.cc (memory and batches), pass_through.cc (what stays on the host), cuda_linear.cc
+// (linear layers), cuda_layers.cc (all others), cuda_heads.cc (heads and optimizer).
 #pragma once
 
 #include <memory>
@@ -29,6 +29,8 @@ class CudaCompute final : public Compute {
   void Download(std::span<std::byte> target, const void* source) override;
   void Convert(std::span<const ConvertPiece> pieces, DType target, DType source) override;
   void Finish() override;
+  void PassThrough(const HostArrays& arrays, std::span<const ByteRange> ranges, std::span<std::byte> staging,
+                   const std::function<void(size_t index, std::span<std::byte* const> at)>& work) override;
 
   void Begin(std::span<const StepToken> tokens) override;
   void Begin(const MicroBatch& batch) override;

@@ -167,6 +167,25 @@ describe("what each strategy does", () => {
     }
   });
 
+  it("S5 streamed: optimizers are on the host before, in and after their update, and no action moves them", () => {
+    const schedule = buildSchedule(strategies({ optimizerOnHost: true, optimizerStreamed: true }), ROLES);
+    expect(edges(schedule).filter((edge) => edge.includes("optimizer"))).toEqual([]);
+    const { start, moments } = ran(schedule);
+    for (const state of [start, ...moments.map((moment) => moment.state)]) {
+      for (const consumer of ["policy.optimizer", "critic.optimizer"] as const) {
+        expect(state[consumer]).toEqual({
+          residency: "host",
+          contents: "defined",
+          backup: { where: "host", clean: true },
+        });
+      }
+    }
+    // Alone it changes nothing.
+    const alone = buildSchedule(strategies({ optimizerStreamed: true }), ROLES);
+    expect(alone.phases).toEqual(buildSchedule(strategies({}), ROLES).phases);
+    expect(alone.roles).toEqual(ROLES);
+  });
+
   it("S5 holds training memory from the first score to the last update, optimizers for their own", () => {
     const schedule = buildSchedule(strategies({ trainingMemoryOnlyWhileTraining: true, optimizerOnHost: true }), ROLES);
     const rows = residencyMatrix(schedule, ran(schedule).moments);

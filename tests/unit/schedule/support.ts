@@ -38,6 +38,7 @@ export const anyStrategies: fc.Arbitrary<StrategySet> = fc.record({
   reward: place,
   trainingMemoryOnlyWhileTraining: fc.boolean(),
   optimizerOnHost: fc.boolean(),
+  optimizerStreamed: fc.boolean(),
   singlePolicyCopy: fc.constantFrom("off", "as_is", "cast"),
   int8: fc.record({ reference: fc.boolean(), reward: fc.boolean() }),
 });

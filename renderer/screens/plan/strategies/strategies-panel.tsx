@@ -68,6 +68,9 @@ export const StrategiesPanel = memo(function StrategiesPanel(): ReactNode {
           field="trainingMemoryOnlyWhileTraining"
         />
         <OnOff id="S5" name="Optimizer on the host" about="except during its update" field="optimizerOnHost" />
+        {strategies.optimizerOnHost && (
+          <OnOff id="S5" name="Optimizer streamed" about="also during its update" field="optimizerStreamed" />
+        )}
         <Toggle
           id="S6"
           name="One copy of the policy"
@@ -106,7 +109,12 @@ interface RowProps {
 
 function OnOff(
   props: RowProps & {
-    readonly field: "releaseKvCache" | "releaseEngineWeights" | "trainingMemoryOnlyWhileTraining" | "optimizerOnHost";
+    readonly field:
+      | "releaseKvCache"
+      | "releaseEngineWeights"
+      | "trainingMemoryOnlyWhileTraining"
+      | "optimizerOnHost"
+      | "optimizerStreamed";
   },
 ): ReactNode {
   const checked = usePlan(({ plan }) => isOn(plan.strategies, props.field));

@@ -37,6 +37,7 @@ function everySet({ workload, strategies: { int8 } }: Plan): readonly StrategySe
                     reward,
                     trainingMemoryOnlyWhileTraining,
                     optimizerOnHost,
+                    optimizerStreamed: false,
                     singlePolicyCopy,
                     int8,
                   });

@@ -91,6 +91,15 @@ export function StrategyForm({ strategies, roles, onStrategies }: StrategyFormPr
           checked={strategies.optimizerOnHost}
           onChecked={(optimizerOnHost) => edit({ optimizerOnHost })}
         />
+        {strategies.optimizerOnHost && (
+          <OnOff
+            id="S5"
+            name="Optimizer streamed"
+            explanation="Adam's states stay on the host: an update passes them through the device piece by piece."
+            checked={strategies.optimizerStreamed}
+            onChecked={(optimizerStreamed) => edit({ optimizerStreamed })}
+          />
+        )}
         <OnOff
           id="S6"
           name="One copy of the policy"
