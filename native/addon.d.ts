@@ -22,7 +22,7 @@ export type WeightDType = DType | "int8";
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap";
   readonly consumer: string;
-  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. */
+  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. A copy to another GPU is `peer` (directly) or `staged` (through host memory). */
   readonly method: string;
   /** Given back to the device: other processes can have them. */
   readonly bytesFreed: number;
@@ -273,8 +273,8 @@ export interface NativeModel {
   /** Reads all tensors from disk; validates names, shapes, dtypes first: an error changes nothing. */
   load(tensors: readonly TensorSource[], operation?: LongOperation): Promise<Receipt>;
   /**
-   * One copy on the device of all weights of another model, or of those that an engine uses (it may be running), cast or
-   * quantised where dtypes differ. Resumes this model if needed and defines its contents. Errors: those of `load`, and
+   * One copy of all weights of another model, on this device or another, or of those that an engine uses (it may be running),
+   * cast or quantised where dtypes differ. Resumes this model if needed and defines its contents. Errors: those of `load`, and
    * weights_mismatch (`tensor` or `field`; int8 cannot be cast back), not_resident and contents_undefined of the source,
    * bad_argument when both are the same bytes, `shared` when an engine reads this model.
    */
@@ -371,7 +371,8 @@ export type SwapSource =
 export interface SwapOptions extends LongOperation {
   readonly source: SwapSource;
   /**
-   * `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; `copy`: one device copy;
+   * `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; refused with `unsupported` for
+   * a model on another device. `copy`: one device copy, or one to the engine's device;
    * `auto`: share where it can. `bucketed`: as a broadcast does it, through a buffer of `bucketBytes` that is a region of consumer `workspace` (tag
    * `bucket`) for the length of the swap; its receipt counts the bytes into the bucket and out of it. Models only.
    */

@@ -27,7 +27,7 @@ Receipt CopyWhole(Region& target, const Region& source) {
                                     std::to_string(target.reserved_bytes()) + " bytes")
         .WithField("source");
   }
-  target.device().CopyOnDevice(target.MutableData(), source.Data(), bytes);
+  target.device().CopyFrom(target.MutableData(), source.device(), source.Data(), bytes);
   target.MarkWritten();
   return Receipt{.action = "load",
                  .consumer = target.consumer(),

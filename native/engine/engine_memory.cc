@@ -129,12 +129,17 @@ Engine::SwapRoute Engine::CheckSwap(const SwapOptions& options) const {
   }
   const Model& source = *options.model;
   if (options.model == own_) throw Error("bad_argument", "these are the engine's own weights").WithField("source");
-  if (source.device() != own_->device()) {
-    throw Error("unsupported", source.consumer() + " is on another device than the engine").WithField("source");
-  }
   RefuseOtherModel(engine, {source.config(), source.layout(), source.consumer()});
   source.Weights();  // not_resident, contents_undefined
   const bool same_bytes = source.layout().dtype() == ours.dtype();
+  const bool same_device = source.device() == own_->device();
+  if (options.method == Method::kShare && !same_device) {
+    throw Error("unsupported",
+                source.consumer() + " is on " + source.device()->name() + " and the engine on " + own_->device()->name() +
+                    ": memory of another device cannot be read in place",
+                "swap by copy, or put both on one device")
+        .WithField("source");
+  }
   if (options.method == Method::kShare && !same_bytes) {
     throw Error("weights_mismatch",
                 source.consumer() + " is stored as " + std::string(DTypeName(source.layout().dtype())) +
@@ -143,7 +148,7 @@ Engine::SwapRoute Engine::CheckSwap(const SwapOptions& options) const {
         .WithField("dtype");
   }
   if (options.method == Method::kBucketed) return SwapRoute::kBucketed;
-  return same_bytes && options.method != Method::kCopy ? SwapRoute::kShare : SwapRoute::kCopy;
+  return same_bytes && same_device && options.method != Method::kCopy ? SwapRoute::kShare : SwapRoute::kCopy;
 }
 
 uint64_t Engine::RequestsInTheWay() const {

@@ -32,6 +32,18 @@ void Model::RefuseWhileShared(const char* action) const {
 
 namespace {
 
+const char* NameOf(CopyRoute route) {
+  switch (route) {
+    case CopyRoute::kDirect:
+      return "copy";
+    case CopyRoute::kPeer:
+      return "peer";
+    case CopyRoute::kStaged:
+      return "staged";
+  }
+  return "";
+}
+
 // Loading is the way out when a backup is lost or damaged: it is given up then, since its bytes are not needed.
 uint64_t ResumeToOverwrite(Region& region, const Operation& operation) {
   try {
@@ -87,7 +99,7 @@ Receipt Model::Load(const std::vector<TensorSource>& sources, const Operation& o
   const auto plan = PlanFromCheckpoint(layout_, sources);
   Receipt receipt{.action = "load", .consumer = consumer_, .method = "disk"};
   receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
-    receipt.bytes_copied = CopyTensors(plan, layout_, target, operation);
+    receipt.bytes_copied = CopyTensors(plan, layout_, target, operation).bytes;
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
@@ -98,18 +110,17 @@ Receipt Model::CopyFrom(const Model& source, const Operation& operation, const B
   if (&source == this) {
     throw Error("bad_argument", consumer_ + " cannot be copied from itself").WithField("source");
   }
-  if (source.device_ != device_) {
-    throw Error("unsupported", source.consumer_ + " is on another device than " + consumer_).WithField("source");
-  }
   RefuseOtherModel({config_, layout_, consumer_}, {source.config_, source.layout_, source.consumer_});
   // The source's mutex keeps its bytes in place. Both at once: two models may be copied into each other.
   const std::scoped_lock lock(operation_mutex_, source.operation_mutex_);
   RefuseWhileShared("be overwritten");
   source.Weights();  // not_resident, contents_undefined
   const auto plan = PlanFromModel(layout_, source.layout_, source.region());
-  Receipt receipt{.action = "load", .consumer = consumer_, .method = bucket.region == nullptr ? "copy" : "bucketed"};
+  Receipt receipt{.action = "load", .consumer = consumer_};
   receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
-    receipt.bytes_copied = CopyTensors(plan, layout_, target, operation, bucket);
+    const Copied copied = CopyTensors(plan, layout_, target, operation, bucket);
+    receipt.bytes_copied = copied.bytes;
+    receipt.method = bucket.region == nullptr ? NameOf(copied.route) : "bucketed";
   });
   receipt.milliseconds = watch.Milliseconds();
   return receipt;

@@ -57,9 +57,10 @@ class Model {
   // out_of_memory, shared. A copy that fails or is cancelled midway cannot bring the old bytes back: the region is
   // released again if it was, otherwise its contents are undefined, and the error says so.
   Receipt Load(const std::vector<TensorSource>& sources, const Operation& operation);
-  // The same from another model, casting or quantising as the two dtypes ask; through `bucket`, which is as good as the
-  // source's memory, when it has a region. Errors besides: RefuseOtherModel's, not_resident and contents_undefined (of the
-  // source), unsupported (another device), bad_argument (itself).
+  // The same from another model, of this device or another, casting or quantising as the two dtypes ask; through `bucket`,
+  // which is as good as the source's memory, when it has a region. The receipt's method says how: copy, peer (from one GPU
+  // to another), staged (through host memory) or bucketed. Errors besides: RefuseOtherModel's, not_resident and
+  // contents_undefined (of the source), bad_argument (itself).
   Receipt CopyFrom(const Model& source, const Operation& operation, const Bucket& bucket = {});
 
   // The same from whatever `fill` knows, which gets the device's address; it returns the bytes written, and may throw to

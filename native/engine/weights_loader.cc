@@ -184,20 +184,26 @@ bool SameBytes(const std::vector<TensorCopy>& plan) {
   });
 }
 
-// A region as it is into another one of its device, which the processor need not see.
-void CopyOnDevice(Region& source, uint64_t total_bytes, Region& target, Progress& progress, const Bucket& bucket) {
+// A region as it is into another one, which the processor need not see.
+CopyRoute CopyWhole(Region& source, uint64_t total_bytes, Region& target, Progress& progress, const Bucket& bucket) {
   Device& device = target.device();
+  CopyRoute route = CopyRoute::kDirect;
   const uint64_t most = bucket.region == nullptr ? kDeviceCopyBytes : bucket.bytes;
   for (uint64_t offset = 0; offset < total_bytes; offset += most) {
     const uint64_t bytes = std::min(most, total_bytes - offset);
-    const std::byte* from = FirstOf(source) + offset;
-    if (bucket.region != nullptr) {
-      device.CopyOnDevice(FirstOf(*bucket.region), from, bytes);
-      from = FirstOf(*bucket.region);
-    }
-    device.CopyOnDevice(FirstOf(target) + offset, from, bytes);
+    std::byte* const entry = bucket.region == nullptr ? FirstOf(target) + offset : FirstOf(*bucket.region);
+    route = device.CopyFrom(entry, source.device(), FirstOf(source) + offset, bytes);
+    if (bucket.region != nullptr) device.CopyFrom(FirstOf(target) + offset, device, entry, bytes);
     progress.Add(bytes);
   }
+  return route;
+}
+
+// How a processor that casts gets bytes from one device to another.
+CopyRoute RouteThroughProcessor(const std::vector<TensorCopy>& plan, const Region& target) {
+  const Region* source = plan.front().region.get();
+  if (source == nullptr || &source->device() == &target.device()) return CopyRoute::kDirect;
+  return source->device().is_host() || target.device().is_host() ? CopyRoute::kDirect : CopyRoute::kStaged;
 }
 
 // Pieces from `first` that fit the bucket go into it, as they are stored; returns where in the bucket each lies.
@@ -216,7 +222,8 @@ std::vector<uint64_t> FillBucket(const std::vector<Piece>& pieces, size_t first,
     if (device.is_host()) {
       Read(piece, [&](const std::byte* bytes) { std::memcpy(at, bytes, piece.source_bytes()); });
     } else {
-      device.CopyOnDevice(at, FirstOf(*piece.tensor->region) + piece.source_offset(), piece.source_bytes());
+      Region& source = *piece.tensor->region;
+      device.CopyFrom(at, source.device(), FirstOf(source) + piece.source_offset(), piece.source_bytes());
     }
   });
   return offsets;
@@ -262,16 +269,17 @@ std::vector<TensorCopy> PlanFromModel(const WeightsLayout& layout, const Weights
   return plan;
 }
 
-uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, Region& target,
-                     const Operation& operation, const Bucket& bucket) {
+Copied CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, Region& target,
+                   const Operation& operation, const Bucket& bucket) {
   const std::vector<Piece> pieces = PiecesOf(plan, bucket.bytes);
   uint64_t total_bytes = 0;
   for (const Piece& piece : pieces) total_bytes += piece.target_bytes();
   Progress progress(operation, total_bytes);
-  if (!target.device().is_host() && SameBytes(plan)) {
-    CopyOnDevice(*plan.front().region, layout.total_bytes(), target, progress, bucket);
-    return bucket.region == nullptr ? total_bytes : 2 * total_bytes;
+  if (SameBytes(plan) && !(target.device().is_host() && plan.front().region->device().is_host())) {
+    const CopyRoute route = CopyWhole(*plan.front().region, layout.total_bytes(), target, progress, bucket);
+    return {bucket.region == nullptr ? total_bytes : 2 * total_bytes, route};
   }
+  const CopyRoute route = RouteThroughProcessor(plan, target);
 
   const Target written(layout, target);
   ThreadPool pool(0);
@@ -280,7 +288,7 @@ uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& l
       Read(pieces[index], [&](const std::byte* bytes) { written.Write(pieces[index], bytes); });
       progress.Add(pieces[index].target_bytes());
     });
-    return total_bytes;
+    return {total_bytes, route};
   }
   uint64_t into_bucket_bytes = 0;
   for (size_t first = 0; first < pieces.size();) {
@@ -293,7 +301,7 @@ uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& l
     into_bucket_bytes += offsets.back() + pieces[first + offsets.size() - 1].source_bytes();
     first += offsets.size();
   }
-  return into_bucket_bytes + total_bytes;
+  return {into_bucket_bytes + total_bytes, route};
 }
 
 }  // namespace tideline

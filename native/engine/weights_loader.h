@@ -23,7 +23,7 @@ struct TensorCopy {
   DType source_dtype = DType::kF32;
 };
 
-// Memory to copy through, on the device of both models.
+// Memory to copy through, on the device of the model that is written.
 struct Bucket {
   Region* region = nullptr;  // nullptr: none
   uint64_t bytes = 0;        // of the region, from its first
@@ -38,12 +38,17 @@ std::vector<TensorCopy> PlanFromCheckpoint(const WeightsLayout& layout, const st
 std::vector<TensorCopy> PlanFromModel(const WeightsLayout& layout, const WeightsLayout& source,
                                       const std::shared_ptr<Region>& region);
 
+struct Copied {
+  uint64_t bytes = 0;  // written, those into a bucket included
+  CopyRoute route = CopyRoute::kDirect;
+};
+
 // Copies into a resident region, with all cores where the processor casts or quantises. On a GPU bytes that stay as they
-// are never leave it; others pass through the processor. With a bucket everything goes through that, a bucketful at a
-// time, as it is stored in the source, and is cast or quantised on the way out. Returns the bytes written, those into the
-// bucket included. Throws what `operation` throws, checkpoint_unreadable for a file that became shorter, and not_finite (with
+// are never leave it, or go to another GPU as directly as the two allow; others pass through the processor. With a bucket
+// everything goes through that, a bucketful at a time, as it is stored in the source, and is cast or quantised on the way
+// out. Throws what `operation` throws, checkpoint_unreadable for a file that became shorter, and not_finite (with
 // `tensor`) where a number to quantise is none; `target` is then partly written.
-uint64_t CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, Region& target,
-                     const Operation& operation, const Bucket& bucket = {});
+Copied CopyTensors(const std::vector<TensorCopy>& plan, const WeightsLayout& layout, Region& target,
+                   const Operation& operation, const Bucket& bucket = {});
 
 }  // namespace tideline

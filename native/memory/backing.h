@@ -51,6 +51,9 @@ class Backing {
   virtual void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) = 0;
   virtual void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) = 0;
   virtual void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) = 0;
+  // From another device's mapped memory, which passes through none of the host's. False, and nothing is copied, where no
+  // link allows that. Errors: device_lost of either, cancelled.
+  virtual bool CopyFromPeer(uintptr_t, Backing&, uintptr_t, uint64_t, const Operation&) { return false; }
 
   // Host memory for backups, already touched (and pinned for cuda). Errors: out_of_memory, cancelled.
   virtual void* AllocateHost(uint64_t bytes, const Operation& operation) = 0;

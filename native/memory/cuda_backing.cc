@@ -268,6 +268,31 @@ void CudaBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t byte
   });
 }
 
+bool CudaBacking::Reaches(const CudaBacking& peer) const {
+  int reachable = 0;
+  if (driver_.DeviceCanAccessPeer(&reachable, primary_->device, peer.primary_->device) != cuda::kSuccess || !reachable) {
+    return false;
+  }
+  const Current current(*this);
+  const cuda::Result result = driver_.ContextEnablePeerAccess(peer.primary_->context, 0);
+  if (result == cuda::kPeerAccessUnsupported || result == cuda::kTooManyPeers) return false;
+  if (result != cuda::kPeerAccessAlreadyEnabled) Check(result, "cuCtxEnablePeerAccess");
+  return true;
+}
+
+bool CudaBacking::CopyFromPeer(uintptr_t target, Backing& other, uintptr_t source, uint64_t bytes,
+                               const Operation& operation) {
+  const auto* const peer = dynamic_cast<const CudaBacking*>(&other);
+  if (peer == nullptr) return false;
+  peer->RefuseLost();
+  // A card that was opened twice needs no link.
+  if (peer->primary_->device != primary_->device && !Reaches(*peer)) return false;
+  CopyPieces(bytes, operation, [&](uint64_t offset, uint64_t piece, cuda::Stream stream) {
+    return driver_.MemcpyPeerAsync(target + offset, primary_->context, source + offset, peer->primary_->context, piece, stream);
+  });
+  return true;
+}
+
 void* CudaBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
   // Touching with many threads and registering, because cuMemHostAlloc touches with one.
   if (AvailableMachineBytes() < bytes + kHostReserveBytes) {

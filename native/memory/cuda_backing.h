@@ -33,6 +33,7 @@ class CudaBacking final : public Backing {
   void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
   void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) override;
+  bool CopyFromPeer(uintptr_t target, Backing& peer, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   void* AllocateHost(uint64_t bytes, const Operation& operation) override;
   void FreeHost(void* buffer, uint64_t bytes) noexcept override;
   void Synchronize() override;
@@ -62,6 +63,8 @@ class CudaBacking final : public Backing {
   // The first loss is the one that is told from then on.
   void MarkLost(const std::string& message) const;
   void RefuseLost() const;
+  // Whether copies from the other device need no memory of the host.
+  bool Reaches(const CudaBacking& peer) const;
   // The driver's count of what is used, into the figures.
   cuda::Result AskFigures();
   // Pieces alternate between two streams; `copy` enqueues one.

@@ -66,6 +66,8 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   driver->Find("cuCtxPushCurrent_v2", driver->ContextPush);
   driver->Find("cuCtxPopCurrent_v2", driver->ContextPop);
   driver->Find("cuCtxSynchronize", driver->ContextSynchronize);
+  driver->Find("cuDeviceCanAccessPeer", driver->DeviceCanAccessPeer);
+  driver->Find("cuCtxEnablePeerAccess", driver->ContextEnablePeerAccess);
   driver->Find("cuMemGetInfo_v2", driver->MemGetInfo);
   driver->Find("cuMemGetAllocationGranularity", driver->MemGetAllocationGranularity);
   driver->Find("cuMemAddressReserve", driver->MemAddressReserve);
@@ -81,6 +83,7 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   driver->Find("cuMemcpyHtoDAsync_v2", driver->MemcpyHtoDAsync);
   driver->Find("cuMemcpyDtoHAsync_v2", driver->MemcpyDtoHAsync);
   driver->Find("cuMemcpyDtoDAsync_v2", driver->MemcpyDtoDAsync);
+  driver->Find("cuMemcpyPeerAsync", driver->MemcpyPeerAsync);
   driver->Find("cuStreamCreate", driver->StreamCreate);
   driver->Find("cuStreamDestroy_v2", driver->StreamDestroy);
   driver->Find("cuStreamSynchronize", driver->StreamSynchronize);

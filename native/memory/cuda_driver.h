@@ -20,6 +20,8 @@ using Address = unsigned long long;
 using AllocationHandle = unsigned long long;
 
 enum : Result { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kNotInitialized = 3, kDeinitialized = 4, kNoDevice = 100 };
+// Of enabling access to a peer, which is all that they say.
+enum : Result { kPeerAccessUnsupported = 217, kPeerAccessAlreadyEnabled = 704, kTooManyPeers = 711 };
 
 // After which the context answers nothing else any more: its memory and its work are gone.
 bool IsLost(Result result);
@@ -87,6 +89,8 @@ struct CudaDriver {
   cuda::Result (*ContextPush)(cuda::Context);
   cuda::Result (*ContextPop)(cuda::Context*);
   cuda::Result (*ContextSynchronize)();
+  cuda::Result (*DeviceCanAccessPeer)(int*, cuda::Ordinal, cuda::Ordinal peer);
+  cuda::Result (*ContextEnablePeerAccess)(cuda::Context peer, unsigned flags);
   cuda::Result (*MemGetInfo)(size_t* free, size_t* total);
   cuda::Result (*MemGetAllocationGranularity)(size_t*, const cuda::AllocationProperties*, int);
   cuda::Result (*MemAddressReserve)(cuda::Address*, size_t bytes, size_t alignment, cuda::Address hint, unsigned long long flags);
@@ -102,6 +106,7 @@ struct CudaDriver {
   cuda::Result (*MemcpyHtoDAsync)(cuda::Address, const void*, size_t, cuda::Stream);
   cuda::Result (*MemcpyDtoHAsync)(void*, cuda::Address, size_t, cuda::Stream);
   cuda::Result (*MemcpyDtoDAsync)(cuda::Address, cuda::Address, size_t, cuda::Stream);
+  cuda::Result (*MemcpyPeerAsync)(cuda::Address, cuda::Context, cuda::Address, cuda::Context source, size_t, cuda::Stream);
   cuda::Result (*StreamCreate)(cuda::Stream*, unsigned flags);
   cuda::Result (*StreamDestroy)(cuda::Stream);
   cuda::Result (*StreamSynchronize)(cuda::Stream);

@@ -38,6 +38,9 @@ struct DeviceProbe {
   std::string driver_version;  // empty for the host
 };
 
+// How bytes came from one device to another: in one copy, which was one from GPU to GPU (`peer`), or through host memory.
+enum class CopyRoute { kDirect, kPeer, kStaged };
+
 // A device can be lost: its driver answers nothing any more, and what it held is gone. Whatever needs the driver is
 // then refused with `device_lost`, always with the same words; what gives back (closing regions, trimming, closing the
 // device) still works.
@@ -61,8 +64,10 @@ class Device {
   virtual void Close() = 0;
   // Waits for all work on the device: called before anything is unmapped.
   virtual void Synchronize() = 0;
-  // Copies between two resident addresses of this device.
-  virtual void CopyOnDevice(void* target, const void* source, uint64_t bytes) = 0;
+  // Copies from a resident address of a device, which may be this one, to one of this device. Cancelling leaves the target
+  // half written.
+  virtual CopyRoute CopyFrom(void* target, Device& source_device, const void* source, uint64_t bytes,
+                             const Operation& operation = {}) = 0;
   // The device's own, the same in every process. Errors: unsupported (host), device_lost.
   virtual std::string Uuid() = 0;
   // "host" or "cuda": compute is written for host memory only, and asks.

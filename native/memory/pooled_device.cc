@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "memory/pooled_region.h"  // PooledRegion
+#include "memory/between_devices.h"  // CopyBetween
+#include "memory/pooled_region.h"    // PooledRegion
 
 namespace tideline {
 
@@ -44,8 +45,10 @@ void PooledDevice::Close() {
   backing_->Close();
 }
 
-void PooledDevice::CopyOnDevice(void* target, const void* source, uint64_t bytes) {
-  backing_->CopyOnDevice(reinterpret_cast<uintptr_t>(target), reinterpret_cast<uintptr_t>(source), bytes);
+CopyRoute PooledDevice::CopyFrom(void* target, Device& source_device, const void* source, uint64_t bytes,
+                                 const Operation& operation) {
+  return CopyBetween(*backing_, reinterpret_cast<uintptr_t>(target), static_cast<PooledDevice&>(source_device).backing(),
+                     reinterpret_cast<uintptr_t>(source), bytes, operation);
 }
 
 DeviceObservation PooledDevice::Observe() const {

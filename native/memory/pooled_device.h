@@ -27,7 +27,8 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   uint64_t Trim() override { return pool_.Trim(); }
   void Close() override;
   void Synchronize() override { backing_->Synchronize(); }
-  void CopyOnDevice(void* target, const void* source, uint64_t bytes) override;
+  CopyRoute CopyFrom(void* target, Device& source_device, const void* source, uint64_t bytes,
+                     const Operation& operation) override;
   std::string Uuid() override { return backing_->Uuid(); }
   bool is_host() const override { return backing_->is_host(); }
   const std::string& name() const override { return name_; }
