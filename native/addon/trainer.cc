@@ -108,7 +108,7 @@ Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
     const DType dtype = ReadWeightDType(options.Get("dtype"), "options.dtype");
     const ModelHead head = ReadModelHead(Member(options, "head"), "options.head");
     const TrainingLimits limits = Resolved(ReadLimits(options), config);
-    const ComputeLimits compute = ComputeLimitsOf(limits, config, head);
+    const ComputeLimits compute = ComputeLimitsOf(limits, config, dtype, head);
     const auto device = Member(options, "device");
     const uint64_t scratch_bytes =
         device ? ComputeScratchBytes(*Unwrapped<NativeDevice>(*device, "options.device").handle().device, compute)

@@ -82,6 +82,7 @@ struct SelfAttention {
   const float* qkv;  // (rows, q + 2 kv), rotated
   float* output;     // (rows, q)
   float* log_sums;   // (rows, heads): the logarithm of the softmax's sum, from which a backward pass finds the probabilities
+  DType dtype = DType::kF32;  // of the model's weights: beside 16-bit ones a GPU may round what it multiplies
 };
 
 struct NormBackwardArgs {
@@ -138,6 +139,7 @@ struct ComputeLimits {
   uint64_t block_tokens = 0;     // of a block of the KV cache
   uint64_t sequence_tokens = 0;  // of one sequence of a micro-batch
   uint64_t widest_input = 0;     // columns of the widest input, or gradient, of a linear layer
+  DType weights = DType::kBF16;  // of linear layers
   unsigned threads = 0;          // of the host; 0: all cores
 };
 
@@ -221,6 +223,12 @@ class Compute {
   // d_w (outputs, inputs) += d_y^T * x; of the linear layer only its sizes, and its type: a GPU may multiply in that
   virtual void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
                                     std::span<const RowRange> pieces, float* d_w) = 0;
+  // Both of them, where that is cheaper than one after the other.
+  virtual void LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
+                               std::span<const RowRange> pieces, float* d_w) {
+    LinearWeightGradient(linear, d_y, x, pieces, d_w);
+    LinearInputGradient(linear, d_y, d_x, rows);
+  }
   // sum (columns) += the rows of d_y
   virtual void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) = 0;
   virtual void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) = 0;

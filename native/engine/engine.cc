@@ -42,6 +42,7 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
                              .sequences = options_.max_batch,
                              .block_tokens = options_.block_tokens,
                              .widest_input = std::max({config.hidden_size, config.q_size(), config.intermediate_size}),
+                             .weights = own_->layout().dtype(),
                              .threads = options_.threads};
   compute_ = MakeCompute(own_->device(), limits);
   workspace_ =

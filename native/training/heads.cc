@@ -72,9 +72,8 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
     }
     step.compute.TokenBackward(logits, vocabulary, chunk_targets, chunk_log_sums, chunk_entropies,
                                std::span(slopes).first(rows));
-    step.compute.LinearWeightGradient(head, logits, step.buffers.normed, chunk.pieces,
-                                      Gradient(step, gradient_layout_.lm_head()));
-    step.compute.LinearInputGradient(head, logits, step.buffers.d_normed, rows);
+    step.compute.LinearGradients(head, logits, step.buffers.normed, step.buffers.d_normed, rows, chunk.pieces,
+                                 Gradient(step, gradient_layout_.lm_head()));
     BackwardNorm(step, chosen, chunk);
   });
 }

@@ -59,7 +59,7 @@ void TrainedTransformer::Attend(const Step& step, uint64_t layer) const {
   compute.NormForward(weights.input_norm, buffers.hidden, buffers.normed, rows);
   compute.LinearForward(weights.qkv, buffers.normed, kept.qkv, rows, false);
   compute.Rotate(step.Rotary(config_, weights), kept.qkv, kept.raw_qk);
-  compute.AttentionForward({HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums});
+  compute.AttentionForward(AttentionOf(kept));
   compute.LinearForward(weights.o_proj, kept.attention, buffers.hidden, rows, true);
 }
 
@@ -119,8 +119,7 @@ void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::b
 
   BackwardLinear(step, weights.o_proj, buffers.d_hidden, kept.attention, buffers.d_attention,
                  {into.o_proj, into.o_bias}, gradients);
-  compute.AttentionBackward({HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums}, buffers.d_attention,
-                            buffers.d_qkv);
+  compute.AttentionBackward(AttentionOf(kept), buffers.d_attention, buffers.d_qkv);
   compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, FloatsAt(gradients, into.q_norm),
                          FloatsAt(gradients, into.k_norm));
   compute.NormForward(weights.input_norm, kept.input, buffers.normed, batch.rows());
@@ -132,9 +131,8 @@ void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::b
 void TrainedTransformer::BackwardLinear(const Step& step, const LinearWeights& linear, const float* d_y, const float* x,
                                         float* d_x, LinearOffsets into, std::byte* gradients) const {
   const auto& pieces = step.batch.pieces;
-  step.compute.LinearWeightGradient(linear, d_y, x, pieces, FloatsAt(gradients, into.weights));
+  step.compute.LinearGradients(linear, d_y, x, d_x, step.batch.rows(), pieces, FloatsAt(gradients, into.weights));
   if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, FloatsAt(gradients, into.bias));
-  step.compute.LinearInputGradient(linear, d_y, d_x, step.batch.rows());
 }
 
 // From buffers.d_normed into the gradient of the residual stream.

@@ -39,6 +39,9 @@ class TrainedTransformer {
   void ForwardLayer(const Step& step, uint64_t layer) const;
   void Attend(const Step& step, uint64_t layer) const;
   void Feed(const Step& step, uint64_t layer) const;
+  SelfAttention AttentionOf(const LayerActivations& kept) const {
+    return {HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums, layout_.dtype()};
+  }
   void BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const;
   void BackwardAttend(const Step& step, uint64_t layer, std::byte* gradients) const;
 

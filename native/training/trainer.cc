@@ -41,7 +41,8 @@ class Progress {
 Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
     : model_(std::move(model)),
       options_(Resolved(std::move(options), model_->config())),
-      compute_(MakeCompute(model_->device(), ComputeLimitsOf(options_.limits, model_->config(), model_->layout().head()))),
+      compute_(MakeCompute(model_->device(), ComputeLimitsOf(options_.limits, model_->config(), model_->layout().dtype(),
+                                                             model_->layout().head()))),
       memory_(model_->config(), model_->layout().dtype(), model_->layout().head(), options_.limits,
               compute_->scratch_bytes()),
       transformer_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.checkpointing),

@@ -50,12 +50,13 @@ TrainingLimits Resolved(TrainingLimits limits, const ModelConfig& config) {
   return limits;
 }
 
-ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, ModelHead head) {
+ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, DType dtype, ModelHead head) {
   const uint64_t qkv = config.q_size() + 2 * config.kv_size();
   return {.rows = std::max(limits.rows(), limits.logit_rows),
           .sequence_tokens = limits.sequence_tokens,
           .widest_input = std::max({config.hidden_size, 2 * config.intermediate_size, qkv,
                                     head == ModelHead::kLanguage ? config.vocab_size : 1}),
+          .weights = dtype,
           .threads = limits.threads};
 }
 

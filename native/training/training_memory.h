@@ -28,7 +28,7 @@ struct TrainingLimits {
 TrainingLimits Resolved(TrainingLimits limits, const ModelConfig& config);
 
 // What training within resolved limits asks of a Compute.
-ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, ModelHead head);
+ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, DType dtype, ModelHead head);
 
 // What the backward pass of one layer reads. (rows, …) with as many rows as the limits allow.
 struct LayerActivations {

@@ -31,8 +31,9 @@ void CudaCompute::Convert(std::span<const ConvertPiece> pieces, DType target, DT
     if (target == source) {
       stream_.Copy(piece.target, piece.source, piece.elements * DTypeBytes(target));
     } else {
-      stream_.Launch("convert", FlatGrid(piece.elements), cuda::kRowThreads,
-                     cuda::ConvertArgs{piece.source, piece.target, piece.elements, source, target});
+      const bool wide = IsWide(piece.elements, {piece.source, piece.target});
+      stream_.Launch("convert", FlatGrid(wide ? piece.elements / 4 : piece.elements), cuda::kRowThreads,
+                     cuda::ConvertArgs{piece.source, piece.target, piece.elements, source, target, wide});
     }
   }
 }

@@ -13,6 +13,7 @@
 #include "compute/cuda/cuda_scratch.h"  // CudaScratch
 #include "compute/cuda/cuda_stream.h"   // CudaStream
 #include "compute/cuda/device_batch.h"  // DeviceBatch
+#include "compute/cuda/kernel_args.h"   // AttentionArgs
 
 namespace tideline {
 
@@ -52,6 +53,8 @@ class CudaCompute final : public Compute {
   void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) override;
   void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
                             std::span<const RowRange> pieces, float* d_w) override;
+  void LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
+                       std::span<const RowRange> pieces, float* d_w) override;
   void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) override;
   void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) override;
   void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
@@ -76,6 +79,12 @@ class CudaCompute final : public Compute {
   class Narrowed;
   template <typename Work>
   void NarrowInParts(RowRange rows, DType dtype, uint64_t columns, const Work& work);
+  // Of matrices that are in the type of the weights.
+  static MatrixProduct InputGradient(const LinearWeights& linear, const void* d_y, float* d_x, uint64_t rows);
+  static MatrixProduct WeightGradient(const LinearWeights& linear, const void* d_y, const void* x, uint64_t rows, float* d_w);
+
+  // On tensor cores, after attention_shift.
+  void TensorAttentionBackward(cuda::AttentionArgs args, uint64_t tiles);
 
   // The columns' sums over all rows; see ColumnSumsArgs.
   void SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows, uint64_t columns,

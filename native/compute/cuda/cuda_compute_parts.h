@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -41,6 +42,14 @@ constexpr Grid RowGrid(uint64_t rows, uint64_t columns) { return {rows, BlocksFo
 constexpr uint64_t kMostFlatBlocks = 2048;
 constexpr Grid FlatGrid(uint64_t elements) {
   return {std::min(kMostFlatBlocks, BlocksFor(elements, cuda::kRowThreads))};
+}
+
+// Whether a flat list can be taken four numbers at a time.
+inline bool IsWide(uint64_t elements, std::initializer_list<const void*> addresses) {
+  constexpr uintptr_t kWideBytes = 16;
+  return elements % 4 == 0 && std::all_of(addresses.begin(), addresses.end(), [](const void* address) {
+           return reinterpret_cast<uintptr_t>(address) % kWideBytes == 0;
+         });
 }
 
 // Kernels are compiled for these widths of a head. Error unsupported beyond them.

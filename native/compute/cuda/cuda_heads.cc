@@ -55,17 +55,14 @@ void CudaCompute::RowProductsBackward(const NormWeights& weight, const float* in
 
 std::vector<double> CudaCompute::SumSquares(std::span<const FloatRange> ranges) {
   std::vector<double> sums(ranges.size());
-  double* partials = reinterpret_cast<double*>(scratch_.partials);
-  double* device_sums = partials + CudaScratch::kMostRanges * cuda::kSumSquaresBlocks;
+  double* device_sums = reinterpret_cast<double*>(scratch_.partials);
+  auto* device_ranges = reinterpret_cast<cuda::FloatSpan*>(device_sums + CudaScratch::kMostRanges);
   for (size_t first = 0; first < ranges.size(); first += CudaScratch::kMostRanges) {
     const size_t count = std::min<size_t>(CudaScratch::kMostRanges, ranges.size() - first);
-    for (size_t i = 0; i < count; ++i) {
-      const FloatRange& range = ranges[first + i];
-      stream_.Launch("sum_squares", {cuda::kSumSquaresBlocks}, cuda::kRowThreads,
-                     cuda::SumSquaresArgs{range.first, range.elements, partials + i * cuda::kSumSquaresBlocks});
-    }
-    stream_.Launch("sum_partials", {BlocksFor(count, cuda::kRowThreads)}, cuda::kRowThreads,
-                   cuda::SumPartialsArgs{partials, device_sums, static_cast<uint32_t>(count)});
+    std::vector<cuda::FloatSpan> spans;
+    for (const FloatRange& range : ranges.subspan(first, count)) spans.push_back({range.first, range.elements});
+    stream_.Upload(device_ranges, spans.data(), count * sizeof(cuda::FloatSpan));
+    stream_.Launch("sum_squares", {count}, cuda::kRowThreads, cuda::SumSquaresArgs{device_ranges, device_sums});
     stream_.Download(sums.data() + first, device_sums, count * sizeof(double));
   }
   return sums;
@@ -73,9 +70,11 @@ std::vector<double> CudaCompute::SumSquares(std::span<const FloatRange> ranges) 
 
 void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) {
   for (const AdamWTensor& tensor : tensors) {
-    stream_.Launch("adamw", FlatGrid(tensor.elements), cuda::kRowThreads,
+    const bool wide =
+        IsWide(tensor.elements, {tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second});
+    stream_.Launch(KernelName("adamw", stored), FlatGrid(wide ? tensor.elements / 4 : tensor.elements), cuda::kRowThreads,
                    cuda::AdamWArgs{tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second,
-                                   tensor.elements, stored, scalars.gradient_scale, scalars.beta1, scalars.beta2,
+                                   tensor.elements, wide, scalars.gradient_scale, scalars.beta1, scalars.beta2,
                                    scalars.eps, scalars.decay, scalars.step_size, scalars.second_scale});
   }
 }

@@ -8,6 +8,8 @@ namespace {
 
 // Blocks that keep every processor of a large GPU busy: below this a long context is split.
 constexpr uint64_t kBusyBlocks = 512;
+// Rows that a sum over them takes at once, in as many blocks as the partial sums have room for.
+constexpr uint64_t kSumRows = 128;
 // Tokens of a split at least.
 constexpr uint64_t kSplitTokens = 128;
 
@@ -29,7 +31,15 @@ cuda::AttentionArgs ArgsOf(const SelfAttention& attention, uint32_t rows, const 
           .kv_heads = static_cast<uint32_t>(shape.kv_heads),
           .head_dim = static_cast<uint32_t>(shape.head_dim),
           .qkv_stride = static_cast<uint32_t>(shape.qkv_size()),
-          .scale = AttentionScale(shape.head_dim)};
+          .scale = AttentionScale(shape.head_dim),
+          .partials = nullptr,
+          .parts = 1};
+}
+
+// Beside weights of 16 bits its products may be rounded to TF32.
+bool OnTensorCores(const SelfAttention& attention) {
+  const uint64_t head_dim = attention.shape.head_dim;
+  return attention.dtype != DType::kF32 && head_dim % 8 == 0 && head_dim <= 128;
 }
 
 // Queries, then keys, with the columns where each kind begins.
@@ -44,9 +54,21 @@ cuda::RotaryHeads HeadsOf(const NormWeights& norm, uint64_t first_column, uint64
 
 void CudaCompute::SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows,
                              uint64_t columns, float* sum) {
-  stream_.Launch("column_sums", {BlocksFor(columns, cuda::kSumColumns)}, cuda::kSumThreads,
-                 cuda::ColumnSumsArgs{values, others, row_factors, sum, static_cast<uint32_t>(rows),
-                                      static_cast<uint32_t>(columns)});
+  const auto launch = [&](const float* of, const float* with, const float* factors, float* partials, uint64_t count,
+                          uint64_t part_rows) {
+    stream_.Launch("column_sums", {BlocksFor(columns, cuda::kSumColumns), BlocksFor(count, part_rows)}, cuda::kSumThreads,
+                   cuda::ColumnSumsArgs{of, with, factors, sum, partials, static_cast<uint32_t>(count),
+                                        static_cast<uint32_t>(columns), static_cast<uint32_t>(part_rows)});
+  };
+  const uint64_t parts = std::min(BlocksFor(rows, kSumRows), CudaScratch::kPartialFloats / columns);
+  if (parts <= 2) {
+    launch(values, others, row_factors, nullptr, rows, std::max<uint64_t>(rows, 1));
+    return;
+  }
+  const uint64_t part_rows = BlocksFor(rows, parts);
+  launch(values, others, row_factors, scratch_.partials, rows, part_rows);
+  const uint64_t partials = BlocksFor(rows, part_rows);
+  launch(scratch_.partials, nullptr, nullptr, nullptr, partials, partials);
 }
 
 void CudaCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) {
@@ -166,6 +188,13 @@ void CudaCompute::PagedAttention(const KvLayer& cache, const HeadShape& shape, c
 
 void CudaCompute::AttentionForward(const SelfAttention& attention) {
   const HeadShape& shape = attention.shape;
+  if (OnTensorCores(attention)) {
+    const unsigned width = PaddedHeadDim(shape.head_dim);
+    const DeviceBatch::Tiles& tiles = batch_.tiles(cuda::kTensorTile);
+    stream_.Launch("tensor_attention_forward_" + std::to_string(width), {tiles.count, shape.heads}, cuda::kTensorThreads,
+                   ArgsOf(attention, batch_.rows(), tiles), cuda::TensorForwardBytes(width));
+    return;
+  }
   const unsigned padded_dim = PaddedHeadDim(shape.head_dim), tile = cuda::ForwardTile(padded_dim);
   const DeviceBatch::Tiles& tiles = batch_.tiles(tile);
   stream_.Launch("attention_forward_" + std::to_string(padded_dim), {tiles.count, shape.heads}, cuda::kAttentionThreads,
@@ -176,17 +205,42 @@ void CudaCompute::AttentionForward(const SelfAttention& attention) {
 void CudaCompute::AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) {
   const HeadShape& shape = attention.shape;
   const unsigned padded_dim = PaddedHeadDim(shape.head_dim), tile = cuda::BackwardTile(padded_dim);
-  const DeviceBatch::Tiles& tiles = batch_.tiles(tile);
+  const bool on_tensor_cores = OnTensorCores(attention);
+  const DeviceBatch::Tiles& tiles = batch_.tiles(on_tensor_cores ? cuda::kTensorTile : tile);
   cuda::AttentionArgs args = ArgsOf(attention, batch_.rows(), tiles);
   args.d_output = d_output;
   args.d_qkv = d_qkv;
-  const std::string width = std::to_string(padded_dim);
-  const unsigned shared_bytes = cuda::BackwardSharedBytes(tile, static_cast<unsigned>(shape.head_dim));
   stream_.Launch("attention_shift", {BlocksFor(batch_.rows() * shape.heads, cuda::kAttentionThreads / 32)},
                  cuda::kAttentionThreads, args);
+  if (on_tensor_cores) {
+    TensorAttentionBackward(args, tiles.count);
+    return;
+  }
+  const std::string width = std::to_string(padded_dim);
+  const unsigned shared_bytes = cuda::BackwardSharedBytes(tile, static_cast<unsigned>(shape.head_dim));
   stream_.Launch("attention_backward_keys_" + width, {tiles.count, shape.kv_heads}, cuda::kAttentionThreads, args,
                  shared_bytes);
   stream_.Launch("attention_backward_queries_" + width, {tiles.count, shape.heads}, cuda::kAttentionThreads, args,
+                 shared_bytes);
+}
+
+// The query heads that share a key head are cut into as many parts as there is room for their sums: one block each.
+void CudaCompute::TensorAttentionBackward(cuda::AttentionArgs args, uint64_t tiles) {
+  const uint64_t columns = 2 * uint64_t{args.kv_heads} * args.head_dim, group = args.heads / args.kv_heads;
+  const uint64_t narrowed = cublas_ ? CudaScratch::NarrowedElements(limits_) * sizeof(uint16_t) / sizeof(float) : 0;
+  const bool has_narrowed = narrowed > CudaScratch::kPartialFloats;
+  args.partials = has_narrowed ? reinterpret_cast<float*>(scratch_.narrowed) : scratch_.partials;
+  const uint64_t room = (has_narrowed ? narrowed : CudaScratch::kPartialFloats) / (args.rows * columns);
+  args.parts = static_cast<uint32_t>(std::clamp<uint64_t>(room, 1, group));
+  const unsigned width = PaddedHeadDim(args.head_dim), shared_bytes = cuda::TensorBackwardBytes(width);
+  const std::string name = std::to_string(width);
+  stream_.Launch("tensor_attention_backward_keys_" + name, {tiles, uint64_t{args.kv_heads} * args.parts},
+                 cuda::kTensorThreads, args, shared_bytes);
+  if (args.parts > 1) {
+    stream_.Launch("tensor_attention_sum_parts", {args.rows, BlocksFor(columns, cuda::kTensorThreads)},
+                   cuda::kTensorThreads, args);
+  }
+  stream_.Launch("tensor_attention_backward_queries_" + name, {tiles, args.heads}, cuda::kTensorThreads, args,
                  shared_bytes);
 }
 

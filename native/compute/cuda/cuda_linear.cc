@@ -131,6 +131,50 @@ void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, flo
                  cuda::AddBiasArgs{linear.bias, y, linear.dtype, static_cast<uint32_t>(linear.outputs), true});
 }
 
+MatrixProduct CudaCompute::InputGradient(const LinearWeights& linear, const void* d_y, float* d_x, uint64_t rows) {
+  return {.a = d_y,
+          .a_lie = Lie::kAlong,
+          .b = linear.weights,
+          .b_lie = Lie::kAcross,
+          .dtype = linear.dtype,
+          .c = d_x,
+          .rows = rows,
+          .columns = linear.inputs,
+          .steps = linear.outputs,
+          .accumulate = false};
+}
+
+MatrixProduct CudaCompute::WeightGradient(const LinearWeights& linear, const void* d_y, const void* x, uint64_t rows,
+                                          float* d_w) {
+  return {.a = d_y,
+          .a_lie = Lie::kAcross,
+          .b = x,
+          .b_lie = Lie::kAcross,
+          .dtype = linear.dtype,
+          .c = d_w,
+          .rows = linear.outputs,
+          .columns = linear.inputs,
+          .steps = rows,
+          .accumulate = true};
+}
+
+// What is narrowed for one is there for the other.
+void CudaCompute::LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
+                                  std::span<const RowRange> pieces, float* d_w) {
+  const bool all_rows = !pieces.empty() && pieces.front().begin == 0 && pieces.back().end == rows;
+  if (!cublas_ || !NarrowsGradients(linear.dtype) || !all_rows) {
+    Compute::LinearGradients(linear, d_y, x, d_x, rows, pieces, d_w);
+    return;
+  }
+  const uint64_t columns = linear.outputs + linear.inputs;
+  NarrowInParts({0, rows}, linear.dtype, columns, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
+    const void* narrow_d_y = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs);
+    const void* narrow_x = narrowed.Narrow(x + first * linear.inputs, count * linear.inputs);
+    cublas_->Multiply(WeightGradient(linear, narrow_d_y, narrow_x, count, d_w));
+    cublas_->Multiply(InputGradient(linear, narrow_d_y, d_x + first * linear.inputs, count));
+  });
+}
+
 void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) {
   if (!cublas_ || !NarrowsGradients(linear.dtype)) {
     stream_.Launch(KernelName("linear_input_gradient", linear.dtype), ProductGrid(rows, linear.inputs),
@@ -140,16 +184,8 @@ void CudaCompute::LinearInputGradient(const LinearWeights& linear, const float* 
     return;
   }
   NarrowInParts({0, rows}, linear.dtype, linear.outputs, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
-    cublas_->Multiply({.a = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs),
-                       .a_lie = Lie::kAlong,
-                       .b = linear.weights,
-                       .b_lie = Lie::kAcross,
-                       .dtype = linear.dtype,
-                       .c = d_x + first * linear.inputs,
-                       .rows = count,
-                       .columns = linear.inputs,
-                       .steps = linear.outputs,
-                       .accumulate = false});
+    const void* narrow_d_y = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs);
+    cublas_->Multiply(InputGradient(linear, narrow_d_y, d_x + first * linear.inputs, count));
   });
 }
 
@@ -166,16 +202,9 @@ void CudaCompute::LinearWeightGradient(const LinearWeights& linear, const float*
   }
   const uint64_t columns = linear.outputs + linear.inputs;
   NarrowInParts({begin, end}, linear.dtype, columns, [&](Narrowed& narrowed, uint64_t first, uint64_t count) {
-    cublas_->Multiply({.a = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs),
-                       .a_lie = Lie::kAcross,
-                       .b = narrowed.Narrow(x + first * linear.inputs, count * linear.inputs),
-                       .b_lie = Lie::kAcross,
-                       .dtype = linear.dtype,
-                       .c = d_w,
-                       .rows = linear.outputs,
-                       .columns = linear.inputs,
-                       .steps = count,
-                       .accumulate = true});
+    const void* narrow_d_y = narrowed.Narrow(d_y + first * linear.outputs, count * linear.outputs);
+    const void* narrow_x = narrowed.Narrow(x + first * linear.inputs, count * linear.inputs);
+    cublas_->Multiply(WeightGradient(linear, narrow_d_y, narrow_x, count, d_w));
   });
 }
 

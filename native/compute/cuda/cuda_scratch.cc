@@ -17,7 +17,7 @@ constexpr uint64_t kMostNarrowedElements = uint64_t{64} << 20;
 
 static_assert(CudaScratch::kPartialFloats >= cuda::kRotateBackwardBlocks * cuda::kMostHeadDim);
 static_assert(CudaScratch::kPartialFloats * sizeof(float) >=
-              CudaScratch::kMostRanges * (cuda::kSumSquaresBlocks + 1) * sizeof(double));
+              CudaScratch::kMostRanges * (sizeof(cuda::FloatSpan) + sizeof(double)));
 
 uint64_t CudaScratch::ArgumentBytes(const ComputeLimits& limits) {
   // Targets and slopes, or the rotation's frequencies; each part aligned.
@@ -25,6 +25,7 @@ uint64_t CudaScratch::ArgumentBytes(const ComputeLimits& limits) {
 }
 
 uint64_t CudaScratch::NarrowedElements(const ComputeLimits& limits) {
+  if (limits.weights == DType::kF32) return 0;
   const uint64_t row = 2 * limits.widest_input;  // two parts, or both operands of a weight gradient
   return std::max(row, std::min(limits.rows * row, kMostNarrowedElements)) + kNarrowedAlignment;
 }

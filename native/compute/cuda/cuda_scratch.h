@@ -14,12 +14,12 @@ struct CudaScratch {
   float* results;        // (3, rows): what one call gives back
   float* partials;       // (kPartialFloats): sums of blocks, parts of split contexts
   std::byte* workspace;  // cuBLAS's
-  std::byte* narrowed;   // (NarrowedElements, 16 bits each): what cuBLAS multiplies beside 16-bit weights
+  std::byte* narrowed;   // (NarrowedElements, 16 bits each): what cuBLAS multiplies beside 16-bit weights; else parts of gradients
   uint64_t bytes;        // of all
 
   // At least a rotation's sums per block, sums of squares of kMostRanges ranges, and enough splits for one sequence.
   static constexpr uint64_t kPartialFloats = uint64_t{1} << 19;
-  static constexpr uint64_t kMostRanges = 256;
+  static constexpr uint64_t kMostRanges = uint64_t{1} << 15;
 
   // So that each matrix in `narrowed` starts at a multiple of 16 bytes, which cuBLAS reads fastest.
   static constexpr uint64_t kNarrowedAlignment = 8;

@@ -74,7 +74,8 @@ struct ColumnSumsArgs {
   const float* others;       // (rows, columns) or nullptr
   const float* row_factors;  // (rows) or nullptr
   float* sum;                // (columns)
-  uint32_t rows, columns;
+  float* partials;           // (gridDim.y, columns): the sums of `part_rows` rows each instead; or nullptr, with gridDim.y 1
+  uint32_t rows, columns, part_rows;
 };
 inline constexpr unsigned kSumColumns = 32;  // of one block
 inline constexpr unsigned kSumThreads = 512;
@@ -196,6 +197,7 @@ struct ConvertArgs {
   void* target;
   uint64_t elements;
   DType source_dtype, target_dtype;
+  bool wide;  // as AdamWArgs'
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -267,6 +269,8 @@ struct AttentionArgs {
   const SequenceTile* tiles;
   uint32_t rows, heads, kv_heads, head_dim, qkv_stride;
   float scale;
+  float* partials;  // (parts, rows, 2 kv): gradients of keys and values, in tensor_attention.cu, where parts > 1
+  uint32_t parts;   // that the query heads of one key head are cut into
 };
 inline constexpr unsigned kAttentionThreads = 256;
 // Floats from row to row of a tile in shared memory: whole float4, and neighbouring rows in different banks.
@@ -279,6 +283,17 @@ constexpr unsigned ForwardSharedBytes(unsigned tile, unsigned head_dim) {
 }
 constexpr unsigned BackwardSharedBytes(unsigned tile, unsigned head_dim) {
   return (4 * tile * TileStride(head_dim) + tile * (tile + 1) + 2 * tile) * 4;
+}
+
+// The same on tensor cores (kernels/tensor_attention.cu), for heads whose numbers are whole steps of 8, at most 128.
+inline constexpr unsigned kTensorThreads = 128;
+inline constexpr unsigned kTensorTile = 64;   // rows of a block: 16 of each warp
+inline constexpr unsigned kTensorOther = 32;  // of the other side, at a time, in the backward pass
+// Neighbouring rows begin 4 banks apart, so neither 8 rows of 4 numbers nor 4 pairs of rows of 8 meet in one.
+constexpr unsigned TensorStride(unsigned padded_dim) { return padded_dim + 4; }
+constexpr unsigned TensorForwardBytes(unsigned padded_dim) { return 3 * kTensorTile * TensorStride(padded_dim) * 4; }
+constexpr unsigned TensorBackwardBytes(unsigned padded_dim) {
+  return (2 * (kTensorTile + kTensorOther) * TensorStride(padded_dim) + 2 * kTensorTile) * 4;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -305,18 +320,14 @@ struct TokenBackwardArgs {
 // ---------------------------------------------------------------------------------------------------------------------
 // Optimizer (kernels/optimizer.cu)
 
-struct SumSquaresArgs {
-  const float* values;
+struct FloatSpan {
+  const float* first;
   uint64_t elements;
-  double* partials;  // (gridDim.x)
 };
-inline constexpr unsigned kSumSquaresBlocks = 128;
-
-// sums[range] = the partials of that range, added in order.
-struct SumPartialsArgs {
-  const double* partials;  // (ranges, kSumSquaresBlocks)
-  double* sums;
-  uint32_t ranges;
+// A block takes one range.
+struct SumSquaresArgs {
+  const FloatSpan* ranges;  // (gridDim.x)
+  double* sums;             // (gridDim.x)
 };
 
 struct AdamWArgs {
@@ -325,7 +336,7 @@ struct AdamWArgs {
   const float* gradients;
   float *first, *second;
   uint64_t elements;
-  DType dtype;
+  bool wide;  // whole fours, and every address a multiple of 16 bytes
   float gradient_scale, beta1, beta2, eps, decay, step_size, second_scale;
 };
 

@@ -51,6 +51,11 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
   Same(pair, "weight gradient of " + what, {Normals(outputs * inputs)}, kTolerance, [&](Compute& compute, const auto& out) {
     compute.LinearWeightGradient(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), pieces, out[0]);
   });
+  Same(pair, "both gradients of " + what, {Normals(outputs * inputs), Normals(rows * inputs)}, kTolerance,
+       [&](Compute& compute, const auto& out) {
+         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), out[1], rows, pieces,
+                                 out[0]);
+       });
 }
 
 }  // namespace

@@ -81,6 +81,16 @@ void CheckActivation(Pair& pair, uint64_t rows, uint64_t size) {
        [&](Compute& compute, const auto& out) { compute.BiasGradient(d_output.data(), size, pieces, out[0]); });
 }
 
+// More rows than one block sums.
+void CheckLongSums(Pair& pair, uint64_t rows, uint64_t columns) {
+  const Floats values = Normals(rows * columns);
+  std::vector<RowRange> pieces;
+  AppendPieces({1, rows}, 100, pieces);
+  Same(pair, "sums of " + std::to_string(rows) + " x " + std::to_string(columns), {Normals(columns)},
+       kTolerance * std::sqrt(double(rows)),
+       [&](Compute& compute, const auto& out) { compute.BiasGradient(values.data(), columns, pieces, out[0]); });
+}
+
 void CheckRotation(Pair& pair, const HeadShape& shape, DType dtype, bool normed) {
   const std::string what = "rotation of " + std::to_string(shape.heads) + "/" + std::to_string(shape.kv_heads) + " heads of " +
                            std::to_string(shape.head_dim) + (normed ? " with norms" : "");
@@ -119,6 +129,8 @@ void CheckRows() {
   CheckNorms(pair, DType::kBF16, 40, 517);
   CheckActivation(pair, 1, 5);
   CheckActivation(pair, 33, 300);
+  CheckLongSums(pair, 1030, 37);
+  CheckLongSums(pair, 385, 64);
   CheckRotation(pair, {4, 2, 64}, DType::kF32, false);
   CheckRotation(pair, {3, 3, 80}, DType::kBF16, true);
   CheckRotation(pair, {7, 1, 128}, DType::kF16, true);

@@ -6,7 +6,48 @@ namespace tideline::cuda {
 __device__ inline uint64_t FirstElement() { return uint64_t{blockIdx.x} * kRowThreads + threadIdx.x; }
 __device__ inline uint64_t ElementStride() { return uint64_t{gridDim.x} * kRowThreads; }
 
+// Four numbers at a time, from a multiple of four on.
+template <DType kType>
+__device__ inline float4 LoadFour(const void* values, uint64_t four) {
+  using S = Storage<kType>;
+  using Stored = typename S::Stored;
+  if constexpr (kType == DType::kF32) {
+    return static_cast<const float4*>(values)[four];
+  } else {
+    struct alignas(4 * sizeof(Stored)) Packed {
+      Stored of[4];
+    };
+    const Packed packed = static_cast<const Packed*>(values)[four];
+    return {S::Widen(packed.of[0]), S::Widen(packed.of[1]), S::Widen(packed.of[2]), S::Widen(packed.of[3])};
+  }
+}
+template <DType kType>
+__device__ inline void StoreFour(void* values, uint64_t four, float4 value) {
+  using S = Storage<kType>;
+  using Stored = typename S::Stored;
+  if constexpr (kType == DType::kF32) {
+    static_cast<float4*>(values)[four] = value;
+  } else {
+    struct alignas(4 * sizeof(Stored)) Packed {
+      Stored of[4];
+    };
+    static_cast<Packed*>(values)[four] = {
+        {S::Narrow(value.x), S::Narrow(value.y), S::Narrow(value.z), S::Narrow(value.w)}};
+  }
+}
+
+template <DType kTarget, DType kSource>
+__device__ inline void ConvertFours(const ConvertArgs& args) {
+  for (uint64_t four = FirstElement(); four < args.elements / 4; four += ElementStride()) {
+    StoreFour<kTarget>(args.target, four, LoadFour<kSource>(args.source, four));
+  }
+}
+
 TIDELINE_KERNEL(convert, ConvertArgs, kRowThreads) {
+  if (args.wide && args.source_dtype == DType::kF32 && args.target_dtype == DType::kBF16) {
+    ConvertFours<DType::kBF16, DType::kF32>(args);
+    return;
+  }
   for (uint64_t i = FirstElement(); i < args.elements; i += ElementStride()) {
     Store(args.target, args.target_dtype, i, Load(args.source, args.source_dtype, i));
   }
@@ -15,35 +56,54 @@ TIDELINE_KERNEL(convert, ConvertArgs, kRowThreads) {
 TIDELINE_KERNEL(sum_squares, SumSquaresArgs, kRowThreads) {
   using Partials = double[kRowThreads / kWarp];
   TIDELINE_SHARED(Partials, partials);
+  const FloatSpan range = args.ranges[blockIdx.x];
   double sum = 0;
-  for (uint64_t i = FirstElement(); i < args.elements; i += ElementStride()) {
-    sum += static_cast<double>(args.values[i]) * args.values[i];
+#pragma unroll 8
+  for (uint64_t i = threadIdx.x; i < range.elements; i += kRowThreads) {
+    const float value = range.first[i];
+    sum += static_cast<double>(value) * value;
   }
   sum = BlockSum<kRowThreads>(sum, partials);
-  if (threadIdx.x == 0) args.partials[blockIdx.x] = sum;
+  if (threadIdx.x == 0) args.sums[blockIdx.x] = sum;
 }
 
-TIDELINE_KERNEL(sum_partials, SumPartialsArgs, kRowThreads) {
-  const uint64_t range = FirstElement();
-  if (range >= args.ranges) return;
-  double sum = 0;
-  for (unsigned i = 0; i < kSumSquaresBlocks; ++i) sum += args.partials[range * kSumSquaresBlocks + i];
-  args.sums[range] = sum;
+// What a step makes of one parameter and its running means.
+__device__ inline float Updated(const AdamWArgs& args, float parameter, float unscaled, float& first, float& second) {
+  const float gradient = unscaled * args.gradient_scale;
+  first = args.beta1 * first + (1.0f - args.beta1) * gradient;
+  second = args.beta2 * second + (1.0f - args.beta2) * gradient * gradient;
+  const float denominator = sqrtf(second) * args.second_scale + args.eps;
+  return parameter * args.decay - args.step_size * first / denominator;
 }
 
-TIDELINE_KERNEL(adamw, AdamWArgs, kRowThreads) {
+template <DType kType>
+__device__ inline void AdamW(const AdamWArgs& args) {
+  if (args.wide) {
+    for (uint64_t four = FirstElement(); four < args.elements / 4; four += ElementStride()) {
+      const float4 gradient = LoadFour<DType::kF32>(args.gradients, four);
+      float4 first = LoadFour<DType::kF32>(args.first, four), second = LoadFour<DType::kF32>(args.second, four);
+      const float4 old = args.master ? LoadFour<DType::kF32>(args.master, four) : LoadFour<kType>(args.stored, four);
+      const float4 updated = {Updated(args, old.x, gradient.x, first.x, second.x),
+                              Updated(args, old.y, gradient.y, first.y, second.y),
+                              Updated(args, old.z, gradient.z, first.z, second.z),
+                              Updated(args, old.w, gradient.w, first.w, second.w)};
+      StoreFour<DType::kF32>(args.first, four, first);
+      StoreFour<DType::kF32>(args.second, four, second);
+      if (args.master) StoreFour<DType::kF32>(args.master, four, updated);
+      StoreFour<kType>(args.stored, four, updated);
+    }
+    return;
+  }
   for (uint64_t i = FirstElement(); i < args.elements; i += ElementStride()) {
-    const float gradient = args.gradients[i] * args.gradient_scale;
-    const float first = args.beta1 * args.first[i] + (1.0f - args.beta1) * gradient;
-    const float second = args.beta2 * args.second[i] + (1.0f - args.beta2) * gradient * gradient;
-    args.first[i] = first;
-    args.second[i] = second;
-    const float parameter = args.master ? args.master[i] : Load(args.stored, args.dtype, i);
-    const float denominator = sqrtf(second) * args.second_scale + args.eps;
-    const float updated = parameter * args.decay - args.step_size * first / denominator;
+    const float old = args.master ? args.master[i] : LoadAs<kType>(args.stored, i);
+    const float updated = Updated(args, old, args.gradients[i], args.first[i], args.second[i]);
     if (args.master) args.master[i] = updated;
-    Store(args.stored, args.dtype, i, updated);
+    StoreAs<kType>(args.stored, i, updated);
   }
 }
+
+TIDELINE_KERNEL(adamw_float32, AdamWArgs, kRowThreads) { AdamW<DType::kF32>(args); }
+TIDELINE_KERNEL(adamw_float16, AdamWArgs, kRowThreads) { AdamW<DType::kF16>(args); }
+TIDELINE_KERNEL(adamw_bfloat16, AdamWArgs, kRowThreads) { AdamW<DType::kBF16>(args); }
 
 }  // namespace tideline::cuda

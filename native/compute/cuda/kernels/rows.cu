@@ -72,16 +72,18 @@ TIDELINE_KERNEL(outer_product, OuterProductArgs, kRowThreads) {
       args.factors[blockIdx.x] * Load(args.weight, args.dtype, column);
 }
 
-// A block takes kSumColumns columns; its warps share the rows, and their sums are added in order.
+// A grid of (columns / kSumColumns, parts of the rows). A block's warps share its rows, and their sums are added in order.
 TIDELINE_KERNEL(column_sums, ColumnSumsArgs, kSumThreads) {
   constexpr unsigned kParts = kSumThreads / kSumColumns;
   using Partials = float[kParts][kSumColumns];
   TIDELINE_SHARED(Partials, partials);
   const unsigned within = threadIdx.x % kSumColumns, part = threadIdx.x / kSumColumns;
   const uint32_t column = blockIdx.x * kSumColumns + within;
+  const uint32_t begin = blockIdx.y * args.part_rows;
+  const uint32_t end = args.rows - begin < args.part_rows ? args.rows : begin + args.part_rows;
   float sum = 0;
   if (column < args.columns) {
-    for (uint32_t row = part; row < args.rows; row += kParts) {
+    for (uint32_t row = begin + part; row < end; row += kParts) {
       const uint64_t at = uint64_t{row} * args.columns + column;
       float value = args.values[at];
       if (args.others) value *= args.others[at];
@@ -93,7 +95,11 @@ TIDELINE_KERNEL(column_sums, ColumnSumsArgs, kSumThreads) {
   __syncthreads();
   if (part > 0 || column >= args.columns) return;
   for (unsigned other = 1; other < kParts; ++other) sum += partials[other][within];
-  args.sum[column] += sum;
+  if (args.partials) {
+    args.partials[uint64_t{blockIdx.y} * args.columns + column] = sum;
+  } else {
+    args.sum[column] += sum;
+  }
 }
 
 // A block takes one row.

@@ -165,6 +165,12 @@ uint64_t Block::Exchange(unsigned mask, uint64_t value, unsigned lanes, const ch
   return warp.values[Gather(warp.gathering, {file, line}) % 2][lane ^ lanes];
 }
 
+const Block::Fragments* Block::Collect(const Fragments& own, const char* file, int line) {
+  Warp& warp = warps_[running_ / kLanes];
+  warp.fragments[warp.gathering.round % 2][running_ % kLanes] = own;
+  return warp.fragments[Gather(warp.gathering, {file, line}) % 2];
+}
+
 void* Block::SharedVariable(const char* file, int line, size_t bytes) {
   const Site site{file, line};
   for (const auto& [declared, memory] : shared_) {

@@ -64,6 +64,12 @@ class Block {
     return value;
   }
 
+  // What every lane of the warp holds of a product's two matrices (tensor_cores.h).
+  struct Fragments {
+    float a[4], b[2];
+  };
+  const Fragments* Collect(const Fragments& own, const char* file, int line);
+
  private:
   friend std::string RunGrid(const Kernel&, const void*, Index, unsigned);
   struct Freed {
@@ -85,7 +91,9 @@ class Block {
   };
   struct Warp {
     Gathering gathering;
-    uint64_t values[2][32];  // of even and odd rounds: a lane is at most one ahead
+    // Of even and odd rounds: a lane is at most one ahead.
+    uint64_t values[2][32];
+    Fragments fragments[2][32];
   };
   struct Fiber {
     void* stack_pointer = nullptr;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <source_location>
 
 #include "block.h"  // Block, Registration
 
@@ -53,6 +54,37 @@ inline uint16_t FloatToHalf(float value) {
   const int units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, 10 - exponent)));
   // 1024 units carry into the exponent by themselves.
   return static_cast<uint16_t>(sign | (((exponent + 14) << 10) + units));
+}
+
+// Float32 without its last 13 bits, to nearest, away from zero where both are as near.
+inline float ToTf32(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x1000u) & 0xffffe000u;
+  std::memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+
+// The product of a warp's tensor cores (mma.sync.m16n8k8): who holds which number is as the PTX manual draws it. It reads no
+// more of each number than they do.
+inline void MultiplyAdd(float (&c)[4], const float (&a)[4], const float (&b)[2],
+                        std::source_location at = std::source_location::current()) {
+  const auto cut = [](float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits &= 0xffffe000u;
+    std::memcpy(&value, &bits, sizeof bits);
+    return value;
+  };
+  const unsigned lane = threadIdx.x % 32;
+  const auto* lanes = ::cuda_double::Block::Current().Collect({{cut(a[0]), cut(a[1]), cut(a[2]), cut(a[3])}, {cut(b[0]), cut(b[1])}},
+                                                              at.file_name(), static_cast<int>(at.line()));
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+    for (unsigned k = 0; k < 8; ++k) {
+      c[i] += lanes[row % 8 * 4 + k % 4].a[row / 8 + 2 * (k / 4)] * lanes[column * 4 + k % 4].b[k / 4];
+    }
+  }
 }
 
 }  // namespace tideline::cuda

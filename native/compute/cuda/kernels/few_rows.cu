@@ -1,0 +1,147 @@
+// Linear layers of a few rows, as decoding has them: the weights are read once, and reading them is all the time that it
+// takes. What lies before and after a layer (a norm, the gate of a feed-forward block) is done on the way, because a kernel
+// of its own would take longer to start than to run.
+#include "compute/cuda/generation_args.h"
+#include "compute/cuda/kernels/kernel.h"
+
+namespace tideline::cuda {
+
+// A block takes kOutputs rows of W; its threads stride along the inputs, 16 bytes of weights at a time. norm(x) W^T is the
+// rows' inverse rms times (x * norm weight) W^T, so squares are summed beside the products.
+template <DType kType, unsigned kRows, unsigned kOutputs>
+__device__ inline void MatVec(const MatVecArgs& args) {
+  using S = Storage<kType>;
+  using Stored = typename S::Stored;
+  constexpr unsigned kWide = 16 / sizeof(Stored), kWarps = kMatVecThreads / kWarp;
+  const unsigned per_block = args.gated ? kOutputs / 2 : kOutputs;
+  const uint32_t first = blockIdx.x * per_block;
+  const unsigned outputs = args.outputs - first < per_block ? args.outputs - first : per_block;
+  // What is beyond the last output is computed from the first again and not stored: cheaper than asking.
+  const auto output_of = [&](unsigned o) { return first + (o % per_block < outputs ? o % per_block : 0); };
+  const auto row_of_weights = [&](unsigned o) { return output_of(o) + (o < per_block ? 0 : args.outputs); };
+  const auto row_of = [&](unsigned r) { return uint64_t{r < args.rows ? r : args.rows - 1} * args.inputs; };
+  const Stored* weights[kOutputs];
+#pragma unroll
+  for (unsigned o = 0; o < kOutputs; ++o) {
+    weights[o] = static_cast<const Stored*>(args.weights) + uint64_t{row_of_weights(o)} * args.inputs;
+  }
+  const Stored* norm = static_cast<const Stored*>(args.norm);
+  float sums[kOutputs][kRows] = {}, squares[kRows] = {};
+  if (args.wide) {
+    uint4 packed[kOutputs];
+    const auto load = [&](uint32_t i) {
+#pragma unroll
+      for (unsigned o = 0; o < kOutputs; ++o) packed[o] = LoadOnce(weights[o] + i);
+    };
+    uint32_t i = threadIdx.x * kWide;
+    // Weights do not change while tokens are generated: the first come while the kernel before still runs.
+    if (i < args.inputs) load(i);
+    WaitForEarlierKernels();
+    while (i < args.inputs) {
+      uint4 of_norm{};
+      if (norm) of_norm = *reinterpret_cast<const uint4*>(norm + i);
+#pragma unroll
+      for (unsigned part = 0; part < kWide; part += 4) {
+        float widened[kOutputs][4], normed[4];
+        const auto widen = [&](const uint4& from, float* to) {
+          Stored stored[kWide];
+          memcpy(stored, &from, sizeof stored);
+#pragma unroll
+          for (unsigned e = 0; e < 4; ++e) to[e] = S::Widen(stored[part + e]);
+        };
+#pragma unroll
+        for (unsigned o = 0; o < kOutputs; ++o) widen(packed[o], widened[o]);
+        if (norm) widen(of_norm, normed);
+#pragma unroll
+        for (unsigned r = 0; r < kRows; ++r) {
+          const float4 x = *reinterpret_cast<const float4*>(args.x + row_of(r) + i + part);
+          float xs[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+          for (unsigned e = 0; e < 4; ++e) {
+            if (norm) {
+              squares[r] += xs[e] * xs[e];
+              xs[e] *= normed[e];
+            }
+#pragma unroll
+            for (unsigned o = 0; o < kOutputs; ++o) sums[o][r] += xs[e] * widened[o][e];
+          }
+        }
+      }
+      i += kMatVecThreads * kWide;
+      if (i < args.inputs) load(i);
+    }
+  } else {
+    WaitForEarlierKernels();
+#pragma unroll 1
+    for (uint32_t i = threadIdx.x; i < args.inputs; i += kMatVecThreads) {
+#pragma unroll
+      for (unsigned r = 0; r < kRows; ++r) {
+        float x = args.x[row_of(r) + i];
+        if (norm) {
+          squares[r] += x * x;
+          x *= S::Widen(norm[i]);
+        }
+#pragma unroll
+        for (unsigned o = 0; o < kOutputs; ++o) sums[o][r] += x * S::Widen(weights[o][i]);
+      }
+    }
+  }
+
+  using Partials = float[kWarps][kOutputs + 1][kRows];
+  TIDELINE_SHARED(Partials, partials);
+#pragma unroll
+  for (unsigned r = 0; r < kRows; ++r) {
+#pragma unroll
+    for (unsigned o = 0; o < kOutputs; ++o) {
+      const float sum = WarpSum(sums[o][r]);
+      if (Lane() == 0) partials[Warp()][o][r] = sum;
+    }
+    if (!norm) continue;
+    const float sum = WarpSum(squares[r]);
+    if (Lane() == 0) partials[Warp()][kOutputs][r] = sum;
+  }
+  __syncthreads();
+  const unsigned r = threadIdx.x / kOutputs, at = threadIdx.x % kOutputs;
+  if (r >= args.rows || at >= outputs) return;
+  const auto whole = [&](unsigned o) {
+    float sum = partials[0][o][r];
+#pragma unroll
+    for (unsigned warp = 1; warp < kWarps; ++warp) sum += partials[warp][o][r];
+    return sum;
+  };
+  const float inverse_rms = norm ? 1.0f / sqrtf(whole(kOutputs) / static_cast<float>(args.inputs) + args.eps) : 1.0f;
+  const auto value_of = [&](unsigned o) {
+    const uint32_t row = row_of_weights(o);
+    float value = whole(o) * inverse_rms;
+    if (args.scales) value *= args.scales[row];
+    if (args.bias) value += Load(args.bias, args.bias_dtype, row);
+    return value;
+  };
+  float* y = args.y + uint64_t{r} * args.outputs + first + at;
+  const float value = value_of(at);
+  if (args.gated) {
+    *y = value / (1.0f + expf(-value)) * value_of(at + per_block);
+  } else {
+    *y = args.accumulate ? *y + value : value;
+  }
+}
+
+// One row and long inputs: a block per output keeps most loads under way. Short inputs leave a thread too little to do for
+// that, and several rows are read again for every block.
+#define TIDELINE_MATVEC_OF(name, type, rows, outputs)                                              \
+  TIDELINE_EARLY_KERNEL(matvec_##name##_##rows##_##outputs, MatVecArgs, kMatVecThreads) {          \
+    MatVec<type, rows, outputs>(args);                                                             \
+  }
+#define TIDELINE_MATVEC(name, type)      \
+  TIDELINE_MATVEC_OF(name, type, 1, 1)   \
+  TIDELINE_MATVEC_OF(name, type, 1, 2)   \
+  TIDELINE_MATVEC_OF(name, type, 1, 4)   \
+  TIDELINE_MATVEC_OF(name, type, 2, 4)   \
+  TIDELINE_MATVEC_OF(name, type, 4, 4)   \
+  TIDELINE_MATVEC_OF(name, type, 8, 4)
+TIDELINE_MATVEC(float32, DType::kF32)
+TIDELINE_MATVEC(float16, DType::kF16)
+TIDELINE_MATVEC(bfloat16, DType::kBF16)
+TIDELINE_MATVEC(int8, DType::kI8)
+
+}  // namespace tideline::cuda
