@@ -18,7 +18,9 @@ interface MakeShapeOptions {
 export function addMakeShape(program: Command): void {
   program
     .command("make-shape")
-    .description("write a checkpoint of a real model's shape with random weights and a tokenizer of bytes")
+    .description(
+      "write a checkpoint of a real model's shape with random weights, for any role, and a tokenizer of bytes",
+    )
     .requiredOption("--like <model>", `a name of the catalogue (\`tideline estimate --help\`), or a ${CONFIG_FILE}`)
     .requiredOption("--out <dir>", "a new folder for it")
     .addOption(new Option("--dtype <dtype>", "of its weights").choices(SHAPE_DTYPES).default("bfloat16"))

@@ -1,7 +1,7 @@
 /**
  * Measures what int8 weights change before a run begins: the rollouts of its first step, scored by each quantised role and
- * by the same role in the precision of its checkpoint. On the host and on a device of its own, so that nothing of it
- * counts against the run's capacity; one model at a time.
+ * by the same role in the precision of its checkpoint. On a device object of its own, so that nothing of it counts against
+ * the run's capacity; one model at a time.
  */
 import { changeOf, type QuantisedRole } from "../../core/run/quantisation.ts";
 import type { Roles } from "../../core/schedule/schedule.ts";
@@ -18,6 +18,8 @@ export interface MeasureQuantisationOptions {
   readonly workload: Workload;
   /** As the schedule has them. */
   readonly roles: Roles;
+  /** Left out: the host. */
+  readonly deviceName?: string;
   readonly signal: AbortSignal;
   /** Of each model that is loaded, one after the other. */
   readonly progress?: Progress;
@@ -25,15 +27,15 @@ export interface MeasureQuantisationOptions {
 
 /** @throws TidelineError `cancelled`, `not_finite`, of requireSameReward; the addon's errors. */
 export async function measureQuantisation(options: MeasureQuantisationOptions): Promise<readonly QuantisedRole[]> {
-  const { addon, workload, roles } = options;
+  const { addon, workload, roles, deviceName = "host" } = options;
   requireSameReward(roles, workload);
   const quantised = (["reference", "reward"] as const).filter((role) => roles[role] === "int8");
   if (quantised.length === 0) return [];
   const { capacityBytes, chunkBytes } = workload.settings.device;
-  const host = addon.probeDevices().find(({ name }) => name === "host");
+  const free = addon.probeDevices().find(({ name }) => name === deviceName);
   const device = addon.openDevice({
-    name: "host",
-    capacityBytes: Math.max(capacityBytes, host?.freeBytes ?? 0),
+    name: deviceName,
+    capacityBytes: Math.max(capacityBytes, free?.freeBytes ?? 0),
     ...(chunkBytes !== undefined && { chunkBytes }),
   });
   try {

@@ -22,13 +22,29 @@ export const ADDITION: Task = {
   reward: (prompt, response) => (response === String(sumOf(prompt)) ? 1 : 0),
 };
 
+/** Of the passage: with a tokenizer of bytes, as many tokens. */
+const PASSAGE_CHARACTERS = 256;
+
+/**
+ * A passage of digits; a response earns the share of its characters that are the passage's first. For loads of a real
+ * size: the prompt is long, and so is a response, which nothing cuts short.
+ */
+export const FIRST_DIGIT: Task = {
+  name: "first-digit",
+  prompt: (random) => Array.from({ length: PASSAGE_CHARACTERS }, () => wholeNumber(random, 10)).join(""),
+  reward: (prompt, response) => {
+    const characters = [...response];
+    return characters.filter((character) => character === prompt[0]).length / Math.max(1, characters.length);
+  },
+};
+
 /** What "7+15=" comes to. */
 export function sumOf(prompt: string): number {
   const [, left, right] = /^(\d+)\+(\d+)=$/.exec(prompt) ?? [];
   return Number(left) + Number(right);
 }
 
-const TASKS: readonly Task[] = [ADDITION];
+const TASKS: readonly Task[] = [ADDITION, FIRST_DIGIT];
 
 /** @throws TidelineError `bad_argument` for a name that no task has. */
 export function taskNamed(name: string): Task {

@@ -140,6 +140,20 @@ export function changeWorkload(settings: WorkloadSettings, changes: WorkloadChan
   return { ...settings, roles, device, ...(seed !== undefined && { seed }) };
 }
 
+/** The least that a GPU's driver maps at once. */
+const GPU_CHUNK_BYTES = 2 * 2 ** 20;
+
+/**
+ * The settings for a device: on a GPU memory comes in larger pieces than a small workload for the host may ask for, and every
+ * consumer takes a piece at least, so its capacity grows as much as the pieces do.
+ */
+export function settingsFor(deviceName: string, settings: WorkloadSettings): WorkloadSettings {
+  const { capacityBytes, chunkBytes = GPU_CHUNK_BYTES } = settings.device;
+  if (deviceName === "host" || chunkBytes >= GPU_CHUNK_BYTES) return settings;
+  const scaledBytes = Math.ceil(capacityBytes * (GPU_CHUNK_BYTES / chunkBytes));
+  return { ...settings, device: { ...settings.device, capacityBytes: scaledBytes, chunkBytes: GPU_CHUNK_BYTES } };
+}
+
 /**
  * Opens the checkpoints of a workload (headers only).
  * @throws TidelineError those of openCheckpoint, naming the role; `weights_mismatch` for vocabularies that differ; `bad_argument`.

@@ -5,11 +5,12 @@
  */
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { elementCount, expectedTensors, type ModelConfig, parameterCount } from "../../core/checkpoint/model-config.ts";
+import { elementCount, expectedTensors, type ModelConfig } from "../../core/checkpoint/model-config.ts";
 import { makeHeader } from "../../core/checkpoint/safetensors.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { LongOperation } from "../../native/addon.d.ts";
 import { randomOf } from "../ppo/random.ts";
+import { VALUE_HEAD } from "../ppo/value-head.ts";
 import { requireNewFolder } from "../session/checkpoint.ts";
 import { BYTE_VOCABULARY, END_TOKEN_ID, START_TOKEN_ID } from "./byte-tokenizer.ts";
 import { writeCompanions } from "./companions.ts";
@@ -41,7 +42,7 @@ const BLOCK_ELEMENTS = 1_048_573;
 const STANDARD_DEVIATION = 0.02;
 
 /**
- * Writes config.json, model.safetensors and a tokenizer of bytes.
+ * Writes config.json, model.safetensors with a value head in it, and a tokenizer of bytes.
  * @returns the bytes of its weights.
  * @throws TidelineError `bad_argument` with `field` for a vocabulary too small for the tokenizer, or with `file` for a
  * folder that holds something; the signal's reason. No half a checkpoint is left.
@@ -57,10 +58,11 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
   }
   await requireNewFolder(folder);
   await mkdir(folder, { recursive: true });
-  const tensors = expectedTensors(config);
+  // A value head beside the language model's, so that one folder serves every role; who does not need it leaves it.
+  const tensors = [...expectedTensors(config), { name: VALUE_HEAD, shape: [1, config.hiddenSize] }];
   const { spelling, bytes: bytesEach } = DTYPES[dtype];
   const header = makeHeader(tensors.map(({ name, shape }) => ({ name, shape, dtype: spelling })));
-  const weightBytes = bytesEach * parameterCount(config);
+  const weightBytes = bytesEach * tensors.reduce((sum, tensor) => sum + elementCount(tensor), 0);
   const path = join(folder, "model.safetensors");
   const file = await open(path, "wx");
   try {

@@ -8,7 +8,7 @@ import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
 import { readInputFile } from "../../ppo/input-file.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
-import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import { changeWorkload, openWorkload, readWorkload, rolesOf, settingsFor, type Workload } from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
 import { demoWorkloadPath, surroundings } from "../../session/paths.ts";
@@ -33,6 +33,7 @@ interface RunCommandOptions {
   readonly save?: string;
   readonly printSchedule?: true;
   readonly baseline?: true;
+  readonly int8Check: boolean;
   readonly json?: true;
   readonly report?: string;
 }
@@ -57,6 +58,7 @@ export function addRun(program: Command): void {
     .option("--save <dir>", "write the policy as a Hugging Face folder when done")
     .option("--print-schedule", "print the schedule's file, to edit and give with --schedule, and run nothing")
     .option("--baseline", "run with everything resident too, with no limit of memory, and say what was saved and paid")
+    .option("--no-int8-check", "do not measure first what int8 changes: large models are loaded twice for it")
     .option("--report <file>", "write one HTML file with the pictures, numbers and settings; also of a run that failed")
     .option("--json", "one JSON object per line: steps, then the summary")
     .addHelpText(
@@ -71,7 +73,8 @@ Examples:
   tideline run --steps 30
   tideline run --strategies release-kv-cache,swap=copy,reference=host,training-memory --baseline
   tideline run --steps 30 --strategies all --baseline --report run.html
-  tideline run --schedule my-schedule.json --capacity 24MiB --json`,
+  tideline run --schedule my-schedule.json --capacity 24MiB --json
+  tideline run --device cuda:0 --workload assets/real-sizes/half-billion.json --policy shapes/qwen2.5-0.5b --strategies all`,
     )
     .action(run);
 }
@@ -107,7 +110,7 @@ async function run(options: RunCommandOptions): Promise<void> {
 async function workloadOf(options: RunCommandOptions): Promise<Workload> {
   const { policy, critic, reference, reward, capacity, seed } = options;
   const checkpoints = { policy, critic, reference, reward };
-  const settings = await readWorkload(options.workload);
+  const settings = settingsFor(options.device, await readWorkload(options.workload));
   return openWorkload(changeWorkload(settings, { checkpoints, capacityBytes: capacity, seed }));
 }
 
@@ -121,7 +124,9 @@ async function runAndTell(
   const printer = options.json ? JSON_LINES : TEXT;
   printer.begin(schedule);
   const { roles } = schedule;
-  const quantisation = await measureQuantisation({ addon: loadAddon(), workload, roles, signal: stopped });
+  const quantisation = options.int8Check
+    ? await measureQuantisation({ addon: loadAddon(), workload, roles, deviceName, signal: stopped })
+    : [];
   printer.quantisation(quantisation);
   const execution: Execution = {
     workload,
