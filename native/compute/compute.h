@@ -140,6 +140,7 @@ struct ComputeLimits {
   uint64_t sequence_tokens = 0;  // of one sequence of a micro-batch
   uint64_t widest_input = 0;     // columns of the widest input, or gradient, of a linear layer
   DType weights = DType::kBF16;  // of linear layers
+  uint64_t product_elements = 0;  // of both operands of the largest product; 0: all rows of two widest inputs
   unsigned threads = 0;          // of the host; 0: all cores
 };
 

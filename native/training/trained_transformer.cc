@@ -40,14 +40,11 @@ void TrainedTransformer::Forward(const std::byte* weights, const MicroBatch& bat
   const uint64_t hidden_bytes = batch.rows() * config_.hidden_size * sizeof(float);
   for (uint64_t layer = 0; layer < config_.layers; ++layer) {
     if (keep) compute.Copy(buffers.layers[layer].input, buffers.hidden, hidden_bytes);
-    ForwardLayer(step, layer);
+    Attend(step, layer);
+    FeedUp(step, layer);
+    FeedDown(step, layer);
     after_layer();
   }
-}
-
-void TrainedTransformer::ForwardLayer(const Step& step, uint64_t layer) const {
-  Attend(step, layer);
-  Feed(step, layer);
 }
 
 void TrainedTransformer::Attend(const Step& step, uint64_t layer) const {
@@ -63,7 +60,7 @@ void TrainedTransformer::Attend(const Step& step, uint64_t layer) const {
   compute.LinearForward(weights.o_proj, kept.attention, buffers.hidden, rows, true);
 }
 
-void TrainedTransformer::Feed(const Step& step, uint64_t layer) const {
+void TrainedTransformer::FeedUp(const Step& step, uint64_t layer) const {
   const auto& [model, batch, buffers, compute] = step;
   const LayerWeights weights = model.Layer(layer);
   const LayerActivations& kept = buffers.layers[layer];
@@ -72,8 +69,15 @@ void TrainedTransformer::Feed(const Step& step, uint64_t layer) const {
   compute.Copy(kept.middle, buffers.hidden, rows * config_.hidden_size * sizeof(float));
   compute.NormForward(weights.post_norm, buffers.hidden, buffers.normed, rows);
   compute.LinearForward(weights.gate_up, buffers.normed, kept.gate_up, rows, false);
+}
+
+void TrainedTransformer::FeedDown(const Step& step, uint64_t layer) const {
+  const auto& [model, batch, buffers, compute] = step;
+  const LayerActivations& kept = buffers.layers[layer];
+  const uint64_t rows = batch.rows();
+
   compute.SiluMultiply(kept.gate_up, buffers.activated, rows, config_.intermediate_size);
-  compute.LinearForward(weights.down, buffers.activated, buffers.hidden, rows, true);
+  compute.LinearForward(model.Layer(layer).down, buffers.activated, buffers.hidden, rows, true);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -83,9 +87,10 @@ void TrainedTransformer::Backward(const std::byte* weights, const MicroBatch& ba
                                   Compute& compute, std::byte* gradients, const AfterLayer& after_layer) const {
   const Step step{{config_, layout_, weights}, batch, buffers, compute};
   for (uint64_t layer = config_.layers; layer-- > 0;) {
-    if (checkpointing_) {
+    if (checkpointing_) {  // all that the layer keeps; its output is not asked for
       compute.Copy(buffers.hidden, buffers.layers[layer].input, batch.rows() * config_.hidden_size * sizeof(float));
-      ForwardLayer(step, layer);
+      Attend(step, layer);
+      FeedUp(step, layer);
     }
     BackwardFeed(step, layer, gradients);
     BackwardAttend(step, layer, gradients);

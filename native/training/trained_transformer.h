@@ -36,9 +36,10 @@ class TrainedTransformer {
 
  private:
   struct Step;  // everything a layer's functions share
-  void ForwardLayer(const Step& step, uint64_t layer) const;
+  // A layer, in three parts: the last one keeps nothing.
   void Attend(const Step& step, uint64_t layer) const;
-  void Feed(const Step& step, uint64_t layer) const;
+  void FeedUp(const Step& step, uint64_t layer) const;
+  void FeedDown(const Step& step, uint64_t layer) const;
   SelfAttention AttentionOf(const LayerActivations& kept) const {
     return {HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums, layout_.dtype()};
   }

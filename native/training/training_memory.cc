@@ -51,12 +51,16 @@ TrainingLimits Resolved(TrainingLimits limits, const ModelConfig& config) {
 }
 
 ComputeLimits ComputeLimitsOf(const TrainingLimits& limits, const ModelConfig& config, DType dtype, ModelHead head) {
-  const uint64_t qkv = config.q_size() + 2 * config.kv_size();
+  const uint64_t hidden = config.hidden_size, intermediate = config.intermediate_size, q = config.q_size();
+  const uint64_t qkv = q + 2 * config.kv_size(), logits = head == ModelHead::kLanguage ? config.vocab_size : 1;
+  // An input twice, as high bits and rest, or a gradient beside an input.
+  const uint64_t widest_pair = std::max({2 * hidden, 2 * q, 2 * intermediate, qkv + hidden, q + hidden,
+                                         2 * intermediate + hidden});
   return {.rows = std::max(limits.rows(), limits.logit_rows),
           .sequence_tokens = limits.sequence_tokens,
-          .widest_input = std::max({config.hidden_size, 2 * config.intermediate_size, qkv,
-                                    head == ModelHead::kLanguage ? config.vocab_size : 1}),
+          .widest_input = std::max({hidden, 2 * intermediate, qkv, logits}),
           .weights = dtype,
+          .product_elements = std::max(limits.rows() * widest_pair, limits.logit_rows * (logits + hidden)),
           .threads = limits.threads};
 }
 

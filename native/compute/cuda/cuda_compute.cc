@@ -31,7 +31,7 @@ void CudaCompute::Convert(std::span<const ConvertPiece> pieces, DType target, DT
     if (target == source) {
       stream_.Copy(piece.target, piece.source, piece.elements * DTypeBytes(target));
     } else {
-      const bool wide = IsWide(piece.elements, {piece.source, piece.target});
+      const bool wide = InFours(piece.elements, {piece.source, piece.target});
       stream_.Launch("convert", FlatGrid(wide ? piece.elements / 4 : piece.elements), cuda::kRowThreads,
                      cuda::ConvertArgs{piece.source, piece.target, piece.elements, source, target, wide});
     }

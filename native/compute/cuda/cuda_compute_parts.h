@@ -45,7 +45,7 @@ constexpr Grid FlatGrid(uint64_t elements) {
 }
 
 // Whether a flat list can be taken four numbers at a time.
-inline bool IsWide(uint64_t elements, std::initializer_list<const void*> addresses) {
+inline bool InFours(uint64_t elements, std::initializer_list<const void*> addresses) {
   constexpr uintptr_t kWideBytes = 16;
   return elements % 4 == 0 && std::all_of(addresses.begin(), addresses.end(), [](const void* address) {
            return reinterpret_cast<uintptr_t>(address) % kWideBytes == 0;

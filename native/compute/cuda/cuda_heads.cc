@@ -71,7 +71,7 @@ std::vector<double> CudaCompute::SumSquares(std::span<const FloatRange> ranges) 
 void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) {
   for (const AdamWTensor& tensor : tensors) {
     const bool wide =
-        IsWide(tensor.elements, {tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second});
+        InFours(tensor.elements, {tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second});
     stream_.Launch(KernelName("adamw", stored), FlatGrid(wide ? tensor.elements / 4 : tensor.elements), cuda::kRowThreads,
                    cuda::AdamWArgs{tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second,
                                    tensor.elements, wide, scalars.gradient_scale, scalars.beta1, scalars.beta2,

@@ -98,14 +98,16 @@ void CudaCompute::NormBackward(const NormWeights& norm, const NormBackwardArgs& 
 }
 
 void CudaCompute::SiluMultiply(const float* gate_up, float* output, uint64_t rows, uint64_t size) {
-  stream_.Launch("silu_multiply", RowGrid(rows, size), cuda::kRowThreads,
-                 cuda::SiluArgs{gate_up, output, static_cast<uint32_t>(size)});
+  const bool wide = InFours(size, {gate_up, output});
+  stream_.Launch("silu_multiply", RowGrid(rows, wide ? size / 4 : size), cuda::kRowThreads,
+                 cuda::SiluArgs{gate_up, output, static_cast<uint32_t>(size), wide});
 }
 
 void CudaCompute::SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
                                        uint64_t size) {
-  stream_.Launch("silu_multiply_backward", RowGrid(rows, size), cuda::kRowThreads,
-                 cuda::SiluBackwardArgs{gate_up, d_output, d_gate_up, static_cast<uint32_t>(size)});
+  const bool wide = InFours(size, {gate_up, d_output, d_gate_up});
+  stream_.Launch("silu_multiply_backward", RowGrid(rows, wide ? size / 4 : size), cuda::kRowThreads,
+                 cuda::SiluBackwardArgs{gate_up, d_output, d_gate_up, static_cast<uint32_t>(size), wide});
 }
 
 void CudaCompute::GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) {

@@ -62,8 +62,9 @@ class CudaCompute::Narrowed {
   Parts Split(const float* source, uint64_t elements) {
     if (dtype_ == DType::kF32) return {source, nullptr};
     std::byte *high = Next(elements), *rest = Next(elements);
-    compute_.stream_.Launch("split", FlatGrid(elements), cuda::kRowThreads,
-                            cuda::SplitArgs{source, high, rest, elements, dtype_});
+    const bool wide = InFours(elements, {source, high, rest});
+    compute_.stream_.Launch("split", FlatGrid(wide ? elements / 4 : elements), cuda::kRowThreads,
+                            cuda::SplitArgs{source, high, rest, elements, dtype_, wide});
     return {high, rest};
   }
 

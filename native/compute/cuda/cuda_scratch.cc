@@ -27,7 +27,8 @@ uint64_t CudaScratch::ArgumentBytes(const ComputeLimits& limits) {
 uint64_t CudaScratch::NarrowedElements(const ComputeLimits& limits) {
   if (limits.weights == DType::kF32) return 0;
   const uint64_t row = 2 * limits.widest_input;  // two parts, or both operands of a weight gradient
-  return std::max(row, std::min(limits.rows * row, kMostNarrowedElements)) + kNarrowedAlignment;
+  const uint64_t largest = limits.product_elements > 0 ? limits.product_elements + kNarrowedAlignment : limits.rows * row;
+  return std::max(row, std::min(largest, kMostNarrowedElements)) + kNarrowedAlignment;
 }
 
 CudaScratch CudaScratch::Place(std::byte* first, const ComputeLimits& limits, uint64_t workspace_bytes) {

@@ -50,6 +50,7 @@ struct SiluArgs {
   const float* gate_up;  // (rows, 2 size)
   float* output;         // (rows, size)
   uint32_t size;
+  bool wide;  // rows are whole fours, and every address a multiple of 16 bytes
 };
 
 struct SiluBackwardArgs {
@@ -57,6 +58,7 @@ struct SiluBackwardArgs {
   const float* d_output;  // (rows, size)
   float* d_gate_up;       // (rows, 2 size)
   uint32_t size;
+  bool wide;  // as SiluArgs'
 };
 
 // y (rows, columns) = or += bias
@@ -189,6 +191,7 @@ struct SplitArgs {
   void *high, *rest;
   uint64_t elements;
   DType dtype;  // of both parts
+  bool wide;    // as AdamWArgs'
 };
 
 // target[i] = source[i] in another storage type.

@@ -178,8 +178,8 @@ const MISTAKES = [
   {
     what: "a row too many",
     file: "rows.cu",
-    from: "  if (column >= args.size) return;\n  const float* gate",
-    to: "  if (column > args.size) return;\n  const float* gate",
+    from: "  if (column >= columns) return;\n  const uint64_t gate",
+    to: "  if (column > columns) return;\n  const uint64_t gate",
     found: /AddressSanitizer: heap-buffer-overflow/,
   },
 ] as const;

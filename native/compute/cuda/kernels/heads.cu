@@ -22,18 +22,29 @@ __device__ inline Moments Together(const Moments& a, const Moments& b) {
   return {most, from_a.total + from_b.total, from_a.weighted + from_b.weighted};
 }
 
+inline constexpr unsigned kTokenLoads = 8;
+
 TIDELINE_KERNEL(token_statistics, TokenStatisticsArgs, kTokenThreads) {
   constexpr unsigned kWarps = kTokenThreads / kWarp;
   using PerWarp = Moments[kWarps];
   TIDELINE_SHARED(PerWarp, partials);
   const float* logits = args.logits + uint64_t{blockIdx.x} * args.vocabulary;
   Moments mine{-INFINITY, 0, 0};
-  for (uint32_t i = threadIdx.x; i < args.vocabulary; i += kTokenThreads) {
-    if (logits[i] > mine.most) mine = From(mine, logits[i]);
-    const float centred = logits[i] - mine.most, term = expf(centred);
-    if (term == 0) continue;  // and where the logit is -inf, 0 * inf is not to count
-    mine.total += term;
-    mine.weighted += static_cast<double>(term) * centred;
+  for (uint32_t first = threadIdx.x; first < args.vocabulary; first += kTokenLoads * kTokenThreads) {
+    float seen[kTokenLoads];  // all under way before the first is needed
+#pragma unroll
+    for (unsigned load = 0; load < kTokenLoads; ++load) {
+      const uint32_t i = first + load * kTokenThreads;
+      seen[load] = i < args.vocabulary ? logits[i] : -INFINITY;
+    }
+#pragma unroll
+    for (unsigned load = 0; load < kTokenLoads; ++load) {
+      if (seen[load] == -INFINITY) continue;
+      if (seen[load] > mine.most) mine = From(mine, seen[load]);
+      const float centred = seen[load] - mine.most, term = expf(centred);
+      mine.total += term;
+      mine.weighted += static_cast<double>(term) * centred;
+    }
   }
   for (unsigned step = kWarp / 2; step > 0; step /= 2) {
     const Moments other{__shfl_xor_sync(kAllLanes, mine.most, step), __shfl_xor_sync(kAllLanes, mine.total, step),

@@ -1,6 +1,6 @@
 // Matrix products with float32 accumulation: one that reads the weights once for a few rows (decoding), and a tiled one of
 // any shape, forward and for both gradients. Large products are cuBLAS's, where it is found.
-#include "compute/cuda/kernels/kernel.h"
+#include "compute/cuda/kernels/fours.h"
 
 namespace tideline::cuda {
 
@@ -176,6 +176,17 @@ TIDELINE_KERNEL(linear_weight_gradient, ProductArgs, kProductThreads) {
 // For cuBLAS
 
 TIDELINE_KERNEL(split, SplitArgs, kRowThreads) {
+  if (args.wide && args.dtype == DType::kBF16) {
+    constexpr DType kType = DType::kBF16;
+    for (uint64_t four = uint64_t{blockIdx.x} * kRowThreads + threadIdx.x; four < args.elements / 4;
+         four += uint64_t{gridDim.x} * kRowThreads) {
+      const float4 value = LoadFour<DType::kF32>(args.source, four);
+      StoreFour<kType>(args.high, four, value);
+      const float4 high = {Rounded<kType>(value.x), Rounded<kType>(value.y), Rounded<kType>(value.z), Rounded<kType>(value.w)};
+      StoreFour<kType>(args.rest, four, {value.x - high.x, value.y - high.y, value.z - high.z, value.w - high.w});
+    }
+    return;
+  }
   for (uint64_t i = uint64_t{blockIdx.x} * kRowThreads + threadIdx.x; i < args.elements; i += uint64_t{gridDim.x} * kRowThreads) {
     const float value = args.source[i];
     Store(args.high, args.dtype, i, value);

@@ -1,5 +1,5 @@
 // Work that goes through rows element by element, and sums down columns.
-#include "compute/cuda/kernels/kernel.h"
+#include "compute/cuda/kernels/fours.h"
 
 namespace tideline::cuda {
 
@@ -38,23 +38,49 @@ TIDELINE_KERNEL(gather_rows, GatherRowsArgs, kRowThreads) {
       args.source[uint64_t{args.rows[blockIdx.x]} * args.columns + column];
 }
 
+__device__ inline float SiluTimes(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+
+// Where `wide`, a thread takes four columns: the grid is (rows, columns / 4 / kRowThreads).
 TIDELINE_KERNEL(silu_multiply, SiluArgs, kRowThreads) {
-  const uint32_t column = Column();
-  if (column >= args.size) return;
-  const float* gate = args.gate_up + uint64_t{blockIdx.x} * 2 * args.size;
-  args.output[uint64_t{blockIdx.x} * args.size + column] =
-      gate[column] / (1.0f + expf(-gate[column])) * gate[args.size + column];
+  const uint32_t column = Column(), columns = args.wide ? args.size / 4 : args.size;
+  if (column >= columns) return;
+  const uint64_t gate = uint64_t{blockIdx.x} * 2 * columns + column, up = gate + columns;
+  const uint64_t target = uint64_t{blockIdx.x} * columns + column;
+  if (!args.wide) {
+    args.output[target] = SiluTimes(args.gate_up[gate], args.gate_up[up]);
+    return;
+  }
+  const float4 gates = LoadFour<DType::kF32>(args.gate_up, gate), ups = LoadFour<DType::kF32>(args.gate_up, up);
+  StoreFour<DType::kF32>(args.output, target,
+                         {SiluTimes(gates.x, ups.x), SiluTimes(gates.y, ups.y), SiluTimes(gates.z, ups.z),
+                          SiluTimes(gates.w, ups.w)});
+}
+
+struct SiluSlopes {
+  float gate, up;
+};
+__device__ inline SiluSlopes SiluBackward(float gate, float up, float d_output) {
+  const float sigmoid = 1.0f / (1.0f + expf(-gate));
+  return {d_output * up * sigmoid * (1.0f + gate * (1.0f - sigmoid)), d_output * gate * sigmoid};
 }
 
 TIDELINE_KERNEL(silu_multiply_backward, SiluBackwardArgs, kRowThreads) {
-  const uint32_t column = Column();
-  if (column >= args.size) return;
-  const uint64_t row = uint64_t{blockIdx.x} * 2 * args.size;
-  const float gate = args.gate_up[row + column], up = args.gate_up[row + args.size + column];
-  const float d_output = args.d_output[uint64_t{blockIdx.x} * args.size + column];
-  const float sigmoid = 1.0f / (1.0f + expf(-gate));
-  args.d_gate_up[row + column] = d_output * up * sigmoid * (1.0f + gate * (1.0f - sigmoid));
-  args.d_gate_up[row + args.size + column] = d_output * gate * sigmoid;
+  const uint32_t column = Column(), columns = args.wide ? args.size / 4 : args.size;
+  if (column >= columns) return;
+  const uint64_t gate = uint64_t{blockIdx.x} * 2 * columns + column, up = gate + columns;
+  const uint64_t source = uint64_t{blockIdx.x} * columns + column;
+  if (!args.wide) {
+    const SiluSlopes slopes = SiluBackward(args.gate_up[gate], args.gate_up[up], args.d_output[source]);
+    args.d_gate_up[gate] = slopes.gate;
+    args.d_gate_up[up] = slopes.up;
+    return;
+  }
+  const float4 gates = LoadFour<DType::kF32>(args.gate_up, gate), ups = LoadFour<DType::kF32>(args.gate_up, up);
+  const float4 d_outputs = LoadFour<DType::kF32>(args.d_output, source);
+  const SiluSlopes x = SiluBackward(gates.x, ups.x, d_outputs.x), y = SiluBackward(gates.y, ups.y, d_outputs.y);
+  const SiluSlopes z = SiluBackward(gates.z, ups.z, d_outputs.z), w = SiluBackward(gates.w, ups.w, d_outputs.w);
+  StoreFour<DType::kF32>(args.d_gate_up, gate, {x.gate, y.gate, z.gate, w.gate});
+  StoreFour<DType::kF32>(args.d_gate_up, up, {x.up, y.up, z.up, w.up});
 }
 
 TIDELINE_KERNEL(add_bias, AddBiasArgs, kRowThreads) {
