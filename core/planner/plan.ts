@@ -114,7 +114,9 @@ const gpuSchema = z.strictObject({
   deviceToHostBytesPerSecond: bytesPerSecond.exactOptional(),
   /** What was measured of this very card, in place of the catalogue's; what is set above goes before it. */
   measured: linkMeasurementSchema.exactOptional(),
-  /** Of the device `host`, the embedded engine's: memory is mapped in pieces of this size, and so many threads compute. */
+  /** The engine that ships with this program computes there, as `tideline run --device cuda:0` does; left out, launchers do. */
+  embedded: z.literal(true).exactOptional(),
+  /** Of the embedded engine: memory is mapped in pieces of this size, and so many threads of the device `host` compute. */
   chunkBytes: bytes.exactOptional(),
   threads: wholeSchema(1, MOST.threads).exactOptional(),
 });

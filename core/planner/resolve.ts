@@ -47,7 +47,7 @@ export function resolvePlan(plan: Plan): ResolvedPlan {
   const resolved: ResolvedPlan = {
     plan,
     gpu: plannedGpu(gpu),
-    backend: gpu.name === HOST ? "embedded" : "launcher",
+    backend: gpu.name === HOST || gpu.embedded ? "embedded" : "launcher",
     policy: lookedUp("policy", policy, "language"),
     critic: lookedUp("critic", critic, "value"),
     reference: frozen("reference", reference, "language"),

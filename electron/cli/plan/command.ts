@@ -4,7 +4,7 @@ import { Option } from "commander";
 import { exportPlan, type LauncherExport } from "../../../core/planner/export/export.ts";
 import { phasesAsCsv, phasesAsMarkdown } from "../../../core/planner/export/tables.ts";
 import { parseTarget, type Target } from "../../../core/planner/export/target.ts";
-import type { Plan } from "../../../core/planner/plan.ts";
+import type { Plan, PlannedGpu } from "../../../core/planner/plan.ts";
 import { planFrom } from "../../../core/planner/plan-file.ts";
 import { figuresOf } from "../../../core/planner/predict/figures.ts";
 import { predict } from "../../../core/planner/predict/predict.ts";
@@ -24,6 +24,7 @@ interface PlanCommandOptions {
   readonly workload?: string;
   readonly preset?: string;
   readonly gpu?: string;
+  readonly embedded?: true;
   readonly strategies?: ChosenStrategies;
   readonly best?: true;
   readonly export: readonly string[];
@@ -47,6 +48,7 @@ export function addPlan(program: Command): void {
     .option("--workload <file>", "a plan, a workload of `tideline run`, or a plan's line of text")
     .option("--preset <name>", `one of: ${PRESETS.map(({ name }) => name).join(", ")}`)
     .option("--gpu <name>", "another card than the plan's; this: the machine's own")
+    .option("--embedded", "carried out on that card by this program, as `tideline run --device cuda:0` does")
     .option("--strategies <list>", "these instead of the plan's", strategiesOption)
     .option("--best", "the cheapest schedule that fits; where none does, the smallest changes with which one would")
     .option(
@@ -70,7 +72,8 @@ Examples:
   tideline plan --preset 4xh100-colocated
   tideline plan --preset 1xh100-adam-offload --gpu H200 --best
   tideline plan --preset 4xh100-colocated --export openrlhf@0.11 --export verl
-  tideline plan --workload my-plan.json --json`,
+  tideline plan --workload my-plan.json --json
+  tideline plan --workload assets/real-sizes/seven-billion.json --gpu H100 --embedded --strategies all,optimizer=stream`,
     )
     .action(run);
 }
@@ -84,15 +87,30 @@ async function run(options: PlanCommandOptions): Promise<void> {
   process.stdout.write(outputOf(answer, options));
 }
 
-async function planOf({ workload, preset, gpu, strategies }: PlanCommandOptions): Promise<Plan> {
+async function planOf({ workload, preset, gpu, embedded, strategies }: PlanCommandOptions): Promise<Plan> {
+  if (embedded && gpu === undefined) throw new UsageError("--embedded needs --gpu: the card");
   if ((workload === undefined) === (preset === undefined)) throw new UsageError("give --workload or --preset");
   const plan = preset === undefined ? await readPlan(workload ?? "") : presetNamed(preset).plan;
   const changed = {
     ...plan,
-    ...(gpu !== undefined && { gpu: gpu === THIS ? thisGpu() : { name: gpu } }),
+    ...(gpu !== undefined && { gpu: embedded ? onCard(plan.gpu, cardNamed(gpu)) : cardNamed(gpu) }),
     ...(strategies !== undefined && { strategies: strategies(rolesOfPlan(plan)) }),
   };
   return planFrom(changed, plan.name);
+}
+
+function cardNamed(name: string): PlannedGpu {
+  return name === THIS ? thisGpu() : { name };
+}
+
+/** The card, under the capacity and in the pieces that a workload asks for. */
+function onCard({ totalBytes, chunkBytes }: PlannedGpu, card: PlannedGpu): PlannedGpu {
+  return {
+    ...card,
+    embedded: true,
+    ...(totalBytes !== undefined && { totalBytes }),
+    ...(chunkBytes !== undefined && { chunkBytes }),
+  };
 }
 
 function answerOf(plan: Plan, wantsBest: boolean, targets: readonly Target[]): PlanAnswer {

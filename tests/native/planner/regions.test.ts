@@ -5,6 +5,7 @@ import { formatConfig } from "../../../core/checkpoint/format-config.ts";
 import {
   kvCacheBytes,
   type StoredPrecision,
+  type TrainingBytes,
   trainingBytes,
   weightsBytes,
   workspaceBytes,
@@ -13,7 +14,13 @@ import { type EmbeddedShape, embeddedShape } from "../../../core/planner/memory/
 import type { Head } from "../../../core/planner/models/architecture.ts";
 import { readArchitecture } from "../../../core/planner/models/from-config.ts";
 import { MIB } from "../../../core/units.ts";
-import type { ModelConfig, ModelHead, WeightDType } from "../../../native/addon.d.ts";
+import type {
+  TrainingBytes as AddonTrainingBytes,
+  ModelConfig,
+  ModelHead,
+  WeightDType,
+} from "../../../native/addon.d.ts";
+import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { addon } from "../support.ts";
 
 const DTYPES: Readonly<Record<StoredPrecision, WeightDType>> = {
@@ -70,26 +77,33 @@ test("weights", () => {
   );
 });
 
+const limits = fc.record({
+  microBatch: size(9),
+  sequenceTokens: size(100),
+  logitRows: size(60),
+  checkpointing: fc.boolean(),
+  trainable: fc.boolean(),
+  masterWeights: fc.boolean(),
+  threads: fc.constant(THREADS),
+});
+
+function bytesOf(reserved: AddonTrainingBytes): TrainingBytes {
+  const { gradientsBytes, optimizerBytes, activationsBytes, logitsBytes } = reserved;
+  return {
+    gradients: gradientsBytes,
+    optimizer: optimizerBytes,
+    activations: activationsBytes,
+    logits: logitsBytes,
+  };
+}
+
 test("gradients, optimizer, activations and logits", () => {
-  const limits = fc.record({
-    microBatch: size(9),
-    sequenceTokens: size(100),
-    logitRows: size(60),
-    checkpointing: fc.boolean(),
-    trainable: fc.boolean(),
-    masterWeights: fc.boolean(),
-    threads: fc.constant(THREADS),
-  });
   fc.assert(
     fc.property(modelConfig, precision, head, limits, (config, stored, top, given) => {
       fc.pre(stored !== "int8" || !given.trainable);
       const reserved = addon.trainingBytes(config, { ...given, dtype: DTYPES[stored], head: HEADS[top] });
-      expect(trainingBytes(shapeOf(config), stored, top, given)).toEqual({
-        gradients: reserved.gradientsBytes,
-        optimizer: reserved.optimizerBytes,
-        activations: reserved.activationsBytes,
-        logits: reserved.logitsBytes,
-      });
+      const computer = { kind: "host", threads: THREADS } as const;
+      expect(trainingBytes(shapeOf(config), stored, top, { ...given, computer })).toEqual(bytesOf(reserved));
     }),
   );
 });
@@ -111,7 +125,24 @@ test("the KV cache and the workspace of an engine, in whole pages", async () => 
     expect(reserved).toEqual({
       "engine.weights": wholePages(weightsBytes(shape, "fp32", "language")),
       "engine.kv_cache": wholePages(kvBytes),
-      workspace: wholePages(workspaceBytes(shape, kvBytes, THREADS)),
+      workspace: wholePages(workspaceBytes(shape, "fp32", kvBytes, { kind: "host", threads: THREADS })),
     });
   }
+});
+
+/** The double's card is older than Hopper. */
+const ON_DOUBLE = { kind: "gpu", cublasBytes: 4 * MIB } as const;
+
+test("the same on a GPU with cuBLAS", { timeout: 300_000 }, async () => {
+  const double = await installComputeDouble({ cublas: true });
+  onTestFinished(() => double.remove());
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 1024 * MIB });
+  onTestFinished(() => device.close());
+  fc.assert(
+    fc.property(modelConfig, precision, head, limits, (config, stored, top, given) => {
+      fc.pre(stored !== "int8" || !given.trainable);
+      const reserved = addon.trainingBytes(config, { ...given, dtype: DTYPES[stored], head: HEADS[top], device });
+      expect(trainingBytes(shapeOf(config), stored, top, { ...given, computer: ON_DOUBLE })).toEqual(bytesOf(reserved));
+    }),
+  );
 });

@@ -1,11 +1,13 @@
 /** The footprint of a plan that the embedded engine carries out: regions of sizes that are known to the byte. */
 import { TidelineError } from "../../../errors.ts";
 import { MIB } from "../../../units.ts";
+import { type Gpu, HOST } from "../../gpus/catalogue.ts";
 import type { FrozenRole, TrainedRole } from "../../plan.ts";
 import { sumOf, type Term } from "../../provenance.ts";
 import type { ResolvedPlan, ResolvedRole } from "../../resolve.ts";
 import { type Footprint, type PassMemory, wholeChunks } from "../footprint.ts";
 import {
+  type Computer,
   kvCacheBytes,
   kvCacheFor,
   type StoredPrecision,
@@ -15,8 +17,8 @@ import {
 } from "./regions.ts";
 import { embeddedShape } from "./shape.ts";
 
-/** native/memory: a huge page. */
-const CHUNK_BYTES = 2 * MIB;
+/** native/memory: a huge page of the host, and what a GPU's driver maps fast. */
+const CHUNK_BYTES = { host: 2 * MIB, gpu: 32 * MIB } as const;
 /** electron/ppo/workload.ts: rows of logits held at once, unless it says otherwise. */
 const LOGIT_ROWS = 128;
 const THREADS = 8;
@@ -24,7 +26,11 @@ const THREADS = 8;
 export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
   requireOneDevice(resolved);
   const { workload, gpu } = resolved.plan;
-  const { chunkBytes = CHUNK_BYTES, threads = THREADS } = gpu;
+  const computer: Computer =
+    gpu.name === HOST
+      ? { kind: "host", threads: gpu.threads ?? THREADS }
+      : { kind: "gpu", cublasBytes: cublasBytesOf(resolved.gpu) };
+  const { chunkBytes = CHUNK_BYTES[computer.kind] } = gpu;
   const region = (cause: string, bytes: number): readonly Term[] =>
     bytes === 0
       ? []
@@ -33,7 +39,7 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
     microBatch: workload.microBatch,
     sequenceTokens: workload.promptTokens + workload.responseTokens,
     logitRows: workload.lossChunkTokens ?? LOGIT_ROWS,
-    threads,
+    computer,
   };
 
   const trained = ({ architecture, planned, head, field }: ResolvedRole<TrainedRole>) => {
@@ -70,7 +76,10 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
   };
   const engineWeights = region("weights", weightsBytes(engine, workload.engine.precision, "language"));
   const kvCache = region("whole blocks", kvBytes);
-  const workspace = region("one step of the engine", workspaceBytes(engine, kvBytes, threads));
+  const workspace = region(
+    "one step of the engine",
+    workspaceBytes(engine, workload.engine.precision, kvBytes, computer),
+  );
   return {
     kept: {
       "engine.weights": engineWeights,
@@ -108,6 +117,11 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
   };
 }
 
+/** What native/compute/cuda gives cuBLAS: 32 MiB on Hopper and newer, as PyTorch does, and 4 MiB before. */
+function cublasBytesOf({ cublasBytes }: Gpu): number {
+  return cublasBytes >= 32 * MIB ? 32 * MIB : 4 * MIB;
+}
+
 function storedPrecision({ precision }: FrozenRole, field: string): StoredPrecision {
   if (precision !== "fp8" && precision !== "nf4") return precision;
   throw refused(field.replace(/model$/, "precision"), `the embedded engine has no ${precision}`, "choose int8");
@@ -115,7 +129,7 @@ function storedPrecision({ precision }: FrozenRole, field: string): StoredPrecis
 
 function requireOneDevice({ plan: { placement } }: ResolvedPlan): void {
   if (placement.kind === "colocated" && placement.gpus === 1) return;
-  throw refused("placement", "the host is one device", "choose colocated on 1 GPU, or a GPU of the catalogue");
+  throw refused("placement", "the embedded engine computes on one device", "choose colocated on 1 GPU");
 }
 
 function requireBlock(kvBytes: number): void {

@@ -5,6 +5,7 @@
  */
 import type { Precision } from "../../../schedule/schedule.ts";
 import type { Head } from "../../models/architecture.ts";
+import { gpuScratchBytes } from "./gpu-scratch.ts";
 import type { EmbeddedShape } from "./shape.ts";
 
 export type StoredPrecision = Precision | "int8";
@@ -69,8 +70,13 @@ export interface TrainingLimits {
   /** Otherwise it scores only, and keeps nothing for a backward pass. */
   readonly trainable: boolean;
   readonly masterWeights: boolean;
-  readonly threads: number;
+  readonly computer: Computer;
 }
+
+/** What computes: so many threads of the host, or a GPU with a workspace of cuBLAS. */
+export type Computer =
+  | { readonly kind: "host"; readonly threads: number }
+  | { readonly kind: "gpu"; readonly cublasBytes: number };
 
 export interface TrainingBytes {
   readonly gradients: number;
@@ -95,7 +101,7 @@ export function trainingBytes(
   return {
     gradients,
     optimizer: copies * gradients,
-    activations: activationsBytes(shape, limits),
+    activations: activationsBytes(shape, precision, head, limits),
     logits: logitsBytes(shape, head, limits),
   };
 }
@@ -104,9 +110,14 @@ function floats(count: number): number {
   return aligned(count * FLOAT_BYTES, FLOATS_ALIGN_BYTES);
 }
 
-function activationsBytes(shape: EmbeddedShape, limits: TrainingLimits): number {
+function activationsBytes(
+  shape: EmbeddedShape,
+  precision: StoredPrecision,
+  head: Head,
+  limits: TrainingLimits,
+): number {
   const { hiddenSize: hidden, intermediateSize: intermediate, qSize: q, kvSize: kv, headDim } = shape;
-  const { trainable, checkpointing, threads, sequenceTokens } = limits;
+  const { trainable, checkpointing, sequenceTokens } = limits;
   const rows = limits.microBatch * sequenceTokens;
   const layer =
     (shape.qkNorm ? floats(rows * (q + kv)) : 0) +
@@ -119,12 +130,38 @@ function activationsBytes(shape: EmbeddedShape, limits: TrainingLimits): number 
   const inputs = trainable ? shape.layers * floats(rows * hidden) : 0;
   const running = 2 * floats(rows * hidden) + 2 * floats((rows * headDim) / 2);
   const attentionStage = floats(rows * q) + floats(rows * (q + 2 * kv));
-  const feedStage = 2 * floats(rows * intermediate) + floats(rows * 2 * intermediate);
-  const stage = trainable
-    ? Math.max(feedStage, attentionStage) + 2 * floats(rows * hidden) + floats(rows)
-    : floats(rows * intermediate);
-  const workerFloats = 2 * QUERY_TILE_ROWS * sequenceTokens + PRODUCT_SCRATCH_FLOATS;
-  return inputs + layers + running + stage + floats(threads * workerFloats);
+  const feedStage = floats(rows * intermediate);
+  const stage = trainable ? Math.max(feedStage, attentionStage) + floats(rows * hidden) + floats(rows) : feedStage;
+  return inputs + layers + running + stage + trainingScratchBytes(shape, precision, head, limits);
+}
+
+function trainingScratchBytes(
+  shape: EmbeddedShape,
+  precision: StoredPrecision,
+  head: Head,
+  { computer, microBatch, sequenceTokens, logitRows }: TrainingLimits,
+): number {
+  if (computer.kind === "host") {
+    return floats(computer.threads * (2 * QUERY_TILE_ROWS * sequenceTokens + PRODUCT_SCRATCH_FLOATS));
+  }
+  const { hiddenSize: hidden, intermediateSize: intermediate, qSize: q, kvSize: kv } = shape;
+  const rows = microBatch * sequenceTokens;
+  const qkv = q + 2 * kv;
+  const logits = head === "language" ? shape.vocabSize : 1;
+  const widestPair = Math.max(2 * hidden, 2 * q, qkv + hidden, q + hidden, 2 * intermediate + hidden, 2 * intermediate);
+  const scratchBytes = gpuScratchBytes(
+    {
+      rows: Math.max(rows, logitRows),
+      contextTokens: 0,
+      sequences: 0,
+      blockTokens: 0,
+      widestInput: Math.max(hidden, 2 * intermediate, qkv, logits),
+      productElements: Math.max(rows * widestPair, logitRows * (logits + hidden)),
+      weights: precision === "fp32" ? "fp32" : "other",
+    },
+    computer.cublasBytes,
+  );
+  return floats(Math.floor(scratchBytes / FLOAT_BYTES));
 }
 
 function logitsBytes(shape: EmbeddedShape, head: Head, { logitRows: rows, trainable }: TrainingLimits): number {
@@ -156,15 +193,34 @@ export function kvCacheFor(shape: EmbeddedShape, sequences: number, tokens: numb
   return Math.min(sequences, MOST_SEQUENCES) * Math.ceil(tokens / BLOCK_TOKENS) * kvBlockBytes(shape);
 }
 
-export function workspaceBytes(shape: EmbeddedShape, kvBytes: number, threads: number): number {
+/** @param precision Of the engine's weights. */
+export function workspaceBytes(
+  shape: EmbeddedShape,
+  precision: StoredPrecision,
+  kvBytes: number,
+  computer: Computer,
+): number {
   const { hiddenSize: hidden, intermediateSize: intermediate, qSize: q, kvSize: kv, headDim, vocabSize } = shape;
   const tokens = PREFILL_TOKENS + MOST_SEQUENCES;
   const blocks = Math.min(Math.floor(kvBytes / kvBlockBytes(shape)), Math.ceil(shape.maxPositions / BLOCK_TOKENS));
   const counts = [
     ...[tokens * hidden, tokens * hidden, tokens * (q + 2 * kv), tokens * q],
     ...[tokens * 2 * intermediate, tokens * intermediate, (tokens * headDim) / 2, (tokens * headDim) / 2],
-    ...[MOST_SEQUENCES * hidden, MOST_SEQUENCES * vocabSize, vocabSize],
-    ...[threads * blocks * BLOCK_TOKENS, threads * MATMUL_SCRATCH_FLOATS],
+    ...[MOST_SEQUENCES * hidden, MOST_SEQUENCES * vocabSize],
+    // A GPU's probabilities come to the host to be sampled from.
+    ...(computer.kind === "gpu"
+      ? []
+      : [vocabSize, computer.threads * blocks * BLOCK_TOKENS, computer.threads * MATMUL_SCRATCH_FLOATS]),
   ];
+  const limits = {
+    rows: tokens,
+    contextTokens: blocks * BLOCK_TOKENS,
+    sequences: MOST_SEQUENCES,
+    blockTokens: BLOCK_TOKENS,
+    widestInput: Math.max(hidden, q, intermediate),
+    productElements: 0,
+    weights: precision === "fp32" ? "fp32" : "other",
+  } as const;
+  if (computer.kind === "gpu") counts.push(Math.floor(gpuScratchBytes(limits, computer.cublasBytes) / FLOAT_BYTES));
   return counts.reduce((sum, count) => sum + floats(count), 0);
 }
