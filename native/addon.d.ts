@@ -20,7 +20,7 @@ export type DType = "float32" | "float16" | "bfloat16";
 export type WeightDType = DType | "int8";
 
 export interface Receipt {
-  readonly action: "release" | "resume" | "load" | "swap";
+  readonly action: "release" | "resume" | "load" | "swap" | "prepare";
   readonly consumer: string;
   /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. A copy to another GPU is `peer` (directly) or `staged` (through host memory). */
   readonly method: string;
@@ -31,6 +31,8 @@ export interface Receipt {
   /** Newly mapped, if only for the action's length: a bucketed swap counts its bucket here and in `bytesFreed`. */
   readonly bytesCommitted: number;
   readonly bytesCopied: number;
+  /** Of `prepare`: host memory taken for a backup to come; 0 where it was there. */
+  readonly bytesPrepared?: number;
   readonly milliseconds: number;
 }
 
@@ -82,7 +84,8 @@ export interface SharedRegion {
   readonly consumer: string;
   readonly tag: string;
   readonly bytes: number;
-  readonly chunkBytes: number;
+  /** In order of address: so many chunks of so many bytes, then so many of the next size. */
+  readonly chunks: readonly { readonly bytes: number; readonly count: number }[];
   /** `uuid` finds the same device in every process, whatever its number there. */
   readonly device: { readonly name: string; readonly uuid: string };
   /** Of a model: where each tensor lies. */
@@ -105,6 +108,12 @@ export interface NativeRegion {
   /** `discard` on a region in `host` or `disk` gives up its backup: the way out when that is lost. */
   release(options: ReleaseOptions): Promise<Receipt>;
   resume(operation?: LongOperation): Promise<Receipt>;
+  /**
+   * Takes (and on a GPU pins) host memory for a backup now, in any state, so that the first release to `host` only copies.
+   * Beside everything else: the region may be used, released and resumed meanwhile. The memory is kept as that of a backup
+   * is. Errors: out_of_memory, device_lost, `cancelled`, also when the region is closed meanwhile; nothing is kept then.
+   */
+  prepareBackup(operation?: LongOperation): Promise<Receipt>;
   /** Copies bytes in and marks the contents written (a backup is no longer clean). Region must be resident. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Refused with `contents_undefined` until the region was written. */
@@ -142,6 +151,7 @@ export interface DeviceObservation {
   readonly lost?: string;
   /** What regions may commit. */
   readonly capacityBytes: number;
+  /** A region's size is a multiple of it. A GPU's regions are made of larger chunks where they can, up to 1 GiB. */
   readonly chunkBytes: number;
   /** Mapped by regions. */
   readonly committedBytes: number;
@@ -191,6 +201,8 @@ export interface NativeDevice {
   observe(): DeviceObservation;
   /** Who has taken how much of the capacity: cheap, for somebody who asks after every action. */
   holders(): readonly Holder[];
+  /** `prepareBackup` of all regions of a consumer, those of models, engines and trainers too. Error `not_found` without any. */
+  prepareBackups(consumer: string, operation?: LongOperation): Promise<Receipt>;
   createRegion(options: { readonly consumer: string; readonly tag: string; readonly bytes: number }): NativeRegion;
   /** Changes what regions may commit; refused below what is committed now. */
   setCapacity(bytes: number): void;

@@ -42,7 +42,8 @@ class SharedRegion:
             raise RuntimeError("{message} ({code})".format(**self.description["error"]))
         self.bytes = self.description["bytes"]
         self.device = self._enter_device(self.description["device"]["uuid"])
-        self.address = self._map(self.description["chunkBytes"])
+        self._chunks = [run["bytes"] for run in self.description["chunks"] for _ in range(run["count"])]
+        self.address = self._map()
 
     def tensors(self):
         """A model's tensors by name, over the shared memory."""
@@ -61,9 +62,10 @@ class SharedRegion:
     def close(self):
         """Unmaps the memory, then ends the loan. Nothing may use the tensors any more."""
         self._call("cuCtxSynchronize")
-        chunk_bytes = self.description["chunkBytes"]
-        for offset in range(0, self.bytes, chunk_bytes):
+        offset = 0
+        for chunk_bytes in self._chunks:
             self._call("cuMemUnmap", self._address(offset), ctypes.c_size_t(chunk_bytes))
+            offset += chunk_bytes
         self._call("cuMemAddressFree", self._address(0), ctypes.c_size_t(self.bytes))
         self._socket.close()
 
@@ -88,18 +90,20 @@ class SharedRegion:
                 return ordinal
         raise RuntimeError(f"this process does not see the device {wanted}: is it in CUDA_VISIBLE_DEVICES?")
 
-    def _map(self, chunk_bytes):
+    def _map(self):
         """One range of addresses, and the chunks behind one another in it."""
         base = ctypes.c_uint64()
         self._call("cuMemAddressReserve", ctypes.byref(base), ctypes.c_size_t(self.bytes), ctypes.c_size_t(0),
                    ctypes.c_uint64(0), ctypes.c_uint64(0))
         self.address = base.value
         mapped = 0
+        chunks = iter(self._chunks)
         while mapped < self.bytes:
             count, files, _, _ = socket.recv_fds(self._socket, 4, MOST_FILES)
             if not count:
                 raise RuntimeError("Tideline ended the loan")
             for file in files:
+                chunk_bytes = next(chunks)
                 handle = ctypes.c_uint64()
                 self._call("cuMemImportFromShareableHandle", ctypes.byref(handle), ctypes.c_void_p(file), FILE_DESCRIPTOR)
                 self._call("cuMemMap", self._address(mapped), ctypes.c_size_t(chunk_bytes), ctypes.c_size_t(0), handle,

@@ -55,6 +55,7 @@ Napi::Value OpenDevice(const Napi::CallbackInfo& info) {
     DeviceHandle handle;
     handle.device = tideline::OpenDevice(name, capacity_bytes, chunk_bytes);
     handle.queue = std::make_shared<OperationQueue>();
+    handle.background = std::make_shared<OperationQueue>();
     return NativeDevice::New(info.Env(), std::move(handle));
   });
 }

@@ -92,6 +92,7 @@ Napi::Object ToJs(Napi::Env env, const Receipt& receipt) {
   object.Set("bytesRetained", ToJs(env, receipt.bytes_retained));
   object.Set("bytesCommitted", ToJs(env, receipt.bytes_committed));
   object.Set("bytesCopied", ToJs(env, receipt.bytes_copied));
+  if (receipt.action == "prepare") object.Set("bytesPrepared", ToJs(env, receipt.bytes_prepared));
   object.Set("milliseconds", Napi::Number::New(env, receipt.milliseconds));
   return object;
 }

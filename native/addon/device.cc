@@ -16,6 +16,7 @@ void NativeDevice::Register(Napi::Env env) {
       env, kClassName,
       {InstanceMethod<&NativeDevice::Observe>("observe"), InstanceMethod<&NativeDevice::Holders>("holders"),
        InstanceMethod<&NativeDevice::CreateRegion>("createRegion"),
+       InstanceMethod<&NativeDevice::PrepareBackups>("prepareBackups"),
        InstanceMethod<&NativeDevice::SetCapacity>("setCapacity"), InstanceMethod<&NativeDevice::Trim>("trim"),
        InstanceMethod<&NativeDevice::StartTelemetry>("startTelemetry"), InstanceMethod<&NativeDevice::Close>("close")}));
 }
@@ -46,6 +47,17 @@ Napi::Value NativeDevice::CreateRegion(const Napi::CallbackInfo& info) {
     const std::string tag = ReadString(options.Get("tag"), "options.tag");
     const uint64_t bytes = ReadInteger(options.Get("bytes"), "options.bytes", 1);
     return NativeRegion::New(info.Env(), handle(), handle().device->CreateRegion(consumer, tag, bytes));
+  });
+}
+
+Napi::Value NativeDevice::PrepareBackups(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    const std::string consumer = ReadString(info[0], "consumer");
+    const LongOperation operation = ReadLongOperation(info.Env(), info[1]);
+    return RunAsync(
+        info.This().As<Napi::Object>(), *handle().background,
+        [device = handle_.device, consumer, core = operation.ForCore()] { return device->PrepareBackups(consumer, core); },
+        [](Napi::Env env, const Receipt& receipt) -> Napi::Value { return ToJs(env, receipt); }, operation.cancellation);
   });
 }
 

@@ -16,6 +16,7 @@ namespace tideline {
 struct DeviceHandle {
   std::shared_ptr<Device> device;
   std::shared_ptr<OperationQueue> queue;
+  std::shared_ptr<OperationQueue> background;  // for what must keep nothing else waiting
 };
 
 class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
@@ -32,6 +33,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
  private:
   Napi::Value Observe(const Napi::CallbackInfo& info);
   Napi::Value Holders(const Napi::CallbackInfo& info);
+  Napi::Value PrepareBackups(const Napi::CallbackInfo& info);
   Napi::Value CreateRegion(const Napi::CallbackInfo& info);
   void SetCapacity(const Napi::CallbackInfo& info);
   Napi::Value Trim(const Napi::CallbackInfo& info);

@@ -44,7 +44,8 @@ void NativeRegion::Register(Napi::Env env) {
   AddonInstance::Of(env).constructors[kClassName] = Napi::Persistent(DefineClass(
       env, kClassName,
       {InstanceMethod<&NativeRegion::Observe>("observe"), InstanceMethod<&NativeRegion::Release>("release"),
-       InstanceMethod<&NativeRegion::Resume>("resume"), InstanceMethod<&NativeRegion::Write>("write"),
+       InstanceMethod<&NativeRegion::Resume>("resume"), InstanceMethod<&NativeRegion::PrepareBackup>("prepareBackup"),
+       InstanceMethod<&NativeRegion::Write>("write"),
        InstanceMethod<&NativeRegion::Read>("read"), InstanceMethod<&NativeRegion::CopyFrom>("copyFrom"),
        InstanceMethod<&NativeRegion::Share>("share"), InstanceMethod<&NativeRegion::Fill>("fill"),
        InstanceMethod<&NativeRegion::Checksum>("checksum"), InstanceMethod<&NativeRegion::Close>("close")}));
@@ -78,6 +79,16 @@ Napi::Value NativeRegion::Resume(const Napi::CallbackInfo& info) {
     return RunAsync(
         info.This().As<Napi::Object>(), *device_.queue,
         [region = region_, core = operation.ForCore()] { return region->Resume(core); }, ReceiptToJs,
+        operation.cancellation);
+  });
+}
+
+Napi::Value NativeRegion::PrepareBackup(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    const LongOperation operation = ReadLongOperation(info.Env(), info[0]);
+    return RunAsync(
+        info.This().As<Napi::Object>(), *device_.background,
+        [region = region_, core = operation.ForCore()] { return region->PrepareBackup(core); }, ReceiptToJs,
         operation.cancellation);
   });
 }

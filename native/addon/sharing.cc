@@ -1,13 +1,29 @@
 #include "addon/sharing.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "addon/convert.h"   // ReadObject, ToJs
 #include "addon/instance.h"  // NewWrapped
 
 namespace tideline {
 namespace {
+
+// Chunks of one size that follow each other are one entry: a region of gigabytes has a few.
+Napi::Array ChunksToJs(Napi::Env env, const std::vector<uint64_t>& sizes) {
+  Napi::Array runs = Napi::Array::New(env);
+  for (auto first = sizes.begin(); first != sizes.end();) {
+    const auto next = std::find_if(first, sizes.end(), [&](uint64_t size) { return size != *first; });
+    Napi::Object run = Napi::Object::New(env);
+    run.Set("bytes", ToJs(env, *first));
+    run.Set("count", ToJs(env, static_cast<uint64_t>(next - first)));
+    runs.Set(runs.Length(), run);
+    first = next;
+  }
+  return runs;
+}
 
 // What a borrower has to know before it maps anything: native/addon.d.ts, SharedRegion.
 std::string Describe(Napi::Env env, Region& region, std::optional<Napi::Array> tensors) {
@@ -19,7 +35,7 @@ std::string Describe(Napi::Env env, Region& region, std::optional<Napi::Array> t
   description.Set("consumer", seen.consumer);
   description.Set("tag", seen.tag);
   description.Set("bytes", ToJs(env, seen.reserved_bytes));
-  description.Set("chunkBytes", ToJs(env, region.device().chunk_bytes()));
+  description.Set("chunks", ChunksToJs(env, region.chunk_sizes()));
   description.Set("device", device);
   if (tensors) description.Set("tensors", *tensors);
   const Napi::Object json = env.Global().Get("JSON").As<Napi::Object>();

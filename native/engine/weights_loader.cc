@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "compute/host/kernels.h"      // BestKernels
 #include "compute/host/thread_pool.h"  // ThreadPool
@@ -15,8 +16,6 @@ namespace tideline {
 namespace {
 
 constexpr uint64_t kPieceElements = 2 << 20;
-// Copied at once where the processor is not asked: large enough for full speed, small enough to cancel.
-constexpr uint64_t kDeviceCopyBytes = uint64_t{1} << 30;
 
 std::string ShapeText(const std::vector<uint64_t>& shape) {
   std::string text = "[";
@@ -188,12 +187,18 @@ bool SameBytes(const std::vector<TensorCopy>& plan) {
 CopyRoute CopyWhole(Region& source, uint64_t total_bytes, Region& target, Progress& progress, const Bucket& bucket) {
   Device& device = target.device();
   CopyRoute route = CopyRoute::kDirect;
-  const uint64_t most = bucket.region == nullptr ? kDeviceCopyBytes : bucket.bytes;
-  for (uint64_t offset = 0; offset < total_bytes; offset += most) {
-    const uint64_t bytes = std::min(most, total_bytes - offset);
-    std::byte* const entry = bucket.region == nullptr ? FirstOf(target) + offset : FirstOf(*bucket.region);
+  if (bucket.region == nullptr) {
+    uint64_t told_bytes = 0;
+    const Operation whole{.on_progress = [&](uint64_t done_bytes, uint64_t) {
+      progress.Add(done_bytes - std::exchange(told_bytes, done_bytes));
+    }};
+    return device.CopyFrom(FirstOf(target), source.device(), FirstOf(source), total_bytes, whole);
+  }
+  for (uint64_t offset = 0; offset < total_bytes; offset += bucket.bytes) {
+    const uint64_t bytes = std::min(bucket.bytes, total_bytes - offset);
+    std::byte* const entry = FirstOf(*bucket.region);
     route = device.CopyFrom(entry, source.device(), FirstOf(source) + offset, bytes);
-    if (bucket.region != nullptr) device.CopyFrom(FirstOf(target) + offset, device, entry, bytes);
+    device.CopyFrom(FirstOf(target) + offset, device, entry, bytes);
     progress.Add(bytes);
   }
   return route;

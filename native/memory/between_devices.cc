@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <future>
+
+#include "memory/host_buffer.h"  // HostBuffer
 
 namespace tideline {
 namespace {
@@ -10,24 +13,12 @@ namespace {
 // Large enough for full link speed, small enough to cancel and to be had.
 constexpr uint64_t kStagedBytes = uint64_t{32} << 20;
 
-// Host memory that both devices copy at full speed.
-class Stage {
- public:
-  Stage(Backing& backing, uint64_t bytes) : backing_(backing), bytes_(bytes), first_(backing.AllocateHost(bytes, {})) {}
-  ~Stage() { backing_.FreeHost(first_, bytes_); }
-  Stage(const Stage&) = delete;
-  void* data() const { return first_; }
-
- private:
-  Backing& backing_;
-  const uint64_t bytes_;
-  void* const first_;
-};
-
 // One piece leaves its device while the piece before it enters the other.
 void CopyStaged(Backing& to, uintptr_t target, Backing& from, uintptr_t source, uint64_t bytes, const Operation& operation) {
   const uint64_t piece_bytes = std::min(kStagedBytes, bytes);
-  const Stage first(to, piece_bytes), second(to, piece_bytes);
+  std::atomic<uint64_t> staged_bytes{0};  // no backup: nobody asks
+  HostBuffer first(to, staged_bytes, piece_bytes), second(to, staged_bytes, piece_bytes);
+  for (HostBuffer* stage : {&first, &second}) stage->Take({.cancellation = operation.cancellation, .on_progress = {}});
   const std::array<void*, 2> stages{first.data(), second.data()};
   // After the stages: an entry that is under way when something fails is waited for.
   std::array<std::future<void>, 2> entries;
@@ -53,7 +44,7 @@ void CopyStaged(Backing& to, uintptr_t target, Backing& from, uintptr_t source, 
 CopyRoute CopyBetween(Backing& to, uintptr_t target, Backing& from, uintptr_t source, uint64_t bytes,
                       const Operation& operation) {
   if (&to == &from) {
-    to.CopyOnDevice(target, source, bytes);
+    to.CopyOnDevice(target, source, bytes, operation);
     return CopyRoute::kDirect;
   }
   if (from.is_host()) {

@@ -2,25 +2,20 @@
 // only after everything on the device has finished.
 #include "memory/cuda_backing.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <numeric>
 #include <string_view>
 
-#include "memory/machine_memory.h"  // AvailableMachineBytes
-#include "memory/nvml.h"            // ProcessesOnGpu
-#include "memory/parallel.h"        // ForPieces
+#include "memory/nvml.h"  // ProcessesOnGpu
 
 namespace tideline {
 namespace {
 
-constexpr uint64_t kDefaultChunkBytes = uint64_t{32} << 20;
-// Large enough for full link speed, small enough to cancel and to show progress.
-constexpr uint64_t kCopyPieceBytes = uint64_t{32} << 20;
-constexpr uint64_t kHostReserveBytes = uint64_t{512} << 20;
+// Above it nothing is gained: 16 GiB map in 1.2 ms.
+constexpr uint64_t kLargestChunkBytes = uint64_t{1} << 30;
 // cuMemGetInfo takes the driver's lock: at most 20 times a second.
 constexpr int64_t kFiguresNanoseconds = 50'000'000;
 
@@ -95,13 +90,18 @@ std::unique_ptr<CudaBacking> CudaBacking::Open(int ordinal, uint64_t chunk_bytes
     throw Error("device_unavailable",
                 "cuda:" + std::to_string(ordinal) + " has no virtual memory management: " + driver.Describe(result));
   }
-  if (chunk_bytes == 0) chunk_bytes = kDefaultChunkBytes;
-  chunk_bytes = (chunk_bytes + granularity - 1) / granularity * granularity;
-  return std::unique_ptr<CudaBacking>(new CudaBacking(std::move(primary), properties, chunk_bytes));
+  uint64_t smallest = granularity, largest = granularity;
+  if (chunk_bytes == 0) {
+    while (2 * largest <= kLargestChunkBytes) largest *= 2;
+  } else {
+    smallest = largest = (chunk_bytes + granularity - 1) / granularity * granularity;
+  }
+  return std::unique_ptr<CudaBacking>(new CudaBacking(std::move(primary), properties, smallest, largest));
 }
 
-CudaBacking::CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes)
-    : Backing(chunk_bytes), primary_(std::move(primary)), driver_(*primary_->driver), properties_(properties) {
+CudaBacking::CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes,
+                         uint64_t largest_chunk_bytes)
+    : Backing(chunk_bytes, largest_chunk_bytes), primary_(std::move(primary)), driver_(*primary_->driver), properties_(properties) {
   if (const cuda::Result result = AskFigures(); result != cuda::kSuccess) {
     throw Error("device_unavailable", "cuda:" + std::to_string(primary_->device) +
                                           " does not say how much memory is free: " + driver_.Describe(result));
@@ -158,16 +158,19 @@ void CudaBacking::Unreserve(uintptr_t address, uint64_t bytes) noexcept {
   Insist([&] { return driver_.MemAddressFree(address, bytes); });
 }
 
-std::vector<Chunk> CudaBacking::Create(size_t count, const Operation& operation) {
+std::vector<Chunk> CudaBacking::Create(std::span<const uint64_t> sizes, const Operation& operation) {
   const Current current(*this);
+  const uint64_t total_bytes = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
+  uint64_t created_bytes = 0;
   std::vector<Chunk> chunks;
-  chunks.reserve(count);
+  chunks.reserve(sizes.size());
   try {
-    while (chunks.size() < count) {
+    for (const uint64_t bytes : sizes) {
       cuda::AllocationHandle handle = 0;
-      Check(driver_.MemCreate(&handle, chunk_bytes(), &properties_, 0), "cuMemCreate");
-      chunks.push_back(handle);
-      operation.Step(chunks.size() * chunk_bytes(), count * chunk_bytes());
+      Check(driver_.MemCreate(&handle, bytes, &properties_, 0), "cuMemCreate");
+      chunks.push_back({handle, bytes});
+      created_bytes += bytes;
+      operation.Step(created_bytes, total_bytes);
     }
   } catch (...) {
     Destroy(chunks);
@@ -179,32 +182,40 @@ std::vector<Chunk> CudaBacking::Create(size_t count, const Operation& operation)
 void CudaBacking::Destroy(std::span<const Chunk> chunks) noexcept {
   if (chunks.empty()) return;
   const Current current(*primary_);
-  for (const Chunk chunk : chunks) Insist([&] { return driver_.MemRelease(chunk); });
+  for (const Chunk& chunk : chunks) Insist([&] { return driver_.MemRelease(chunk.id); });
 }
 
 void CudaBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
   const Current current(*this);
   size_t mapped = 0;
+  uint64_t offset = 0;
   try {
     for (; mapped < chunks.size(); ++mapped) {
-      Check(driver_.MemMap(address + mapped * chunk_bytes(), chunk_bytes(), 0, chunks[mapped], 0), "cuMemMap");
+      const auto& [handle, bytes] = chunks[mapped];
+      Check(driver_.MemMap(address + offset, bytes, 0, handle, 0), "cuMemMap");
+      offset += bytes;
     }
     const cuda::AccessDescriptor access{{cuda::kLocationDevice, primary_->device}, cuda::kAccessReadWrite};
-    Check(driver_.MemSetAccess(address, chunks.size() * chunk_bytes(), &access, 1), "cuMemSetAccess");
+    Check(driver_.MemSetAccess(address, offset, &access, 1), "cuMemSetAccess");
   } catch (...) {
-    UnmapFirst(address, mapped);
+    Forget(address, chunks.first(mapped));
     throw;
   }
 }
 
-void CudaBacking::UnmapFirst(uintptr_t address, size_t count) noexcept {
-  for (size_t i = 0; i < count; ++i) Insist([&] { return driver_.MemUnmap(address + i * chunk_bytes(), chunk_bytes()); });
+void CudaBacking::Forget(uintptr_t address, std::span<const Chunk> chunks) noexcept {
+  for (const Chunk& chunk : chunks) {
+    Insist([&] { return driver_.MemUnmap(address, chunk.bytes); });
+    address += chunk.bytes;
+  }
 }
 
 void CudaBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
   const Current current(*this);
+  uint64_t offset = 0;
   for (size_t i = 0; i < chunks.size(); ++i) {
-    const cuda::Result result = driver_.MemUnmap(address + i * chunk_bytes(), chunk_bytes());
+    const cuda::Result result = driver_.MemUnmap(address + offset, chunks[i].bytes);
+    offset += chunks[i].bytes;
     if (result == cuda::kSuccess) continue;
     if (i > 0 && !cuda::IsLost(result)) Map(address, chunks.first(i));
     Check(result, "cuMemUnmap");
@@ -262,8 +273,8 @@ void CudaBacking::CopyFromHost(uintptr_t target, const void* source, uint64_t by
   });
 }
 
-void CudaBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) {
-  CopyPieces(bytes, {}, [&](uint64_t offset, uint64_t piece, cuda::Stream stream) {
+void CudaBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) {
+  CopyPieces(bytes, operation, [&](uint64_t offset, uint64_t piece, cuda::Stream stream) {
     return driver_.MemcpyDtoDAsync(target + offset, source + offset, piece, stream);
   });
 }
@@ -293,35 +304,14 @@ bool CudaBacking::CopyFromPeer(uintptr_t target, Backing& other, uintptr_t sourc
   return true;
 }
 
-void* CudaBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
-  // Touching with many threads and registering, because cuMemHostAlloc touches with one.
-  if (AvailableMachineBytes() < bytes + kHostReserveBytes) {
-    throw Error("out_of_memory", "the machine has too little memory left for a backup of " + std::to_string(bytes) + " bytes",
-                "back up to disk");
-  }
-  void* buffer = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (buffer == MAP_FAILED) throw Error("out_of_memory", "no address space for a backup buffer");
-  ::madvise(buffer, bytes, MADV_HUGEPAGE);
-  try {
-    ForPieces(bytes, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t piece) {
-      auto* at = static_cast<volatile char*>(buffer) + offset;
-      for (uint64_t i = 0; i < piece; i += 4096) at[i] = 0;
-    });
-    const Current current(*this);
-    Check(driver_.MemHostRegister(buffer, bytes, 0), "cuMemHostRegister");
-  } catch (...) {
-    ::munmap(buffer, bytes);
-    throw;
-  }
-  return buffer;
+void CudaBacking::Pin(void* first, uint64_t bytes) {
+  const Current current(*this);
+  Check(driver_.MemHostRegister(first, bytes, 0), "cuMemHostRegister");
 }
 
-void CudaBacking::FreeHost(void* buffer, uint64_t bytes) noexcept {
-  {
-    const Current current(*primary_);
-    Insist([&] { return driver_.MemHostUnregister(buffer); });
-  }
-  ::munmap(buffer, bytes);
+void CudaBacking::Unpin(void* first, uint64_t) noexcept {
+  const Current current(*primary_);
+  Insist([&] { return driver_.MemHostUnregister(first); });
 }
 
 void CudaBacking::Synchronize() {
@@ -363,13 +353,13 @@ std::vector<Holder> CudaBacking::OtherHolders() {
   return ProcessesOnGpu(bus_id);
 }
 
-int CudaBacking::Export(Chunk chunk) {
+int CudaBacking::Export(const Chunk& chunk) {
   if (properties_.requested_handle_types != cuda::kHandleFileDescriptor) {
     throw Error("unsupported", description_ + " cannot share memory with other processes");
   }
   const Current current(*this);
   int file = -1;
-  Check(driver_.MemExportToShareableHandle(&file, chunk, cuda::kHandleFileDescriptor, 0), "cuMemExportToShareableHandle");
+  Check(driver_.MemExportToShareableHandle(&file, chunk.id, cuda::kHandleFileDescriptor, 0), "cuMemExportToShareableHandle");
   return file;
 }
 

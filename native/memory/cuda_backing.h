@@ -17,7 +17,8 @@ namespace tideline {
 
 class CudaBacking final : public Backing {
  public:
-  // chunk_bytes 0: 32 MiB. Rounded up to the device's granularity. Errors: device_unavailable.
+  // chunk_bytes 0: from the device's granularity (2 MiB) to 1 GiB, as regions need them; else all chunks have that size,
+  // rounded up to the granularity. Errors: device_unavailable.
   static std::unique_ptr<CudaBacking> Open(int ordinal, uint64_t chunk_bytes);
   ~CudaBacking() override;
 
@@ -26,23 +27,23 @@ class CudaBacking final : public Backing {
 
   uintptr_t Reserve(uint64_t bytes) override;
   void Unreserve(uintptr_t address, uint64_t bytes) noexcept override;
-  std::vector<Chunk> Create(size_t count, const Operation& operation) override;
+  std::vector<Chunk> Create(std::span<const uint64_t> sizes, const Operation& operation) override;
   void Destroy(std::span<const Chunk> chunks) noexcept override;
   void Map(uintptr_t address, std::span<const Chunk> chunks) override;
   void Unmap(uintptr_t address, std::span<const Chunk> chunks) override;
   void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
-  void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) override;
+  void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   bool CopyFromPeer(uintptr_t target, Backing& peer, uintptr_t source, uint64_t bytes, const Operation& operation) override;
-  void* AllocateHost(uint64_t bytes, const Operation& operation) override;
-  void FreeHost(void* buffer, uint64_t bytes) noexcept override;
+  void Pin(void* first, uint64_t bytes) override;
+  void Unpin(void* first, uint64_t bytes) noexcept override;
   void Synchronize() override;
   SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;
   uint64_t AvailableBytes() override;
   std::vector<Holder> OtherHolders() override;
   std::optional<std::string> Lost() const override;
   void Close() noexcept override;
-  int Export(Chunk chunk) override;
+  int Export(const Chunk& chunk) override;
   std::string Uuid() override;
 
  private:
@@ -57,7 +58,8 @@ class CudaBacking final : public Backing {
 
   class Current;
 
-  CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes);
+  CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes,
+              uint64_t largest_chunk_bytes);
   // Throws for anything but success; `what` is the call.
   void Check(cuda::Result result, const char* what) const;
   // The first loss is the one that is told from then on.
@@ -70,8 +72,8 @@ class CudaBacking final : public Backing {
   // Pieces alternate between two streams; `copy` enqueues one.
   template <typename Copy>
   void CopyPieces(uint64_t bytes, const Operation& operation, Copy copy);
-  // Undoes the mapping of the first `count` chunks.
-  void UnmapFirst(uintptr_t address, size_t count) noexcept;
+  // Undoes the mapping of chunks without a word.
+  void Forget(uintptr_t address, std::span<const Chunk> chunks) noexcept;
 
   const std::unique_ptr<Primary> primary_;
   const CudaDriver& driver_;

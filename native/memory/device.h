@@ -50,6 +50,8 @@ class Device {
 
   // Reserves addresses only; the region starts released. `bytes` is rounded up to whole chunks.
   virtual std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) = 0;
+  // Region::PrepareBackup of a consumer's regions, one after another. Error not_found without any.
+  virtual Receipt PrepareBackups(const std::string& consumer, const Operation& operation = {}) = 0;
   virtual DeviceObservation Observe() const = 0;
   // Who has taken how much of the capacity, regions of one consumer summed; what the pool holds is the last one's.
   virtual std::vector<Holder> Holders() const = 0;

@@ -12,19 +12,16 @@
 #include <cstring>
 #include <fstream>
 
-#include "memory/parallel.h"  // ForPieces
+#include "memory/host_memory.h"  // MapAligned, Populate
+#include "memory/parallel.h"     // ForPieces
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
 #endif
 
 namespace tideline {
 namespace {
 
-constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 // Threads populate and copy in pieces of this.
 constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
 // Each chunk can cost two mappings, and the kernel allows a process 65530.
@@ -33,35 +30,6 @@ constexpr uint64_t kMostChunks = 8192;
 constexpr uint64_t kReserveBytes = uint64_t{128} << 20;
 
 void* At(uintptr_t address) { return reinterpret_cast<void*>(address); }
-
-Error MappingError(const char* what) {
-  const int number = errno;
-  return Error("out_of_memory", std::string(what) + " failed: " + std::strerror(number),
-               number == ENOMEM ? "the kernel's limit on mappings or address space was reached: use larger chunks" : "");
-}
-
-// A mapping whose address is a multiple of 2 MiB; nullptr when there is none to be had.
-void* MapAligned(uint64_t bytes, int protection, int flags) {
-  const uint64_t padded = bytes + kHugePageBytes;
-  void* raw = ::mmap(nullptr, padded, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  if (raw == MAP_FAILED) return nullptr;
-  const auto start = reinterpret_cast<uintptr_t>(raw);
-  const uintptr_t aligned = (start + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
-  if (aligned > start) ::munmap(raw, aligned - start);
-  const uintptr_t end = aligned + bytes;
-  if (start + padded > end) ::munmap(At(end), start + padded - end);
-  return At(aligned);
-}
-
-// Takes the pages now. Error out_of_memory when the kernel says there are none.
-void Populate(void* start, uint64_t bytes) {
-  if (::madvise(start, bytes, MADV_POPULATE_WRITE) == 0) return;
-  if (errno == ENOMEM || errno == EHWPOISON || errno == EFAULT) throw MappingError("taking memory");
-  // Kernels before 5.14 do not know it: write to every page.
-  const auto page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  auto* at = static_cast<volatile unsigned char*>(start);
-  for (uint64_t offset = 0; offset < bytes; offset += page_bytes) at[offset] = 0;
-}
 
 // Anonymous memory that is there, not promised.
 void* AllocatePopulated(uint64_t bytes, const Operation& operation) {
@@ -137,7 +105,7 @@ std::unique_ptr<HostBacking> HostBacking::Open(uint64_t capacity_bytes, uint64_t
 }
 
 HostBacking::HostBacking(uint64_t chunk_bytes)
-    : Backing(chunk_bytes), context_bytes_(resident_set_.Bytes()), description_(DescribeHost()) {}
+    : Backing(chunk_bytes, chunk_bytes), context_bytes_(resident_set_.Bytes()), description_(DescribeHost()) {}
 
 uintptr_t HostBacking::Reserve(uint64_t bytes) {
   void* start = MapAligned(bytes, PROT_NONE, MAP_NORESERVE);
@@ -147,17 +115,17 @@ uintptr_t HostBacking::Reserve(uint64_t bytes) {
 
 void HostBacking::Unreserve(uintptr_t address, uint64_t bytes) noexcept { ::munmap(At(address), bytes); }
 
-std::vector<Chunk> HostBacking::Create(size_t count, const Operation& operation) {
-  std::vector<Chunk> chunks(count);
-  if (count == 0) return chunks;
-  const auto start = reinterpret_cast<uintptr_t>(AllocatePopulated(count * chunk_bytes(), operation));
-  for (size_t i = 0; i < count; ++i) chunks[i] = start + i * chunk_bytes();
+std::vector<Chunk> HostBacking::Create(std::span<const uint64_t> sizes, const Operation& operation) {
+  std::vector<Chunk> chunks(sizes.size());
+  if (sizes.empty()) return chunks;
+  const auto start = reinterpret_cast<uintptr_t>(AllocatePopulated(sizes.size() * chunk_bytes(), operation));
+  for (size_t i = 0; i < sizes.size(); ++i) chunks[i] = {start + i * chunk_bytes(), chunk_bytes()};
   return chunks;
 }
 
 size_t HostBacking::RunLength(std::span<const Chunk> chunks, size_t first) const {
   size_t next = first + 1;
-  while (next < chunks.size() && chunks[next] == chunks[next - 1] + chunk_bytes()) ++next;
+  while (next < chunks.size() && chunks[next].id == chunks[next - 1].id + chunk_bytes()) ++next;
   return next - first;
 }
 
@@ -181,29 +149,29 @@ size_t HostBacking::MoveRuns(std::span<const Chunk> chunks, Move move) const {
 void HostBacking::Destroy(std::span<const Chunk> chunks) noexcept {
   for (size_t first = 0; first < chunks.size();) {
     const size_t run = RunLength(chunks, first);
-    ::munmap(At(chunks[first]), run * chunk_bytes());
+    ::munmap(At(chunks[first].id), run * chunk_bytes());
     first += run;
   }
 }
 
 void HostBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
   const size_t moved = MoveRuns(chunks, [&](size_t i, uint64_t bytes) {
-    return MovePages(chunks[i], address + i * chunk_bytes(), bytes);
+    return MovePages(chunks[i].id, address + i * chunk_bytes(), bytes);
   });
   if (moved == chunks.size()) return;
   const Error error = MappingError("mapping a chunk");
-  for (size_t i = 0; i < moved; ++i) MovePages(address + i * chunk_bytes(), chunks[i], chunk_bytes());
+  for (size_t i = 0; i < moved; ++i) MovePages(address + i * chunk_bytes(), chunks[i].id, chunk_bytes());
   ReserveAgain(address, chunks.size() * chunk_bytes());
   throw error;
 }
 
 void HostBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
   const size_t moved = MoveRuns(chunks, [&](size_t i, uint64_t bytes) {
-    return MovePages(address + i * chunk_bytes(), chunks[i], bytes);
+    return MovePages(address + i * chunk_bytes(), chunks[i].id, bytes);
   });
   if (moved < chunks.size()) {
     const Error error = MappingError("unmapping a chunk");
-    for (size_t i = 0; i < moved; ++i) MovePages(chunks[i], address + i * chunk_bytes(), chunk_bytes());
+    for (size_t i = 0; i < moved; ++i) MovePages(chunks[i].id, address + i * chunk_bytes(), chunk_bytes());
     throw error;
   }
   // One mapping without access again. If even that fails, the range stays mapped and empty, which costs nothing.
@@ -222,15 +190,9 @@ void HostBacking::CopyFromHost(uintptr_t target, const void* source, uint64_t by
   });
 }
 
-void HostBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) {
-  CopyFromHost(target, At(source), bytes, {});
+void HostBacking::CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) {
+  CopyFromHost(target, At(source), bytes, operation);
 }
-
-void* HostBacking::AllocateHost(uint64_t bytes, const Operation& operation) {
-  return AllocatePopulated(bytes, operation);
-}
-
-void HostBacking::FreeHost(void* buffer, uint64_t bytes) noexcept { ::munmap(buffer, bytes); }
 
 SystemFigures HostBacking::ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) {
   const uint64_t resident = resident_set_.Bytes();
@@ -243,7 +205,7 @@ uint64_t HostBacking::AvailableBytes() {
   return available > kReserveBytes ? available - kReserveBytes : 0;
 }
 
-int HostBacking::Export(Chunk) {
+int HostBacking::Export(const Chunk&) {
   throw Error("unsupported", "the host device's memory cannot be mapped by other processes", "share a region of a cuda device");
 }
 

@@ -23,20 +23,20 @@ class HostBacking final : public Backing {
 
   uintptr_t Reserve(uint64_t bytes) override;
   void Unreserve(uintptr_t address, uint64_t bytes) noexcept override;
-  std::vector<Chunk> Create(size_t count, const Operation& operation) override;
+  std::vector<Chunk> Create(std::span<const uint64_t> sizes, const Operation& operation) override;
   void Destroy(std::span<const Chunk> chunks) noexcept override;
   void Map(uintptr_t address, std::span<const Chunk> chunks) override;
   void Unmap(uintptr_t address, std::span<const Chunk> chunks) override;
   void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
-  void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes) override;
-  void* AllocateHost(uint64_t bytes, const Operation& operation) override;
-  void FreeHost(void* buffer, uint64_t bytes) noexcept override;
+  void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
+  void Pin(void*, uint64_t) override {}
+  void Unpin(void*, uint64_t) noexcept override {}
   void Synchronize() override {}
   SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) override;
   uint64_t AvailableBytes() override;
   std::vector<Holder> OtherHolders() override { return {}; }
-  [[noreturn]] int Export(Chunk chunk) override;
+  [[noreturn]] int Export(const Chunk& chunk) override;
   [[noreturn]] std::string Uuid() override;
 
  private:

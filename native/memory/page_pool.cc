@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -23,7 +24,14 @@ std::string Named(const Holder& holder) { return holder.consumer + " (" + Size(h
 PagePool::PagePool(Backing& backing, uint64_t capacity_bytes, std::function<std::vector<Holder>()> holders)
     : backing_(backing), holders_(std::move(holders)), capacity_bytes_(capacity_bytes) {}
 
-PagePool::~PagePool() { backing_.Destroy(held_); }
+PagePool::~PagePool() { backing_.Destroy(Evict(held_bytes())); }
+
+std::vector<Chunk> PagePool::Taken::chunks() const {
+  std::vector<Chunk> all(held);
+  all.insert(all.end(), fresh.begin(), fresh.end());
+  std::stable_sort(all.begin(), all.end(), [](const Chunk& a, const Chunk& b) { return a.bytes > b.bytes; });
+  return all;
+}
 
 uint64_t PagePool::free_bytes() const {
   const uint64_t taken = committed_bytes() + held_bytes();
@@ -31,67 +39,92 @@ uint64_t PagePool::free_bytes() const {
   return capacity > taken ? capacity - taken : 0;
 }
 
-PagePool::Taken PagePool::Take(size_t count, const Operation& operation) {
-  const uint64_t chunk_bytes = backing_.chunk_bytes();
+PagePool::Taken PagePool::Take(std::span<const uint64_t> sizes, const Operation& operation) {
+  const uint64_t bytes = std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
   Taken taken;
-  size_t fresh = 0;
+  std::vector<uint64_t> missing;
+  std::vector<Chunk> giving_way;
   {
     std::unique_lock lock(mutex_);
-    taken.from_held = std::min(count, held_.size());
-    fresh = count - taken.from_held;
-    if (fresh * chunk_bytes > free_bytes()) {
+    if (bytes > free_bytes() + held_bytes()) {
       lock.unlock();
-      ThrowOutOfMemory(count * chunk_bytes, nullptr);
+      ThrowOutOfMemory(bytes, nullptr);
     }
-    // The oldest first: chunks of one region lie together then, which keeps the kernel's mappings few.
-    taken.chunks.assign(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(taken.from_held));
-    held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(taken.from_held));
-    held_bytes_ -= taken.from_held * chunk_bytes;
-    committed_bytes_ += count * chunk_bytes;
+    for (const uint64_t size : sizes) {
+      const auto held = held_.find(size);
+      if (held == held_.end()) {
+        missing.push_back(size);
+        continue;
+      }
+      // The oldest first: chunks of one region lie together then, which keeps the kernel's mappings few.
+      taken.held.push_back(held->second.front());
+      held->second.pop_front();
+      if (held->second.empty()) held_.erase(held);
+    }
+    const uint64_t held_bytes = BytesOf(taken.held);
+    held_bytes_ -= held_bytes;
+    committed_bytes_ += held_bytes;
+    const uint64_t missing_bytes = bytes - held_bytes, free = free_bytes();
+    if (missing_bytes > free) giving_way = Evict(missing_bytes - free);
+    committed_bytes_ += missing_bytes;
   }
+  backing_.Destroy(giving_way);
   try {
-    const std::vector<Chunk> created = backing_.Create(fresh, operation);
-    taken.chunks.insert(taken.chunks.end(), created.begin(), created.end());
+    taken.fresh = Create(missing, operation);
     return taken;
   } catch (...) {
     {
       const std::lock_guard lock(mutex_);
-      committed_bytes_ -= count * chunk_bytes;
-      held_.insert(held_.begin(), taken.chunks.begin(), taken.chunks.end());
-      held_bytes_ += taken.from_held * chunk_bytes;
+      committed_bytes_ -= bytes;
+      HoldAgain(taken.held);
     }
     try {
       throw;
     } catch (const Error& error) {
-      if (error.code == "out_of_memory") ThrowOutOfMemory(count * chunk_bytes, &error);
+      if (error.code == "out_of_memory") ThrowOutOfMemory(bytes, &error);
       throw;
     }
   }
 }
 
+std::vector<Chunk> PagePool::Create(std::span<const uint64_t> sizes, const Operation& operation) {
+  try {
+    return backing_.Create(sizes, operation);
+  } catch (const Error& error) {
+    // Others may have the device's memory, while chunks of other sizes are held here for nobody.
+    if (error.code != "out_of_memory" || Trim() == 0) throw;
+    return backing_.Create(sizes, operation);
+  }
+}
+
 void PagePool::Undo(Taken taken) noexcept {
-  const auto fresh = std::span<const Chunk>(taken.chunks).subspan(taken.from_held);
-  backing_.Destroy(fresh);
+  backing_.Destroy(taken.fresh);
   const std::lock_guard lock(mutex_);
-  committed_bytes_ -= taken.chunks.size() * backing_.chunk_bytes();
-  held_.insert(held_.begin(), taken.chunks.begin(), taken.chunks.begin() + static_cast<ptrdiff_t>(taken.from_held));
-  held_bytes_ += taken.from_held * backing_.chunk_bytes();
+  committed_bytes_ -= BytesOf(taken.held) + BytesOf(taken.fresh);
+  HoldAgain(taken.held);
+}
+
+void PagePool::HoldAgain(std::span<const Chunk> chunks) {
+  for (size_t i = chunks.size(); i-- > 0;) held_[chunks[i].bytes].push_front(chunks[i]);
+  held_bytes_ += BytesOf(chunks);
 }
 
 void PagePool::Give(std::vector<Chunk> chunks, Destination destination) noexcept {
-  const uint64_t bytes = chunks.size() * backing_.chunk_bytes();
   if (destination == Destination::kReturn) backing_.Destroy(chunks);
+  const uint64_t bytes = BytesOf(chunks);
   const std::lock_guard lock(mutex_);
   committed_bytes_ -= bytes;
-  if (destination == Destination::kHold) {
-    held_.insert(held_.end(), chunks.begin(), chunks.end());
-    held_bytes_ += bytes;
-  }
+  if (destination == Destination::kReturn) return;
+  for (const Chunk& chunk : chunks) held_[chunk.bytes].push_back(chunk);
+  held_bytes_ += bytes;
 }
 
 uint64_t PagePool::Trim() {
   std::unique_lock lock(mutex_);
-  return Shrink(lock, 0);
+  const std::vector<Chunk> chunks = Evict(held_bytes());
+  lock.unlock();
+  backing_.Destroy(chunks);
+  return BytesOf(chunks);
 }
 
 void PagePool::SetCapacity(uint64_t bytes) {
@@ -103,18 +136,24 @@ void PagePool::SetCapacity(uint64_t bytes) {
         .WithField("capacityBytes");
   }
   capacity_bytes_ = bytes;
-  Shrink(lock, bytes - committed_bytes());
-}
-
-uint64_t PagePool::Shrink(std::unique_lock<std::mutex>& lock, uint64_t bytes) {
-  const size_t kept = std::min<uint64_t>(held_.size(), bytes / backing_.chunk_bytes());
-  const std::vector<Chunk> surplus(held_.begin() + static_cast<ptrdiff_t>(kept), held_.end());
-  held_.resize(kept);
-  const uint64_t freed = surplus.size() * backing_.chunk_bytes();
-  held_bytes_ -= freed;
+  const uint64_t room = bytes - committed_bytes(), held = held_bytes();
+  const std::vector<Chunk> surplus = Evict(held > room ? held - room : 0);
   lock.unlock();
   backing_.Destroy(surplus);
-  return freed;
+}
+
+std::vector<Chunk> PagePool::Evict(uint64_t bytes) {
+  std::vector<Chunk> evicted;
+  uint64_t evicted_bytes = 0;
+  while (evicted_bytes < bytes && !held_.empty()) {
+    const auto smallest = held_.begin();
+    evicted.push_back(smallest->second.back());
+    evicted_bytes += evicted.back().bytes;
+    smallest->second.pop_back();
+    if (smallest->second.empty()) held_.erase(smallest);
+  }
+  held_bytes_ -= evicted_bytes;
+  return evicted;
 }
 
 void PagePool::ThrowOutOfMemory(uint64_t requested_bytes, const Error* cause) const {

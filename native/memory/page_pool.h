@@ -1,12 +1,17 @@
 // PagePool: the physical chunks of one device under a byte budget. A chunk is mapped by exactly one region (committed),
-// parked here for the next one (held), or not there at all. Taking is all or nothing.
+// parked here for the next one (held), or not there at all. Taking is all or nothing. A region gets chunks of exactly the
+// sizes that it asks for: held ones where there are, fresh ones else, and held ones of other sizes give way where there is
+// no room for those.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "memory/backing.h"  // Backing, Chunk
@@ -20,13 +25,15 @@ class PagePool {
   PagePool(Backing& backing, uint64_t capacity_bytes, std::function<std::vector<Holder>()> holders);
   ~PagePool();
 
-  // Chunks of one region, held ones first.
+  // Chunks of one region.
   struct Taken {
-    std::vector<Chunk> chunks;
-    size_t from_held = 0;
+    std::vector<Chunk> held, fresh;
+    // In the order in which their sizes were asked for.
+    std::vector<Chunk> chunks() const;
   };
-  // Errors: out_of_memory with figures and holders, cancelled, device_lost; nothing is taken then.
-  Taken Take(size_t count, const Operation& operation);
+  // Sizes from the largest to the smallest. Errors: out_of_memory with figures and holders, cancelled, device_lost; nothing
+  // is taken then, but what gave way is gone.
+  Taken Take(std::span<const uint64_t> sizes, const Operation& operation);
   // Takes back what Take gave, as it was before: for rolling back.
   void Undo(Taken taken) noexcept;
   // Takes back a region's chunks.
@@ -45,13 +52,17 @@ class PagePool {
 
  private:
   [[noreturn]] void ThrowOutOfMemory(uint64_t requested_bytes, const Error* cause) const;
-  // Keeps at most `bytes` of held chunks; destroys the rest and returns its bytes.
-  uint64_t Shrink(std::unique_lock<std::mutex>& lock, uint64_t bytes);
+  // With the lock: takes so many bytes, or a little more, or all, out of what is held, from the smallest chunks to the
+  // largest. They are the caller's to destroy without the lock.
+  std::vector<Chunk> Evict(uint64_t bytes);
+  // With the lock: puts them before all others of their size.
+  void HoldAgain(std::span<const Chunk> chunks);
+  std::vector<Chunk> Create(std::span<const uint64_t> sizes, const Operation& operation);
 
   Backing& backing_;
   const std::function<std::vector<Holder>()> holders_;
   std::mutex mutex_;  // guards held_ and changes of the figures
-  std::vector<Chunk> held_;
+  std::map<uint64_t, std::deque<Chunk>> held_;  // by size, the oldest first
   std::atomic<uint64_t> capacity_bytes_, committed_bytes_{0}, held_bytes_{0};
 };
 

@@ -27,6 +27,26 @@ std::shared_ptr<Region> PooledDevice::CreateRegion(const std::string& consumer, 
   return region;
 }
 
+Receipt PooledDevice::PrepareBackups(const std::string& consumer, const Operation& operation) {
+  std::vector<std::shared_ptr<PooledRegion>> regions;
+  {
+    const std::lock_guard lock(regions_mutex_);
+    for (PooledRegion* region : regions_) {
+      // One that is being destroyed is still in the list, and nobody's any more.
+      auto shared = region->consumer() == consumer ? region->weak_from_this().lock() : nullptr;
+      if (shared) regions.push_back(std::move(shared));
+    }
+  }
+  if (regions.empty()) throw Error("not_found", name_ + " has no regions of " + consumer);
+  Receipt all{.action = "prepare", .consumer = consumer, .method = "host"};
+  for (const std::shared_ptr<PooledRegion>& region : regions) {
+    const Receipt receipt = region->PrepareBackup(operation);
+    all.bytes_prepared += receipt.bytes_prepared;
+    all.milliseconds += receipt.milliseconds;
+  }
+  return all;
+}
+
 void PooledDevice::Unregister(const PooledRegion& region) {
   const std::lock_guard lock(regions_mutex_);
   std::erase(regions_, &region);

@@ -20,6 +20,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   PooledDevice(std::string name, std::unique_ptr<Backing> backing, uint64_t capacity_bytes);
 
   std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) override;
+  Receipt PrepareBackups(const std::string& consumer, const Operation& operation) override;
   DeviceObservation Observe() const override;
   std::vector<Holder> Holders() const override;
   void Sample(DeviceSample& sample) const override;
@@ -49,7 +50,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   std::atomic<uint64_t> host_backup_bytes_{0};
   // Held only to walk the list, never while memory is made or copied: the sampling thread takes it too.
   mutable std::mutex regions_mutex_;
-  std::vector<const PooledRegion*> regions_;
+  std::vector<PooledRegion*> regions_;
 };
 
 }  // namespace tideline

@@ -57,6 +57,7 @@ PooledRegion::PooledRegion(std::shared_ptr<PooledDevice> device, std::string con
       tag_(std::move(tag)),
       reserved_bytes_(bytes),
       address_(device_->backing().Reserve(bytes)),
+      host_buffer_(device_->backing(), device_->host_backup_bytes(), bytes),
       used_bytes_(kNeverTold) {}
 
 PooledRegion::~PooledRegion() {
@@ -131,17 +132,13 @@ uint64_t PooledRegion::BackUp(const ReleaseOptions& options, const Operation& op
     } else {
       file_.emplace(std::move(file));
     }
-    host_buffer_.reset();
+    host_buffer_.Drop();
   } else {
-    if (!host_buffer_) {
-      host_buffer_ = std::make_unique<HostBuffer>(device_->backing(), device_->host_backup_bytes(), reserved_bytes_,
-                                                  operation.cancellation);
-    }
     if (backup_ && !backup_->on_disk) {
       backup_.reset();  // its buffer is about to be overwritten, and may stay half written
       Publish();
     }
-    device_->backing().CopyToHost(host_buffer_->data(), address_, reserved_bytes_, operation);
+    host_buffer_.TakeAndFill(address_, operation);
     file_.reset();
   }
   backup_ = Backup{to_disk, version};
@@ -162,10 +159,11 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   const Operation creating{.cancellation = operation.cancellation, .on_progress = [this](uint64_t taken, uint64_t) {
                              transit_bytes_ = taken;
                            }};
-  PagePool::Taken taken = device_->pool().Take(reserved_bytes_ / device_->backing().chunk_bytes(), creating);
+  PagePool::Taken taken = device_->pool().Take(chunk_sizes(), creating);
+  std::vector<Chunk> chunks = taken.chunks();
   transit_bytes_ = reserved_bytes_;
   try {
-    device_->backing().Map(address_, taken.chunks);
+    device_->backing().Map(address_, chunks);
   } catch (...) {
     device_->pool().Undo(std::move(taken));
     throw;
@@ -173,11 +171,11 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   try {
     Restore(operation);
   } catch (...) {
-    UnmapForGood(taken.chunks);
+    UnmapForGood(chunks);
     device_->pool().Undo(std::move(taken));
     throw;
   }
-  chunks_ = std::move(taken.chunks);
+  chunks_ = std::move(chunks);
   residency_.store(Residency::kResident, std::memory_order_release);
   Receipt receipt{.action = "resume", .consumer = consumer_, .method = "zero"};
   receipt.bytes_committed = reserved_bytes_;
@@ -185,6 +183,15 @@ Receipt PooledRegion::Resume(const Operation& operation) {
     receipt.method = before == Residency::kDisk ? "disk" : "host";
     receipt.bytes_copied = reserved_bytes_;
   }
+  receipt.milliseconds = stopwatch.Milliseconds();
+  return receipt;
+}
+
+Receipt PooledRegion::PrepareBackup(const Operation& operation) {
+  const Stopwatch stopwatch;
+  Receipt receipt{.action = "prepare", .consumer = consumer_, .method = "host"};
+  receipt.bytes_prepared = host_buffer_.whole() ? 0 : reserved_bytes_;
+  host_buffer_.Take(operation);
   receipt.milliseconds = stopwatch.Milliseconds();
   return receipt;
 }
@@ -197,10 +204,7 @@ Receipt PooledRegion::TakeOnHost(const Operation& operation) {
   if (residency_ != Residency::kReleased) {
     throw Error("already_released", consumer_ + " has a backup already", "release it first");
   }
-  if (!host_buffer_) {
-    host_buffer_ = std::make_unique<HostBuffer>(device_->backing(), device_->host_backup_bytes(), reserved_bytes_,
-                                                operation.cancellation);
-  }
+  host_buffer_.Take(operation);
   backup_ = Backup{false, version_};
   Publish();
   residency_.store(Residency::kHost, std::memory_order_release);
@@ -212,7 +216,7 @@ Receipt PooledRegion::TakeOnHost(const Operation& operation) {
 void PooledRegion::Restore(const Operation& operation) {
   switch (residency_.load()) {
     case Residency::kHost:
-      device_->backing().CopyFromHost(address_, host_buffer_->data(), reserved_bytes_, operation);
+      device_->backing().CopyFromHost(address_, host_buffer_.data(), reserved_bytes_, operation);
       break;
     case Residency::kDisk:
       file_->Read(device_->backing(), address_, reserved_bytes_, operation);
@@ -228,7 +232,7 @@ void PooledRegion::ForgetContents() {
   used_bytes_ = kNeverTold;
   backup_.reset();
   file_.reset();
-  host_buffer_.reset();
+  host_buffer_.Drop();
   Publish();
 }
 
@@ -275,7 +279,7 @@ void* PooledRegion::HostData() {
   const std::lock_guard lock(operation_mutex_);
   CheckOpen();
   if (residency_ != Residency::kHost) throw Error("not_resident", consumer_ + " is not on the host", "offload it first");
-  return host_buffer_->data();
+  return host_buffer_.data();
 }
 
 void PooledRegion::MarkHostWritten() {
@@ -341,6 +345,7 @@ void PooledRegion::Close() {
   }
   residency_ = Residency::kReleased;
   ForgetContents();
+  host_buffer_.Close();
   device_->backing().Unreserve(address_, reserved_bytes_);
   closed_ = true;
   device_->Unregister(*this);

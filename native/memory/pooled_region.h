@@ -10,20 +10,22 @@
 #include <string>
 #include <vector>
 
-#include "memory/backup.h"   // HostBuffer, BackupFile
-#include "memory/device.h"   // DeviceSample
+#include "memory/backup_file.h"    // BackupFile
+#include "memory/device.h"         // DeviceSample
+#include "memory/host_buffer.h"    // HostBuffer
 #include "memory/pooled_device.h"  // PooledDevice
-#include "memory/region.h"   // Region
+#include "memory/region.h"         // Region
 
 namespace tideline {
 
-class PooledRegion final : public Region {
+class PooledRegion final : public Region, public std::enable_shared_from_this<PooledRegion> {
  public:
   PooledRegion(std::shared_ptr<PooledDevice> device, std::string consumer, std::string tag, uint64_t bytes);
   ~PooledRegion() override;
 
   Receipt Release(const ReleaseOptions& options, const Operation& operation) override;
   Receipt Resume(const Operation& operation) override;
+  Receipt PrepareBackup(const Operation& operation) override;
   Receipt TakeOnHost(const Operation& operation) override;
   void* MutableData() override;
   const void* Data() const override;
@@ -36,6 +38,7 @@ class PooledRegion final : public Region {
   void EndLoan(const std::string& borrower) noexcept override;
   void RefuseWhileLent(const char* action) const override;
   int ExportChunk(size_t index) const override { return device_->backing().Export(chunks_.at(index)); }
+  std::vector<uint64_t> chunk_sizes() const override { return device_->backing().Split(reserved_bytes_); }
   uint64_t reserved_bytes() const override { return reserved_bytes_; }
   const std::string& consumer() const override { return consumer_; }
   RegionObservation Observe() const override;
@@ -75,15 +78,15 @@ class PooledRegion final : public Region {
   const std::string consumer_, tag_;
   const uint64_t reserved_bytes_;
   const uintptr_t address_;
+  HostBuffer host_buffer_;
 
   // Serialises operations; held through copies, so observers must do without it.
   mutable std::mutex operation_mutex_;
   bool closed_ = false;
   std::vector<Chunk> chunks_;  // mapped now, in order of address
   std::vector<std::string> borrowers_;
-  std::unique_ptr<HostBuffer> host_buffer_;
   std::optional<BackupFile> file_;
-  // Which version of the contents the backup holds, and where; without it host_buffer_ is only memory kept.
+  // Which version of the contents the backup holds, and where; without it host_buffer_ is only memory.
   struct Backup {
     bool on_disk;
     uint64_t version;

@@ -25,6 +25,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "memory/progress.h"  // Operation
 
@@ -41,10 +42,10 @@ struct ReleaseOptions {
   std::string directory;  // for kDisk
 };
 
-// What a release, resume, load or swap did: native/addon.d.ts explains each field.
+// What a release, resume, load, swap or prepare did: native/addon.d.ts explains each field.
 struct Receipt {
   std::string action, consumer, method;
-  uint64_t bytes_freed = 0, bytes_retained = 0, bytes_committed = 0, bytes_copied = 0;
+  uint64_t bytes_freed = 0, bytes_retained = 0, bytes_committed = 0, bytes_copied = 0, bytes_prepared = 0;
   double milliseconds = 0;
 };
 
@@ -79,6 +80,10 @@ class Region {
   // cancelled. Either is followed by the state there was before.
   virtual Receipt Release(const ReleaseOptions&, const Operation& = {}) = 0;
   virtual Receipt Resume(const Operation& = {}) = 0;
+  // In any state: host memory for a backup is taken now, so that the first release to host only copies. Beside everything
+  // else: it may be under way while the region is used, released and resumed. It is kept as that of a backup is. Errors:
+  // out_of_memory, cancelled (by the caller, or because the region is closed), device_lost; nothing is kept then.
+  virtual Receipt PrepareBackup(const Operation& = {}) = 0;
   // released -> host, with undefined contents: memory for a backup is taken, and none of the device. For what is only ever
   // changed from the host (HostData). Errors: already_resident, already_released (on the host or on disk), out_of_memory,
   // cancelled.
@@ -108,6 +113,8 @@ class Region {
   virtual void RefuseWhileLent(const char* action) const = 0;
   // During a loan: a file descriptor of the chunk at `index` (in order of address), which the caller closes.
   virtual int ExportChunk(size_t index) const = 0;
+  // In order of address, the same at every resume.
+  virtual std::vector<uint64_t> chunk_sizes() const = 0;
 
   virtual uint64_t reserved_bytes() const = 0;
   virtual const std::string& consumer() const = 0;

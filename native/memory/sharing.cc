@@ -16,7 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include "memory/device.h"        // Device
 #include "memory/process_name.h"  // DescribeProcess
 
 namespace tideline {
@@ -210,7 +209,7 @@ void Sharing::Lend(Borrower& borrower) {
     borrower.has_loan = true;
   }
   SendDescription(borrower.socket, description_);
-  const size_t chunks = region_->reserved_bytes() / region_->device().chunk_bytes();
+  const size_t chunks = region_->chunk_sizes().size();
   for (size_t first = 0; first < chunks; first += kBatch) {
     struct Files {
       std::vector<int> numbers;

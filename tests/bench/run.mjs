@@ -10,7 +10,7 @@ import { orExplain, prepare } from "../../electron/launch/prepare.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const output = join(root, "tests", "output", "bench");
-const BENCHES = ["memory", "generation", "ppo", "growth", "planner", "plan-slider", "start"];
+const BENCHES = ["memory", "card-memory", "generation", "ppo", "growth", "planner", "plan-slider", "start"];
 /**
  * What a bench of memory runs with besides: what `npm start` sets, and a young generation that does not grow; growth.ts says why.
  * @type {Readonly<Record<string, { readonly options: readonly string[], readonly env: Readonly<Record<string, string>> }>>}
@@ -62,5 +62,7 @@ async function build() {
   });
   const compiler = process.env.CXX ?? "c++";
   const flags = ["-std=c++20", "-O3", "-march=native", "-pthread"];
-  execFileSync(compiler, [...flags, join(root, "tests/bench/baseline.cc"), "-o", join(output, "baseline")]);
+  for (const program of ["baseline", "card-link"]) {
+    execFileSync(compiler, [...flags, join(root, "tests/bench", `${program}.cc`), "-o", join(output, program), "-ldl"]);
+  }
 }

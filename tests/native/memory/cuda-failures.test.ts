@@ -15,7 +15,8 @@ afterEach(() => {
   double.disarm();
 });
 
-const REGION_BYTES = 96 * MIB;
+/** Chunks of 64, 32 and 16 MiB. */
+const REGION_BYTES = 112 * MIB;
 
 function failOnce(call: string, nth: number, result: number): void {
   double.arm({ call, nth, result });
@@ -28,9 +29,9 @@ async function driverBytes(device: NativeDevice): Promise<number> {
   return usedBytes - contextBytes;
 }
 
-function open(): { readonly device: NativeDevice; readonly region: NativeRegion } {
+function open(bytes = REGION_BYTES): { readonly device: NativeDevice; readonly region: NativeRegion } {
   const device = addon.openDevice({ name: "cuda:0", capacityBytes: 512 * MIB });
-  return { device, region: device.createRegion({ consumer: "engine.weights", tag: "weights", bytes: REGION_BYTES }) };
+  return { device, region: device.createRegion({ consumer: "engine.weights", tag: "weights", bytes }) };
 }
 
 test("the probe finds the device, its name and the driver's version", () => {
@@ -41,10 +42,23 @@ test("the probe finds the device, its name and the driver's version", () => {
   });
 });
 
-test("chunks are 32 MiB unless asked otherwise, and rounded up to the granularity", () => {
-  expect(open().device.observe().chunkBytes).toBe(32 * MIB);
+test("a region takes the granularity's multiple above its size, in as few chunks as there are powers of two in that", async () => {
+  const { device, region } = open(REGION_BYTES + 1);
+  expect(device.observe().chunkBytes).toBe(2 * MIB);
+  const before = double.counts().allocations;
+  expect(await region.resume()).toMatchObject({ bytesCommitted: REGION_BYTES + 2 * MIB });
+  expect(double.counts().allocations - before).toBe(4);
+  await region.close();
+});
+
+test("chunks have one size where that is asked for, rounded up to the granularity", async () => {
   const device = addon.openDevice({ name: "cuda:0", capacityBytes: 512 * MIB, chunkBytes: 3 * MIB });
   expect(device.observe().chunkBytes).toBe(4 * MIB);
+  const region = device.createRegion({ consumer: "workspace", tag: "workspace", bytes: 21 * MIB });
+  const before = double.counts().allocations;
+  expect(await region.resume()).toMatchObject({ bytesCommitted: 24 * MIB });
+  expect(double.counts().allocations - before).toBe(6);
+  await region.close();
 });
 
 test.each([
@@ -73,13 +87,34 @@ test.each([
   const { device, region } = open();
   await region.resume();
   await region.release({ mode: "discard", destination: "hold" });
-  const larger = device.createRegion({ consumer: "policy.weights", tag: "weights", bytes: REGION_BYTES + 32 * MIB });
+  const larger = device.createRegion({ consumer: "policy.weights", tag: "weights", bytes: REGION_BYTES + 8 * MIB });
   failOnce(call, nth, OUT_OF_MEMORY);
   expect(await failure(() => larger.resume())).toMatchObject({ code: "out_of_memory" });
   expect(device.observe()).toMatchObject({ committedBytes: 0, heldBytes: REGION_BYTES });
   expect(await driverBytes(device)).toBe(REGION_BYTES);
   await region.close();
   await larger.close();
+  await device.close();
+});
+
+test("held chunks of other sizes give way, to the budget and to a card that others have filled", async () => {
+  const { device, region } = open(96 * MIB);
+  device.setCapacity(160 * MIB);
+  const other = device.createRegion({ consumer: "policy.weights", tag: "weights", bytes: 128 * MIB });
+  await region.resume();
+  await region.release({ mode: "discard", destination: "hold" });
+  await other.resume();
+  expect(device.observe()).toMatchObject({ committedBytes: 128 * MIB, heldBytes: 0 });
+  expect(await driverBytes(device)).toBe(128 * MIB);
+
+  await other.release({ mode: "discard", destination: "hold" });
+  device.setCapacity(512 * MIB);
+  failOnce("cuMemCreate", 1, OUT_OF_MEMORY);
+  await region.resume();
+  expect(double.disarm()).toBe(true);
+  expect(device.observe()).toMatchObject({ committedBytes: 96 * MIB, heldBytes: 0 });
+  expect(await driverBytes(device)).toBe(96 * MIB);
+  for (const opened of [region, other]) await opened.close();
   await device.close();
 });
 
@@ -98,7 +133,8 @@ test.each([1, 2, 3])("release: cuMemUnmap number %i fails, the region is mapped 
 });
 
 test("a backup whose copy fails leaves the region resident; a restore that fails leaves it on the host", async () => {
-  const { device, region } = open();
+  // Three pieces of a copy.
+  const { device, region } = open(304 * MIB);
   await region.resume();
   await region.fill(9);
   const checksum = await region.checksum();
@@ -106,7 +142,10 @@ test("a backup whose copy fails leaves the region resident; a restore that fails
   await failure(() => region.release({ mode: "host" }));
   expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
   expect(region.observe().backup).toBeUndefined();
+  expect(device.observe().hostBackupBytes).toBe(0);
+  expect(double.counts().registeredBuffers).toBe(0);
   await region.release({ mode: "host" });
+  expect(device.observe().hostBackupBytes).toBe(304 * MIB);
 
   failOnce("cuMemcpyHtoDAsync", 3, OUT_OF_MEMORY);
   await failure(() => region.resume());
@@ -117,16 +156,22 @@ test("a backup whose copy fails leaves the region resident; a restore that fails
   await region.close();
 });
 
-test("memory that cannot be pinned fails the host backup, not the region", async () => {
-  const { device, region } = open();
-  await region.resume();
-  await region.fill(9);
-  failOnce("cuMemHostRegister", 1, OUT_OF_MEMORY);
-  expect(await failure(() => region.release({ mode: "host" }))).toMatchObject({ code: "out_of_memory" });
-  expect(device.observe().hostBackupBytes).toBe(0);
-  expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
-  await region.close();
-});
+test.each([1, 3])(
+  "memory whose piece number %i cannot be pinned fails the host backup, not the region",
+  async (nth) => {
+    const { device, region } = open(304 * MIB);
+    await region.resume();
+    await region.fill(9);
+    failOnce("cuMemHostRegister", nth, OUT_OF_MEMORY);
+    expect(await failure(() => region.prepareBackup())).toMatchObject({ code: "out_of_memory" });
+    expect(device.observe().hostBackupBytes).toBe(0);
+    failOnce("cuMemHostRegister", nth, OUT_OF_MEMORY);
+    expect(await failure(() => region.release({ mode: "host" }))).toMatchObject({ code: "out_of_memory" });
+    expect(device.observe().hostBackupBytes).toBe(0);
+    expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
+    await region.close();
+  },
+);
 
 test("a driver that cannot be loaded is a problem in the probe and a typed error", async () => {
   process.env.TIDELINE_CUDA_DRIVER = "/nonexistent/libcuda.so";

@@ -97,6 +97,7 @@ const LIFE: readonly Step[] = [
   (scene) => scene.region("copy").resume(),
   (scene) => scene.region("copy").copyFrom(scene.region("weights")),
   (scene) => scene.expectContents("copy"),
+  (scene) => scene.region("copy").prepareBackup(),
   (scene) => scene.region("copy").release({ mode: "discard", destination: "hold" }),
   (scene) => scene.create("policy", 6 * MIB),
   (scene) => scene.region("policy").resume(),

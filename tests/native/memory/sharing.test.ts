@@ -99,7 +99,7 @@ test("another process reads and writes the same memory, and knows what it is", a
     consumer: 'the "engine"',
     tag: "weights",
     bytes: SIZE,
-    chunkBytes: CHUNK_BYTES,
+    chunks: [{ bytes: CHUNK_BYTES, count: CHUNKS }],
     device: { name: "cuda:0", uuid: "GPU-00010203-0405-0607-0809-0a0b0c0d0e0f" },
   });
   expect(await peer.line()).toBe("mapped");

@@ -166,6 +166,10 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
       return [...this.regions].map((region) => ({ consumer: region.consumer, bytes: region.committed }));
     }
 
+    prepareBackups(): never {
+      throw new Error("the session prepares no backups");
+    }
+
     createRegion(): never {
       throw new Error("the session makes no regions of its own");
     }

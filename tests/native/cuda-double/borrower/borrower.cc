@@ -60,6 +60,18 @@ uint64_t NumberAfter(const std::string& json, const char* name) {
   return std::strtoull(json.c_str() + json.find(key) + key.size(), nullptr, 10);
 }
 
+// "chunks":[{"bytes":…,"count":…},…], spelled out.
+std::vector<uint64_t> ChunksOf(const std::string& json) {
+  const size_t begin = json.find("\"chunks\":");
+  const std::string list = json.substr(begin, json.find(']', begin) - begin);
+  std::vector<uint64_t> chunks;
+  for (size_t run = list.find('{'); run != std::string::npos; run = list.find('{', run + 1)) {
+    const std::string text = list.substr(run);
+    chunks.insert(chunks.end(), NumberAfter(text, "count"), NumberAfter(text, "bytes"));
+  }
+  return chunks;
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
@@ -80,7 +92,7 @@ int main(int, char** arguments) {
   if (description.starts_with("{\"error\"")) return 0;
 
   const uint64_t bytes = NumberAfter(description, "bytes");
-  const uint64_t chunk_bytes = NumberAfter(description, "chunkBytes");
+  const std::vector<uint64_t> chunks = ChunksOf(description);
   library = ::dlopen(std::getenv("TIDELINE_CUDA_DRIVER"), RTLD_NOW);
   Call("cuInit", 0u);
   void* context = nullptr;
@@ -88,19 +100,22 @@ int main(int, char** arguments) {
   Call("cuCtxPushCurrent_v2", context);
   unsigned long long base = 0;
   Call("cuMemAddressReserve", &base, size_t{bytes}, size_t{0}, 0ull, 0ull);
+  auto chunk = chunks.begin();
   for (uint64_t mapped = 0; mapped < bytes;) {
     for (const int file : ReceiveFiles(socket)) {
       unsigned long long handle = 0;
       Call("cuMemImportFromShareableHandle", &handle, reinterpret_cast<void*>(static_cast<intptr_t>(file)), 1);
-      Call("cuMemMap", base + mapped, size_t{chunk_bytes}, size_t{0}, handle, 0ull);
+      Call("cuMemMap", base + mapped, size_t{*chunk}, size_t{0}, handle, 0ull);
       Call("cuMemRelease", handle);
       ::close(file);
-      mapped += chunk_bytes;
+      mapped += *chunk++;
     }
     ::send(socket, "", 1, 0);
   }
   const int access[] = {1, 0, 3};  // device 0, readable and writable
   Call("cuMemSetAccess", base, size_t{bytes}, static_cast<const void*>(access), size_t{1});
+  void* stream = nullptr;
+  Call("cuStreamCreate", &stream, 1u);
   std::puts("mapped");
   std::fflush(stdout);
 
@@ -110,18 +125,23 @@ int main(int, char** arguments) {
     std::cin >> offset >> number;
     if (command == "read") {
       std::vector<unsigned char> data(number);
-      Call("cuMemcpyDtoHAsync_v2", static_cast<void*>(data.data()), base + offset, size_t{number}, static_cast<void*>(nullptr));
+      Call("cuMemcpyDtoHAsync_v2", static_cast<void*>(data.data()), base + offset, size_t{number}, stream);
       for (const unsigned char byte : data) std::printf("%02x", byte);
     } else {
       const auto byte = static_cast<unsigned char>(number);
-      Call("cuMemcpyHtoDAsync_v2", base + offset, static_cast<const void*>(&byte), size_t{1}, static_cast<void*>(nullptr));
+      Call("cuMemcpyHtoDAsync_v2", base + offset, static_cast<const void*>(&byte), size_t{1}, stream);
       std::printf("written");
     }
     Call("cuCtxSynchronize");
     std::puts("");
     std::fflush(stdout);
   }
-  for (uint64_t at = 0; at < bytes; at += chunk_bytes) Call("cuMemUnmap", base + at, size_t{chunk_bytes});
+  Call("cuStreamDestroy_v2", stream);
+  uint64_t at = 0;
+  for (const uint64_t chunk_bytes : chunks) {
+    Call("cuMemUnmap", base + at, size_t{chunk_bytes});
+    at += chunk_bytes;
+  }
   Call("cuMemAddressFree", base, size_t{bytes});
   ::close(socket);
 }

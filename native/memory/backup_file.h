@@ -1,32 +1,12 @@
-// Backups of a region's bytes: a buffer of host memory that is taken once and kept, or a checksummed file.
+// The disk backup of a region's bytes: a checksummed file.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 
 #include "memory/backing.h"  // Backing
 
 namespace tideline {
-
-// Host memory of a Backing, counted while it exists in `total_bytes` (the device's hostBackupBytes).
-class HostBuffer {
- public:
-  // `total_bytes` grows as the memory is taken, so that no sample finds it unaccounted. Errors: out_of_memory, cancelled.
-  HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes, const Cancellation* cancellation);
-  ~HostBuffer();
-  HostBuffer(const HostBuffer&) = delete;
-
-  void* data() const { return data_; }
-
- private:
-  void* Allocate(const Cancellation* cancellation);
-
-  Backing& backing_;
-  std::atomic<uint64_t>& total_bytes_;
-  const uint64_t bytes_;
-  void* const data_;
-};
 
 // The file of a disk backup, deleted with this object. Layout, little endian: a 40-byte header (magic "TIDELNBK",
 // version, CRC-32C of the rest of header and table, bytes of data, bytes per piece, number of pieces), one CRC-32C per

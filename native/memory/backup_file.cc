@@ -1,5 +1,5 @@
-// Host buffers, and the disk backup's file format.
-#include "memory/backup.h"
+// The file's format, written and read in pieces.
+#include "memory/backup_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -153,26 +153,6 @@ void WriteContents(const std::string& path, Backing& backing, uintptr_t source, 
 }
 
 }  // namespace
-
-HostBuffer::HostBuffer(Backing& backing, std::atomic<uint64_t>& total_bytes, uint64_t bytes,
-                       const Cancellation* cancellation)
-    : backing_(backing), total_bytes_(total_bytes), bytes_(bytes), data_(Allocate(cancellation)) {}
-
-void* HostBuffer::Allocate(const Cancellation* cancellation) {
-  uint64_t counted = 0;
-  const auto count = [&](uint64_t taken, uint64_t) { total_bytes_ += taken - std::exchange(counted, taken); };
-  try {
-    return backing_.AllocateHost(bytes_, {.cancellation = cancellation, .on_progress = count});
-  } catch (...) {
-    total_bytes_ -= counted;
-    throw;
-  }
-}
-
-HostBuffer::~HostBuffer() {
-  backing_.FreeHost(data_, bytes_);
-  total_bytes_ -= bytes_;
-}
 
 BackupFile BackupFile::Write(std::string path, Backing& backing, uintptr_t source, uint64_t bytes,
                              const Operation& operation) {
