@@ -31,11 +31,14 @@ test("opens, has the shape, and says what can be shown", () =>
         .digest("hex");
 
     expect(make("first").code).toBe(0);
-    const { config, dtype, parameters } = await openCheckpoint(join(folder, "first"));
+    const { config, dtype, parameters, tensors } = await openCheckpoint(join(folder, "first"));
     expect(config).toMatchObject({ family: "qwen3", vocabSize: 1000, layers: 2, headDim: 32, qkNorm: true });
     // embedding and head; attention, its two norms of heads, feed-forward and two norms of each layer; the last norm.
     const layer = 64 * (2 * 128 + 2 * 64) + 2 * 32 + 3 * 64 * 96 + 2 * 64;
     expect([dtype, parameters]).toEqual(["bfloat16", 2 * 64_000 + 2 * layer + 64]);
+
+    // So that it can be a critic or a reward model too.
+    expect(tensors.find(({ name }) => name === "value_head.weight")).toMatchObject({ shape: [1, 64] });
 
     const said = tideline(
       "generate",

@@ -17,6 +17,7 @@ test("words make a set, and none the plain loop", () => {
     reference: "disk",
     int8: { reference: true, reward: true },
   });
+  expect(chosen("optimizer=stream")).toEqual({ ...NO_STRATEGIES, optimizerOnHost: true, optimizerStreamed: true });
   expect(chosen("swap=bucketed:64MiB").swap).toEqual({ method: "bucketed", bucketBytes: 64 * 2 ** 20 });
   expect(chosen("swap=bucketed").swap).toEqual(NO_STRATEGIES.swap);
 });

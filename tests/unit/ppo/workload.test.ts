@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { MIB } from "../../../core/units.ts";
 import { randomOf, shuffled } from "../../../electron/ppo/random.ts";
 import { ADDITION, taskNamed } from "../../../electron/ppo/task.ts";
-import { openWorkload, readWorkload } from "../../../electron/ppo/workload.ts";
+import { openWorkload, readWorkload, settingsFor } from "../../../electron/ppo/workload.ts";
 
 const DEMO = resolve("assets/demo-ppo/workload.json");
 const DEMO_MODEL = resolve("assets/demo");
@@ -25,6 +26,19 @@ test("the demo's folders are found beside its file", async () => {
     critic: resolve("assets/demo-ppo/critic"),
     reference: resolve("assets/demo-ppo/policy"),
   });
+});
+
+test("on a GPU the demo's memory comes in the pieces of a GPU, and there is as much more of it", async () => {
+  const settings = await readWorkload(DEMO);
+  expect(settingsFor("host", settings)).toEqual(settings);
+  const { device, ...others } = settingsFor("cuda:0", settings);
+  const { device: small, ...same } = settings;
+  expect(others).toEqual(same);
+  expect(device.chunkBytes).toBe(2 * MIB);
+  expect(device.capacityBytes / (2 * MIB)).toBe(small.capacityBytes / (small.chunkBytes ?? 0));
+  // One that says nothing of pieces, or asks for large ones, is taken at its word.
+  const real = { ...settings, device: { capacityBytes: 24 * 1024 * MIB, kvCacheBytes: MIB } };
+  expect(settingsFor("cuda:0", real)).toEqual(real);
 });
 
 test("a field that is wrong is named", async () => {

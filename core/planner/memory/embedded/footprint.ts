@@ -17,8 +17,8 @@ import {
 } from "./regions.ts";
 import { embeddedShape } from "./shape.ts";
 
-/** native/memory: a huge page of the host, and what a GPU's driver maps fast. */
-const CHUNK_BYTES = { host: 2 * MIB, gpu: 32 * MIB } as const;
+/** native/memory: a huge page of the host, and the least that a GPU's driver maps. */
+const CHUNK_BYTES = 2 * MIB;
 /** electron/ppo/workload.ts: rows of logits held at once, unless it says otherwise. */
 const LOGIT_ROWS = 128;
 const THREADS = 8;
@@ -30,7 +30,7 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
     gpu.name === HOST
       ? { kind: "host", threads: gpu.threads ?? THREADS }
       : { kind: "gpu", cublasBytes: cublasBytesOf(resolved.gpu) };
-  const { chunkBytes = CHUNK_BYTES[computer.kind] } = gpu;
+  const { chunkBytes = CHUNK_BYTES } = gpu;
   const region = (cause: string, bytes: number): readonly Term[] =>
     bytes === 0
       ? []
