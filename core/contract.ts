@@ -8,6 +8,7 @@ import { ENGINE_TAGS, RESIDENCIES, ROLES } from "./consumers.ts";
 import { ERROR_CODES, errorDataSchema } from "./errors.ts";
 import { linkMeasurementSchema } from "./link-measurement.ts";
 import { phaseSpanSchema } from "./run/ended-runs.ts";
+import { deviceCapacitiesSchema, deviceNameSchema, placementSchema } from "./run/placement.ts";
 import { stepRecordSchema } from "./run/records.ts";
 import { runStateSchema, workloadSummarySchema } from "./run/state.ts";
 import { breakpointSchema, goalSchema } from "./schedule/cursor.ts";
@@ -50,15 +51,16 @@ export const samplingSchema = z.object({
 });
 export type Sampling = z.infer<typeof samplingSchema>;
 
-/** What a release, resume, load or swap did and cost (native/addon.d.ts says what each figure means). */
+/** What a release, resume, load, swap or prepare did and cost (native/addon.d.ts says what each figure means). */
 export const receiptSchema = z.object({
-  action: z.enum(["release", "resume", "load", "swap"]),
+  action: z.enum(["release", "resume", "load", "swap", "prepare"]),
   consumer: consumerName,
   method: z.string(),
   bytesFreed: bytes,
   bytesRetained: bytes,
   bytesCommitted: bytes,
   bytesCopied: bytes,
+  bytesPrepared: bytes.exactOptional(),
   milliseconds,
 });
 export type Receipt = z.infer<typeof receiptSchema>;
@@ -98,6 +100,10 @@ export const deviceStateSchema = z.object({
   hostBackupBytes: bytes,
 });
 export type DeviceState = z.infer<typeof deviceStateSchema>;
+
+/** A device, and who holds what there. */
+export const openDeviceSchema = z.object({ device: deviceStateSchema, consumers: z.array(consumerStateSchema) });
+export type OpenDevice = z.infer<typeof openDeviceSchema>;
 
 export const deviceChoiceSchema = z.object({
   name: z.string(),
@@ -181,9 +187,13 @@ export const sessionStateSchema = z.object({
   /** Version of Tideline that serves this window. */
   version: z.string(),
   backend: z.literal("native"),
+  /** The engine's device, and who holds what there. */
   device: deviceStateSchema,
-  devices: z.array(deviceChoiceSchema),
   consumers: z.array(consumerStateSchema),
+  /** Those on which a run has roles beside it. */
+  otherDevices: z.array(openDeviceSchema),
+  /** All that could be chosen. */
+  devices: z.array(deviceChoiceSchema),
   engine: engineStateSchema,
   models: z.array(modelStateSchema),
   /** The PPO run that has the device; absent: the engine has it. */
@@ -214,6 +224,8 @@ export function rowColumns({ consumers }: { readonly consumers: readonly string[
 
 /** `rows` rows, one behind the other. */
 export const sampleBatchSchema = z.object({
+  /** One of `SessionState.otherDevices`; left out, the engine's device. */
+  device: deviceNameSchema.optional(),
   consumers: z.array(consumerName).max(256),
   rows: count,
   samples: z.array(z.number()),
@@ -226,7 +238,7 @@ export const actionRecordSchema = z.object({
   id: count,
   /** When it ended; it took `receipt.milliseconds` (or `milliseconds` when it failed). */
   timeSeconds,
-  kind: z.enum(["release", "resume", "load", "unload", "swap", "pause", "continue", "configure"]),
+  kind: z.enum(["release", "resume", "load", "unload", "swap", "prepare", "pause", "continue", "configure"]),
   consumer: consumerName.optional(),
   /** One line for people: "release engine.kv_cache (discard)". */
   label: z.string(),
@@ -392,6 +404,9 @@ export const commands = {
         ]),
         /** Instead of the workload's own. */
         capacityBytes: bytes.optional(),
+        deviceCapacities: deviceCapacitiesSchema.optional(),
+        /** Engine and roles that lie elsewhere than on the session's device. */
+        placement: placementSchema.optional(),
         seed: count.optional(),
         checkpoints: roleFoldersSchema.optional(),
       })

@@ -4,6 +4,7 @@
  */
 import type { ActionRecord } from "../contract.ts";
 import type { TidelineErrorData } from "../errors.ts";
+import type { PlacedDevice } from "../run/placement.ts";
 import type { QuantisedRole } from "../run/quantisation.ts";
 import type { PhaseRecord, StepRecord } from "../run/records.ts";
 import type { LargestFit, Measurement, WorkloadSummary } from "../run/state.ts";
@@ -33,10 +34,15 @@ export interface ReportSettings {
   readonly command: string;
   readonly workload: WorkloadSummary;
   readonly askedSteps: number;
-  readonly deviceName: string;
-  readonly deviceDescription: string;
+  /** The engine's first. */
+  readonly devices: readonly ReportedDevice[];
   /** Names and values of the numbers that PPO learns with, in the order in which they are read. */
   readonly learning: readonly (readonly [name: string, value: string])[];
+}
+
+export interface ReportedDevice extends PlacedDevice {
+  /** "NVIDIA H100 80GB HBM3, 79.2 GiB"; empty where it was not opened. */
+  readonly description: string;
 }
 
 export type Ending =
@@ -59,11 +65,12 @@ export interface ReportedRun {
 export interface ShownStep {
   /** Counted from 0. */
   readonly step: number;
-  readonly timeline: Timeline;
+  /** In the order of the settings'. */
+  readonly devices: readonly { readonly name: string; readonly timeline: Timeline }[];
   readonly actions: readonly ReportAction[];
 }
 
 export interface ReportAction extends ActionRecord {
   readonly work: Work;
-  readonly origin: "schedule" | "set_up" | "by_hand";
+  readonly origin: "schedule" | "set_up" | "ahead" | "by_hand";
 }

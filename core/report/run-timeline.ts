@@ -1,9 +1,10 @@
 /**
- * A whole run as a timeline, from the records of its phases: each phase holds what it held at its peak. So a run of any
+ * A whole run as a timeline of one device, from the records of its phases: each phase holds what it held at its peak. So a run of any
  * length is one picture, without the samples of hours.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract.ts";
-import type { PhaseRecord } from "../run/records.ts";
+import type { PlacedDevice } from "../run/placement.ts";
+import { type PhaseRecord, peakOn } from "../run/records.ts";
 import { SCHEDULED_CONSUMERS } from "../schedule/works.ts";
 import { TimelineStore } from "../timeline/store.ts";
 import type { TimeWindow } from "../timeline/time-scale.ts";
@@ -18,9 +19,9 @@ export function phasesOf({ steps, openPhases }: ReportedRun): readonly PhaseReco
 /** @returns undefined for a run that had not come to its first phase. */
 export function runTimeline(
   run: ReportedRun,
-  capacityBytes: number,
+  { name, capacityBytes }: Pick<PlacedDevice, "name" | "capacityBytes">,
 ): { readonly timeline: Timeline; readonly window: TimeWindow } | undefined {
-  const phases = phasesOf(run);
+  const phases = phasesOf(run).map((phase) => ({ ...phase, ...peakOn(phase, name) }));
   const [first, last] = [phases[0], phases.at(-1)];
   if (first === undefined || last === undefined) return undefined;
   // The last one is written twice: a timeline ends at its last row.

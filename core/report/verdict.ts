@@ -2,6 +2,7 @@
  * What came out of a run, in one glance: what was saved and paid against the baseline, whether both learned the same, and
  * the sentences that say so. The command line's summary, its JSON and the report all take their figures from here.
  */
+import type { PlacedDevice } from "../run/placement.ts";
 import { bargainOf } from "../run/savings.ts";
 import type { Measurement } from "../run/state.ts";
 import { formatBytes, formatSeconds, formatShare } from "../units.ts";
@@ -29,7 +30,7 @@ export function verdictOf(report: RunReport): readonly string[] {
   const { own, baseline, ending, settings } = report;
   return [
     endingOf(ending, own.measurement, settings.askedSteps),
-    tookOf(own.measurement, settings.workload.capacityBytes),
+    tookOf(own.measurement, settings.devices),
     baseline && comparisonOf(own, baseline),
     learningOf(own, baseline),
   ].filter((sentence) => sentence !== undefined);
@@ -46,10 +47,23 @@ function endingOf(ending: Ending, { steps }: Measurement, askedSteps: number): s
   }
 }
 
-function tookOf({ steps, peakBytes, stepSeconds, memorySeconds }: Measurement, capacityBytes: number): string {
-  const peak = `The peak was ${formatBytes(peakBytes)} of a capacity of ${formatBytes(capacityBytes)}`;
+function tookOf(measurement: Measurement, devices: readonly PlacedDevice[]): string {
+  const { steps, stepSeconds, memorySeconds } = measurement;
+  const peak = peakText(measurement, devices);
   if (steps === 0) return `${peak}.`;
   return `${peak}; a step took ${formatSeconds(stepSeconds)}, of which memory actions ${formatSeconds(memorySeconds)}.`;
+}
+
+function peakText({ peakBytes, devicePeakBytes }: Measurement, devices: readonly PlacedDevice[]): string {
+  if (devicePeakBytes === undefined) {
+    const capacityBytes = devices.reduce((sum, device) => sum + device.capacityBytes, 0);
+    return `The peak was ${formatBytes(peakBytes)} of a capacity of ${formatBytes(capacityBytes)}`;
+  }
+  const each = devices.map(
+    ({ name, capacityBytes }) =>
+      `${formatBytes(devicePeakBytes[name] ?? 0)} of ${formatBytes(capacityBytes)} on ${name}`,
+  );
+  return `The peaks were ${each.join(" and ")}`;
 }
 
 function comparisonOf(own: ReportedRun, baseline: ReportedRun): string | undefined {

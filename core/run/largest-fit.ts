@@ -7,7 +7,8 @@ import { checkSchedule, type Moment } from "../schedule/check.ts";
 import type { MemoryState } from "../schedule/residency.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { NEEDS, SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../schedule/works.ts";
-import type { PhaseRecord } from "./records.ts";
+import type { PlacedDevice } from "./placement.ts";
+import { type PhaseRecord, peakOn } from "./records.ts";
 import type { LargestFit } from "./state.ts";
 
 /** How the memory of what a person can size depends on its size. */
@@ -27,7 +28,36 @@ export interface LargestFitOptions extends Sizing {
   readonly phases: readonly Pick<PhaseRecord, "step" | "work" | "peakBytes">[];
 }
 
+/** A device of a run, and how the memory there depends on sizes. */
+export interface SizedDevice extends PlacedDevice {
+  readonly sizing: Sizing;
+}
+
+/** With the capacities of other devices of the same names: a baseline has more than what sizes are to fit in. */
+export function fittedTo(devices: readonly PlacedDevice[], sized: readonly SizedDevice[]): readonly SizedDevice[] {
+  return sized.map((device) => {
+    const { capacityBytes = device.capacityBytes } = devices.find(({ name }) => name === device.name) ?? {};
+    return { ...device, capacityBytes };
+  });
+}
+
 const BLOCK_TOKENS = 16;
+
+/** Of a run on one device or several: the cache has to fit where the engine is, the micro-batch wherever trainers are. */
+export function largestFitOf(
+  schedule: Schedule,
+  devices: readonly SizedDevice[],
+  phases: readonly PhaseRecord[],
+): LargestFit | undefined {
+  const fits = devices.map(({ name, capacityBytes, holds, sizing }) => {
+    const own = phases.map((phase) => ({ ...phase, ...peakOn(phase, name) }));
+    return { holds, fit: largestFit({ ...sizing, schedule, capacityBytes, phases: own }) };
+  });
+  const engine = fits.find(({ holds }) => holds.includes("engine"))?.fit;
+  const trainers = fits.filter(({ holds }) => holds.some((placed) => placed !== "engine"));
+  if (engine === undefined || trainers.some(({ fit }) => fit === undefined)) return undefined;
+  return { ...engine, microBatch: Math.min(...trainers.map(({ fit }) => fit?.microBatch ?? 0)) };
+}
 
 /** Undefined until a second step is complete: the first takes much of its memory only at its first use. */
 export function largestFit(options: LargestFitOptions): LargestFit | undefined {

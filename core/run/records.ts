@@ -28,6 +28,8 @@ export type StepStatistics = z.infer<typeof stepStatisticsSchema>;
 export const rolloutSampleSchema = z.object({ prompt: z.string(), response: z.string(), reward: z.number() });
 export type RolloutSample = z.infer<typeof rolloutSampleSchema>;
 
+const holdersSchema = z.partialRecord(z.enum([...SCHEDULED_CONSUMERS, "pool"]), bytes);
+
 export const phaseRecordSchema = z.object({
   /** PPO steps are counted from 0. */
   step: count,
@@ -36,12 +38,22 @@ export const phaseRecordSchema = z.object({
   endSeconds: z.number(),
   workSeconds: seconds,
   memorySeconds: seconds,
-  /** Bytes of the device's capacity that were taken at most. */
+  /** Bytes of the device's capacity that were taken at most; of several devices, what each was taken at most, together. */
   peakBytes: bytes,
   /** Who held them then; `pool` is what the pool kept back. */
-  holders: z.partialRecord(z.enum([...SCHEDULED_CONSUMERS, "pool"]), bytes),
+  holders: holdersSchema,
+  /** The same of each device, where the run has several. */
+  devices: z.record(z.string(), z.object({ peakBytes: bytes, holders: holdersSchema })).exactOptional(),
 });
 export type PhaseRecord = z.infer<typeof phaseRecordSchema>;
+
+/** What one device of a run, or the only one, held at its peak in a phase. */
+export function peakOn(
+  { peakBytes, holders, devices }: PhaseRecord,
+  device: string,
+): Pick<PhaseRecord, "peakBytes" | "holders"> {
+  return devices === undefined ? { peakBytes, holders } : (devices[device] ?? { peakBytes: 0, holders: {} });
+}
 
 export const stepRecordSchema = z.object({
   step: count,

@@ -5,6 +5,7 @@ import { planSchema } from "../planner/plan.ts";
 import { cursorSchema } from "../schedule/cursor.ts";
 import { memoryStateSchema } from "../schedule/residency.ts";
 import { rolesSchema, scheduleSchema } from "../schedule/schedule.ts";
+import { deviceCapacitiesSchema, placedDeviceSchema, placementSchema } from "./placement.ts";
 import { quantisedRoleSchema } from "./quantisation.ts";
 import { phaseRecordSchema } from "./records.ts";
 
@@ -23,7 +24,11 @@ export const workloadSummarySchema = z.object({
   sequenceTokens: count,
   microBatch: count,
   seed: count,
+  /** Of each device that `deviceCapacities` does not name. */
   capacityBytes: bytes,
+  deviceCapacities: deviceCapacitiesSchema.optional(),
+  /** As the file has it, or whoever chose otherwise. */
+  placement: placementSchema.optional(),
   kvCacheBytes: bytes,
   roles: rolesSchema,
   /** Folders. */
@@ -42,7 +47,10 @@ export type WorkloadSummary = z.infer<typeof workloadSummarySchema>;
 export const measurementSchema = z.object({
   /** Completed steps. */
   steps: count,
+  /** Of several devices, what each was taken at most, together. */
   peakBytes: bytes,
+  /** Of each device, where the run has several. */
+  devicePeakBytes: z.record(z.string(), bytes).exactOptional(),
   /** Means over the completed steps. */
   stepSeconds: seconds,
   memorySeconds: seconds,
@@ -70,6 +78,8 @@ export const runStateSchema = z.object({
   /** Another number is another run: what a window remembers of the one before is not of this one. */
   id: count,
   workload: workloadSummarySchema,
+  /** The engine's first. */
+  devices: z.array(placedDeviceSchema),
   schedule: scheduleSchema,
   cursor: cursorSchema,
   /** Since when the item at the cursor is being done. */

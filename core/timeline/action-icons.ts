@@ -44,6 +44,15 @@ const ICONS: Readonly<Record<ActionRecord["kind"], readonly Stroke[]>> = {
       [3.4, 3.6],
     ],
   ],
+  // A place is made, and nothing is in it yet.
+  prepare: [
+    [
+      [-3.4, -1.4],
+      [-3.4, 3.6],
+      [3.4, 3.6],
+      [3.4, -1.4],
+    ],
+  ],
   unload: [
     [
       [0, 1.4],

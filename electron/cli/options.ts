@@ -19,6 +19,16 @@ export function sizeOption(text: string): number {
   throw new InvalidArgumentError("must be more than 0 bytes");
 }
 
+/** `cuda:1=20GiB`, once per device: bytes by device. */
+export function capacityOption(
+  text: string,
+  before: Readonly<Record<string, number>> = {},
+): Readonly<Record<string, number>> {
+  const at = text.lastIndexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("is a device and a size: cuda:1=20GiB");
+  return { ...before, [text.slice(0, at).trim()]: sizeOption(text.slice(at + 1)) };
+}
+
 /** A whole number of a range, for commander. */
 export function wholeOption(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {

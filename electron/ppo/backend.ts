@@ -4,7 +4,7 @@
  * role or consumer. A verb that fails has changed nothing, but for training: there, each update is all or nothing.
  */
 import type { Receipt } from "../../core/contract.ts";
-import type { Sizing } from "../../core/run/largest-fit.ts";
+import type { SizedDevice } from "../../core/run/largest-fit.ts";
 import type { MemoryState } from "../../core/schedule/residency.ts";
 import type { Action } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
@@ -12,7 +12,6 @@ import type {
   CriticSequence,
   CriticStatistics,
   DeviceObservation,
-  Holder,
   OptimizerOptions,
   PolicySequence,
   PolicyStatistics,
@@ -24,6 +23,7 @@ import type {
   TrainingSequence,
   UpdateReceipt,
 } from "../../native/addon.d.ts";
+import type { DeviceHolders } from "./records.ts";
 
 /** A prompt and the response that the engine gave to it. */
 export interface Rollout {
@@ -60,6 +60,8 @@ export interface SavedPolicy {
 /** How bytes that move are told about. */
 export type Progress = (doneBytes: number, totalBytes: number) => void;
 
+export type SamplesListener = (batch: SampleBatch, device: string) => void;
+
 export interface PpoBackend {
   readonly name: "native";
   /**
@@ -81,6 +83,12 @@ export interface PpoBackend {
   /** Does one memory action. */
   act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt>;
 
+  /**
+   * Takes host memory for the consumer's next offload, beside whatever else is done; kept from then on.
+   * @throws TidelineError `out_of_memory`, `device_lost`, `cancelled`.
+   */
+  prepareOffload(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt>;
+
   generate(requests: readonly RolloutRequest[], signal: AbortSignal): Promise<readonly Rollout[]>;
   scoreTokens(
     role: "policy" | "reference",
@@ -98,13 +106,16 @@ export interface PpoBackend {
   updatePolicy(update: PolicyUpdate, signal: AbortSignal): Promise<PolicyStatistics & UpdateReceipt>;
   updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt>;
 
-  observe(): DeviceObservation;
-  /** Cheap: asked for after every action. */
-  holders(): readonly Holder[];
-  /** Once `prepare` is done. */
-  sizing(): Sizing;
-  /** Tells samples of the device's memory to one more listener, until the backend is closed. */
-  onSamples(listener: (batch: SampleBatch) => void): void;
+  /** The engine's device, and what lies on others, always in one order. */
+  observe(): readonly [DeviceObservation, ...DeviceObservation[]];
+  /** Of each device. Cheap: asked for after every action. */
+  holders(): readonly DeviceHolders[];
+  /** On which device a consumer lies; of one that has a part on each, the first. */
+  deviceOf(consumer: ScheduledConsumer): string;
+  /** Of each device, once `prepare` is done. */
+  sizings(): readonly SizedDevice[];
+  /** Tells samples of the devices' memory to one more listener, until the backend is closed. */
+  onSamples(listener: SamplesListener): void;
   /** Writes the policy of the last completed update as a Hugging Face folder. */
   savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy>;
   close(): Promise<void>;

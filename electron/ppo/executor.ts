@@ -12,6 +12,7 @@ import { inverseOf } from "../../core/schedule/undo.ts";
 import type { Receipt } from "../../native/addon.d.ts";
 import type { PpoBackend, Progress, SavedPolicy } from "./backend.ts";
 import { Pace } from "./pace.ts";
+import { Preparations } from "./preparations.ts";
 import { type ActionRecord, type ExecutedStep, RunRecords } from "./records.ts";
 import { RunMemory } from "./run-memory.ts";
 import type { PpoWorks } from "./works.ts";
@@ -49,6 +50,7 @@ export class PpoRun {
   readonly #works: PpoWorks;
   readonly #listener: RunListener;
   readonly #memory: RunMemory;
+  readonly #preparations: Preparations;
   readonly #pace = new Pace();
   #cursor: Cursor = START;
   #itemStartedSeconds: number | undefined;
@@ -61,12 +63,17 @@ export class PpoRun {
     this.#backend = backend;
     this.#works = works;
     this.#listener = listener;
-    this.records = new RunRecords(() => backend.holders());
-    this.#memory = new RunMemory(backend, start, (action) => {
+    this.records = new RunRecords({
+      holders: () => backend.holders(),
+      deviceOf: (consumer) => backend.deviceOf(consumer),
+    });
+    const onAction = (action: ActionRecord) => {
       this.records.addAction(action);
       listener.onAction?.(action);
-    });
-    backend.onSamples((batch) => this.records.addSamples(batch));
+    };
+    this.#memory = new RunMemory(backend, start, onAction);
+    this.#preparations = new Preparations(backend, schedule, onAction);
+    backend.onSamples((batch, device) => this.records.addSamples(batch, device));
   }
 
   /**
@@ -265,6 +272,7 @@ export class PpoRun {
     if (outcome.kind === "refused") throw this.#problemOf(item);
     const { reads, scratch } = needsOf(work, this.schedule.roles);
     await this.#memory.setUp([...reads, ...scratch], { step: this.#cursor.step, work }, signal);
+    this.#preparations.duringWork(work, this.#cursor.step, signal);
     const startMs = performance.now();
     try {
       await this.#works.run(work, signal);

@@ -122,7 +122,7 @@ async function withModels<T>(
   const cancel = () => cancellation.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
-  const models = new NativeModels({ addon, device, workload, roles });
+  const models = new NativeModels({ addon, deviceOf: () => device, workload, roles });
   try {
     return await use(models, { cancellation, ...(progress !== undefined && { onProgress: progress }) });
   } finally {

@@ -1,18 +1,18 @@
 /**
- * The PPO loop's backend in this process: the addon's engine, models and trainers on one device. It keeps no state of
- * its own; where memory is, is asked of the addon.
+ * The PPO loop's backend in this process: the addon's engine, models and trainers, on one device or on several. It keeps no
+ * state of its own; where memory is, is asked of the addon.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { ROLES } from "../../core/consumers.ts";
 import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
-import type { Sizing } from "../../core/run/largest-fit.ts";
+import type { SizedDevice, Sizing } from "../../core/run/largest-fit.ts";
+import { holdsConsumer, type Placed, type PlacedDevice, refuseSharingAcross } from "../../core/run/placement.ts";
 import type { ConsumerMemory, MemoryState } from "../../core/schedule/residency.ts";
-import { type Action, describeAction, type Roles, type Swap } from "../../core/schedule/schedule.ts";
+import { type Action, describeAction, type Roles, type Swap, targetOf } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
   CriticStatistics,
   DeviceObservation,
-  Holder,
   LongOperation,
   NativeCancellation,
   NativeDevice,
@@ -22,7 +22,6 @@ import type {
   PpoInputs,
   Receipt,
   RegionObservation,
-  SampleBatch,
   TidelineAddon,
   TokenScores,
   TrainingSequence,
@@ -36,11 +35,13 @@ import type {
   Progress,
   Rollout,
   RolloutRequest,
+  SamplesListener,
   SavedPolicy,
 } from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
 import { NativeModels, scratchBytesOf } from "./native-models.ts";
-import type { Workload } from "./workload.ts";
+import type { DeviceHolders } from "./records.ts";
+import { devicesOf, type Workload } from "./workload.ts";
 
 const DEFAULT_SAMPLING_HERTZ = 100;
 const BATCH_SECONDS = 0.1;
@@ -49,6 +50,7 @@ const LOADED = ["engine.weights", ...ROLES.map((role) => `${role}.weights` as co
 
 export interface NativePpoBackendOptions {
   readonly addon: TidelineAddon;
+  /** Of all that the workload's placement does not name. */
   readonly deviceName: string;
   readonly workload: Workload;
   /** As the schedule has them: the precision of what lies on the device. */
@@ -58,32 +60,59 @@ export interface NativePpoBackendOptions {
   readonly samplingHertz?: number;
 }
 
+interface OpenedDevice extends PlacedDevice {
+  readonly device: NativeDevice;
+}
+/** The engine's first. */
+type Devices = readonly [OpenedDevice, ...OpenedDevice[]];
+
 export class NativePpoBackend implements PpoBackend {
   readonly name = "native";
   readonly #options: NativePpoBackendOptions;
-  readonly #device: NativeDevice;
-  readonly #telemetry: NativeTelemetry;
+  readonly #devices: Devices;
+  readonly #telemetry: readonly NativeTelemetry[];
   readonly #cancellations = new WeakMap<AbortSignal, NativeCancellation>();
-  readonly #sampleListeners: ((batch: SampleBatch) => void)[] = [];
+  readonly #sampleListeners: SamplesListener[] = [];
   #models: NativeModels | undefined;
 
-  /** @throws the addon's `device_unavailable` and `bad_argument`. */
-  constructor(options: NativePpoBackendOptions) {
+  private constructor(options: NativePpoBackendOptions, devices: Devices) {
     this.#options = options;
-    const { capacityBytes, chunkBytes } = options.workload.settings.device;
-    this.#device = options.addon.openDevice({
-      name: options.deviceName,
-      capacityBytes,
-      ...(chunkBytes !== undefined && { chunkBytes }),
-    });
+    this.#devices = devices;
     const hertz = options.samplingHertz ?? DEFAULT_SAMPLING_HERTZ;
-    this.#telemetry = this.#device.startTelemetry({ hertz, batchSeconds: BATCH_SECONDS }, (batch) => {
-      for (const listener of this.#sampleListeners) listener(batch);
-    });
+    this.#telemetry = devices.map(({ name, device }) =>
+      device.startTelemetry({ hertz, batchSeconds: BATCH_SECONDS }, (batch) => {
+        for (const listener of this.#sampleListeners) listener(batch, name);
+      }),
+    );
+  }
+
+  /** @throws the addon's `device_unavailable` and `bad_argument`; no device is left open then. */
+  static async open(options: NativePpoBackendOptions): Promise<NativePpoBackend> {
+    const { addon, workload, deviceName } = options;
+    const { chunkBytes } = workload.settings.device;
+    const opened: OpenedDevice[] = [];
+    try {
+      for (const placed of devicesOf(workload, deviceName)) {
+        const { name, capacityBytes } = placed;
+        const device = addon.openDevice({ name, capacityBytes, ...(chunkBytes !== undefined && { chunkBytes }) });
+        opened.push({ ...placed, device });
+      }
+      const [first, ...others] = opened;
+      if (first === undefined) throw new TidelineError({ code: "internal", message: "a run without a device" });
+      return new NativePpoBackend(options, [first, ...others]);
+    } catch (error) {
+      for (const { device } of opened) await device.close();
+      throw error;
+    }
   }
 
   requireSupport(action: Action): void {
-    if (action.kind !== "swap" || action.from === "policy.weights" || action.method !== "bucketed") return;
+    refuseSharingAcross(action, {
+      engine: this.deviceOf("engine.weights"),
+      policy: this.deviceOf("policy.weights"),
+    });
+    if (action.kind !== "swap") return;
+    if (action.from === "policy.weights" || action.method !== "bucketed") return;
     throw new TidelineError({
       code: "unsupported",
       message: `the native backend cannot \`${describeAction(action)}\`: buckets only lead to the engine`,
@@ -94,23 +123,27 @@ export class NativePpoBackend implements PpoBackend {
   async prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void> {
     const { directory, ...options } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const models = new NativeModels({ ...options, device: this.#device });
+    const models = new NativeModels({ ...options, deviceOf: (placed) => this.#deviceOf(placed) });
     this.#models = models;
-    const loaded = this.#device
-      .observe()
-      .regions.filter(({ consumer }) => LOADED.some((name) => name === consumer && isLoaded(start[name])));
+    const loaded = this.#devices
+      .flatMap(({ device }) => device.observe().regions)
+      .filter(({ consumer }) => LOADED.some((name) => name === consumer && isLoaded(start[name])));
     const partOf = progressOf(loaded, progress);
     try {
       for (const name of ROLES) {
         const { residency } = start[`${name}.weights`];
         if (residency === "released") continue;
-        await models.loadRole(name, directory, this.#operation(signal, partOf(`${name}.weights`)));
+        await this.#onItsDevice(`${name}.weights`, () =>
+          models.loadRole(name, directory, this.#operation(signal, partOf(`${name}.weights`))),
+        );
         await this.#put(`${name}.weights`, residency, signal);
       }
       const { residency } = start["engine.weights"];
       if (residency === "released") return;
       const method = residency === "shared" ? "share" : "copy";
-      await models.loadEngine(method, this.#operation(signal, partOf("engine.weights")));
+      await this.#onItsDevice("engine.weights", () =>
+        models.loadEngine(method, this.#operation(signal, partOf("engine.weights"))),
+      );
       await this.#put("engine.weights", residency, signal);
     } catch (error) {
       this.#models = undefined;
@@ -125,11 +158,25 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   async setUp(consumer: ScheduledConsumer, place: "device" | "host", signal: AbortSignal): Promise<Receipt> {
+    return this.#onItsDevice(consumer, () => this.#setUp(consumer, place, signal));
+  }
+
+  async #setUp(consumer: ScheduledConsumer, place: "device" | "host", signal: AbortSignal): Promise<Receipt> {
     if (place === "host") return this.models.optimizerOf(consumer).keepOptimizerOnHost(this.#operation(signal));
     return this.models.memoryOf(consumer).resume(this.#operation(signal));
   }
 
   async act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt> {
+    return this.#onItsDevice(targetOf(action), () => this.#act(action, signal, progress));
+  }
+
+  async prepareOffload(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
+    const [first] = this.#devices;
+    const { device } = this.#devices.find((placed) => holdsConsumer(placed, consumer)) ?? first;
+    return device.prepareBackups(consumer, this.#operation(signal));
+  }
+
+  async #act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt> {
     const operation = this.#operation(signal, progress);
     switch (action.kind) {
       case "release":
@@ -191,17 +238,27 @@ export class NativePpoBackend implements PpoBackend {
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
   }
 
-  observe(): DeviceObservation {
-    return this.#device.observe();
+  observe(): readonly [DeviceObservation, ...DeviceObservation[]] {
+    const [first, ...others] = this.#devices;
+    return [first.device.observe(), ...others.map(({ device }) => device.observe())];
   }
 
-  holders(): readonly Holder[] {
-    return this.#device.holders();
+  holders(): readonly DeviceHolders[] {
+    return this.#devices.map(({ name, device }) => ({ device: name, holders: device.holders() }));
   }
 
-  sizing(): Sizing {
-    const { addon, workload, roles } = this.#options;
-    const { chunkBytes } = this.#device.observe();
+  deviceOf(consumer: ScheduledConsumer): string {
+    const [first] = this.#devices;
+    return (this.#devices.find((device) => holdsConsumer(device, consumer)) ?? first).name;
+  }
+
+  sizings(): readonly SizedDevice[] {
+    return this.#devices.map(({ device, ...placed }) => ({ ...placed, sizing: this.#sizingOf(device) }));
+  }
+
+  #sizingOf(device: NativeDevice): Sizing {
+    const { workload } = this.#options;
+    const { chunkBytes } = device.observe();
     const { blockTokens, bytesPerToken } = this.models.engine.observe().kv;
     const { settings } = workload;
     const inChunks = (bytes: number) => Math.ceil(bytes / chunkBytes) * chunkBytes;
@@ -212,12 +269,8 @@ export class NativePpoBackend implements PpoBackend {
       scratchBytes: (microBatch) => {
         try {
           const changed = { ...workload, settings: { ...settings, microBatch } };
-          const { activationsBytes, logitsBytes } = scratchBytesOf({
-            addon,
-            device: this.#device,
-            workload: changed,
-            roles,
-          });
+          const options = { ...this.#options, workload: changed, deviceOf: (placed: Placed) => this.#deviceOf(placed) };
+          const { activationsBytes, logitsBytes } = scratchBytesOf(options, device);
           return inChunks(activationsBytes) + inChunks(logitsBytes);
         } catch (error) {
           if (toErrorData(error).code === "bad_argument") return Number.POSITIVE_INFINITY;
@@ -227,17 +280,19 @@ export class NativePpoBackend implements PpoBackend {
     };
   }
 
-  onSamples(listener: (batch: SampleBatch) => void): void {
+  onSamples(listener: SamplesListener): void {
     this.#sampleListeners.push(listener);
   }
 
   setSamplingRate(hertz: number): void {
-    this.#telemetry.setRate(hertz);
+    for (const telemetry of this.#telemetry) telemetry.setRate(hertz);
   }
 
-  /** Gives chunks that the pool holds back to the device; resolves with their bytes. */
-  trim(): Promise<number> {
-    return this.#device.trim();
+  /** Gives chunks that the pools hold back to their devices; resolves with their bytes. */
+  async trim(): Promise<number> {
+    let bytes = 0;
+    for (const { device } of this.#devices) bytes += await device.trim();
+    return bytes;
   }
 
   async savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
@@ -252,9 +307,9 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   async close(): Promise<void> {
-    this.#telemetry.stop();
+    for (const telemetry of this.#telemetry) telemetry.stop();
     await this.#models?.close();
-    await this.#device.close();
+    for (const { device } of this.#devices) await device.close();
     await rm(this.#options.directory, { recursive: true, force: true });
   }
 
@@ -281,6 +336,23 @@ export class NativePpoBackend implements PpoBackend {
   get models(): NativeModels {
     if (this.#models !== undefined) return this.#models;
     throw new TidelineError({ code: "no_model", message: "the models of this run are not loaded" });
+  }
+
+  /** With several devices, memory that ran out is memory of one of them. */
+  async #onItsDevice<T>(consumer: ScheduledConsumer, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      const data = toErrorData(error);
+      if (this.#devices.length === 1 || data.code !== "out_of_memory") throw error;
+      const own = this.#devices.filter((device) => holdsConsumer(device, consumer)).map(({ name }) => name);
+      throw new TidelineError({ ...data, message: `${own.join(" and ")}: ${data.message}` }, { cause: error });
+    }
+  }
+
+  #deviceOf(placed: Placed): NativeDevice {
+    const [first] = this.#devices;
+    return (this.#devices.find(({ holds }) => holds.includes(placed)) ?? first).device;
   }
 
   /** What makes `signal` cancel an operation of the addon: one listener, however many operations it is given to. */

@@ -1,9 +1,10 @@
 /**
  * The models of a run in this process: the engine, each role's weights with the trainer that computes with them, and the
- * scratch memory that all trainers share. It answers which of them a consumer's memory belongs to.
+ * scratch memory that all trainers on a device share. It answers which of them a consumer's memory belongs to.
  */
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import { assertNever, TidelineError } from "../../core/errors.ts";
+import type { Placed } from "../../core/run/placement.ts";
 import type { Precision, Roles } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
@@ -28,7 +29,7 @@ import type { Workload } from "./workload.ts";
 
 export interface NativeModelsOptions {
   readonly addon: TidelineAddon;
-  readonly device: NativeDevice;
+  readonly deviceOf: (placed: Placed) => NativeDevice;
   readonly workload: Workload;
   /** The precision of what lies on the device. */
   readonly roles: Roles;
@@ -56,13 +57,18 @@ export class NativeModels {
     /** Absent where a rule rewards. */
     readonly reward: NativeRole | undefined;
   };
-  readonly #scratch: NativeScratch;
+  /** One on each device that trainers compute on. */
+  readonly #scratch = new Map<NativeDevice, NativeScratch>();
 
   /** Reserves addresses only: nothing is loaded, nothing is resident. */
-  constructor({ addon, device, workload, roles: precisions }: NativeModelsOptions) {
+  constructor(options: NativeModelsOptions) {
+    const { addon, deviceOf, workload, roles: precisions } = options;
     const { settings, checkpoints } = workload;
     const plans = rolePlans(workload, precisions);
-    this.#scratch = addon.createScratch(device, scratchBytesOf({ addon, device, workload, roles: precisions }));
+    for (const device of new Set(plans.map(({ name }) => deviceOf(name)))) {
+      this.#scratch.set(device, addon.createScratch(device, scratchBytesOf(options, device)));
+    }
+    const device = deviceOf("engine");
     const engineModel = addon.createModel(device, {
       config: checkpoints.policy.config,
       dtype: floatOf(precisions.engine),
@@ -73,9 +79,11 @@ export class NativeModels {
       const plan = plans.find(({ name }) => name === wanted);
       if (plan === undefined) return undefined;
       const { name, checkpoint, config, dtype, head, limits } = plan;
-      const model = addon.createModel(device, { config, dtype, consumer: `${name}.weights`, head });
-      const scratch = this.#scratch;
-      const trainer = addon.createTrainer(device, { model, consumerPrefix: name, scratch, ...limits });
+      const own = deviceOf(name);
+      const model = addon.createModel(own, { config, dtype, consumer: `${name}.weights`, head });
+      const scratch = this.#scratch.get(own);
+      const shared = scratch === undefined ? {} : { scratch };
+      const trainer = addon.createTrainer(own, { model, consumerPrefix: name, ...shared, ...limits });
       return { name, checkpoint, model, trainer };
     };
     this.roles = {
@@ -115,7 +123,9 @@ export class NativeModels {
   memoryOf(consumer: ScheduledConsumer): ConsumerMemoryVerbs {
     const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
     if (tag !== undefined) return tagged(this.engine, tag);
-    if (consumer === "activations" || consumer === "logits") return tagged(this.#scratch, consumer);
+    if (consumer === "activations" || consumer === "logits") {
+      return together([...this.#scratch.values()].map((scratch) => tagged(scratch, consumer)));
+    }
     for (const role of Object.values(this.roles)) {
       if (role === undefined) continue;
       if (consumer === `${role.name}.weights`) return role.model;
@@ -140,7 +150,7 @@ export class NativeModels {
       await role?.trainer.close();
       await role?.model.close();
     }
-    await this.#scratch.close();
+    for (const scratch of this.#scratch.values()) await scratch.close();
   }
 }
 
@@ -158,27 +168,69 @@ function tagged<Tag>(
   };
 }
 
+/** What lies on several devices under one name: an action is done to all of it or to nothing. */
+function together(parts: readonly ConsumerMemoryVerbs[]): ConsumerMemoryVerbs {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  type Act = (part: ConsumerMemoryVerbs) => Promise<Receipt>;
+  const toAll = async (act: Act, takeBack: Act): Promise<Receipt> => {
+    const receipts: Receipt[] = [];
+    try {
+      for (const part of parts) receipts.push(await act(part));
+    } catch (error) {
+      for (const part of parts.slice(0, receipts.length)) await takeBack(part);
+      throw error;
+    }
+    return receiptOf(receipts);
+  };
+  return {
+    release: (options) =>
+      toAll(
+        (part) => part.release(options),
+        (part) => part.resume(),
+      ),
+    resume: (operation) =>
+      toAll(
+        (part) => part.resume(operation),
+        (part) => part.release({ mode: "discard" }),
+      ),
+  };
+}
+
+/** Of what was done to all parts, as of one. */
+function receiptOf(receipts: readonly Receipt[]): Receipt {
+  const [first] = receipts;
+  if (first === undefined) throw new TidelineError({ code: "internal", message: "nothing was done" });
+  const sum = (figure: (receipt: Receipt) => number) => receipts.reduce((total, receipt) => total + figure(receipt), 0);
+  return {
+    ...first,
+    bytesFreed: sum(({ bytesFreed }) => bytesFreed),
+    bytesRetained: sum(({ bytesRetained }) => bytesRetained),
+    bytesCommitted: sum(({ bytesCommitted }) => bytesCommitted),
+    bytesCopied: sum(({ bytesCopied }) => bytesCopied),
+    milliseconds: sum(({ milliseconds }) => milliseconds),
+  };
+}
+
 function needed(name: Role, role: NativeRole | undefined): NativeRole {
   if (role !== undefined) return role;
   throw new TidelineError({ code: "no_model", message: `there is no ${name} model in this run` });
 }
 
 /**
- * What the trainers of a run share: the most that any of them needs.
+ * What the trainers on a device share: the most that any of them needs.
  * @throws the addon's `bad_argument` for limits that no trainer takes.
  */
-export function scratchBytesOf({
-  addon,
-  device,
-  workload,
-  roles,
-}: NativeModelsOptions): Pick<TrainingBytes, "activationsBytes" | "logitsBytes"> {
-  const sizes = rolePlans(workload, roles).map(({ config, limits, dtype, head }) =>
-    addon.trainingBytes(config, { ...limits, dtype, head, device }),
-  );
+export function scratchBytesOf(
+  { addon, deviceOf, workload, roles }: NativeModelsOptions,
+  device: NativeDevice,
+): Pick<TrainingBytes, "activationsBytes" | "logitsBytes"> {
+  const sizes = rolePlans(workload, roles)
+    .filter(({ name }) => deviceOf(name) === device)
+    .map(({ config, limits, dtype, head }) => addon.trainingBytes(config, { ...limits, dtype, head, device }));
   return {
-    activationsBytes: Math.max(...sizes.map(({ activationsBytes }) => activationsBytes)),
-    logitsBytes: Math.max(...sizes.map(({ logitsBytes }) => logitsBytes)),
+    activationsBytes: Math.max(0, ...sizes.map(({ activationsBytes }) => activationsBytes)),
+    logitsBytes: Math.max(0, ...sizes.map(({ logitsBytes }) => logitsBytes)),
   };
 }
 

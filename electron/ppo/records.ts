@@ -1,11 +1,11 @@
 /**
  * What happened in a run: phases, actions with their receipts, and steps, with the seconds that went into work and into
- * memory, and the peak of the device with who held it. Memory only changes with an action, so it is read after each, and
+ * memory, and the peak of each device with who held it. Memory only changes with an action, so it is read after each, and
  * a receipt says what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
  * Long runs keep their newest steps.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
-import type { TidelineErrorData } from "../../core/errors.ts";
+import { TidelineError, type TidelineErrorData } from "../../core/errors.ts";
 import type { PhaseRecord, RolloutSample, StepRecord, StepStatistics } from "../../core/run/records.ts";
 import type { Measurement } from "../../core/run/state.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
@@ -27,8 +27,11 @@ export interface ActionRecord {
   /** PPO steps are counted from 0. */
   readonly step: number;
   readonly work: Work;
-  /** `set_up`: memory that a consumer of the loop takes for its first use. `by_hand`: not in the schedule. */
-  readonly origin: "schedule" | "set_up" | "by_hand";
+  /**
+   * `set_up`: memory that a consumer of the loop takes for its first use. `ahead`: host memory for an offload to come, taken
+   * in the background. `by_hand`: not in the schedule.
+   */
+  readonly origin: "schedule" | "set_up" | "ahead" | "by_hand";
   readonly kind: Receipt["action"];
   /** "offload reference.weights to host" */
   readonly label: string;
@@ -49,36 +52,51 @@ export interface ExecutedStep extends StepRecord {
 type Growing<T> = { -readonly [Key in keyof T]: T[Key] };
 type Holders = PhaseRecord["holders"];
 
-/** The bytes that are taken, and by whom. */
-interface Taken {
-  readonly bytes: number;
+/** Who holds what on a device. */
+export interface DeviceHolders {
+  readonly device: string;
   readonly holders: readonly Holder[];
 }
 
-/** A phase under way: who held its peak is put into words once it is asked for, not at every rise. */
-interface OpenPhase extends Growing<Omit<PhaseRecord, "holders">> {
-  peakHolders: readonly Holder[];
+/** The bytes that are taken of a device, and by whom. */
+interface Taken extends DeviceHolders {
+  readonly bytes: number;
+}
+
+/** A phase whose peaks may still rise: who held them is put into words once it is asked for, not at every rise. */
+interface OpenPhase extends Growing<Omit<PhaseRecord, "peakBytes" | "holders" | "devices">> {
+  /** In the order of the run's devices. */
+  readonly peaks: Taken[];
+}
+
+export interface RunRecordsOptions {
+  /** Of each device, always in one order. */
+  readonly holders: () => readonly DeviceHolders[];
+  /** On which device the target of an action lies; left out, there is one. */
+  readonly deviceOf?: (consumer: ScheduledConsumer) => string;
 }
 
 /** What a bucketed swap takes for its length is a region of this consumer. */
 const TRANSIENT_HOLDER = "workspace";
 
 export class RunRecords {
-  readonly #holders: () => readonly Holder[];
+  readonly #options: RunRecordsOptions;
   #steps: Growing<ExecutedStep>[] = [];
   /** Of all completed steps, also of those that are not kept. */
   readonly #totals = { steps: 0, workSeconds: 0, memorySeconds: 0 };
   #phases: OpenPhase[] = [];
   /** Of the step before: samples of its end arrive when the next has begun. */
-  #lastPhases: Growing<PhaseRecord>[] = [];
+  #lastPhases: readonly { readonly open: OpenPhase; readonly record: Growing<PhaseRecord> }[] = [];
   #actions: ActionRecord[] = [];
-  #peakBytes = 0;
+  /** Of the whole run, by device. */
+  readonly #peaks: number[];
   /** Since the last action. */
-  #taken: Taken;
+  #taken: readonly Taken[];
 
-  constructor(holders: () => readonly Holder[]) {
-    this.#holders = holders;
+  constructor(options: RunRecordsOptions) {
+    this.#options = options;
     this.#taken = this.#read();
+    this.#peaks = this.#taken.map(() => 0);
   }
 
   /** The newest completed steps; old ones without their samples and actions. */
@@ -96,7 +114,7 @@ export class RunRecords {
 
   /** Of the whole run. */
   get peakBytes(): number {
-    return this.#peakBytes;
+    return sum(this.#peaks);
   }
 
   /** What the whole run took so far, and its completed steps cost. */
@@ -105,7 +123,8 @@ export class RunRecords {
     const mean = (seconds: number) => seconds / Math.max(1, steps);
     return {
       steps,
-      peakBytes: this.#peakBytes,
+      peakBytes: this.peakBytes,
+      ...(this.#peaks.length > 1 && { devicePeakBytes: this.#byDevice(this.#peaks) }),
       stepSeconds: mean(workSeconds + memorySeconds),
       memorySeconds: mean(memorySeconds),
     };
@@ -116,17 +135,8 @@ export class RunRecords {
     const open = this.#phases.at(-1);
     if (open !== undefined && open.step === step && open.work === work) return;
     const now = Date.now() / 1000;
-    const { bytes: peakBytes, holders: peakHolders } = this.#taken;
-    this.#phases.push({
-      step,
-      work,
-      startSeconds: now,
-      endSeconds: now,
-      workSeconds: 0,
-      memorySeconds: 0,
-      peakBytes,
-      peakHolders,
-    });
+    const peaks = [...this.#taken];
+    this.#phases.push({ step, work, startSeconds: now, endSeconds: now, workSeconds: 0, memorySeconds: 0, peaks });
   }
 
   addWork(seconds: number): void {
@@ -138,9 +148,9 @@ export class RunRecords {
   addAction(action: ActionRecord): void {
     this.#actions.push(action);
     const most = this.#mostDuring(action);
-    this.#peakBytes = Math.max(this.#peakBytes, most.bytes);
+    this.#raise(most);
     const phase = this.#phases.at(-1);
-    if (phase === undefined || action.origin === "by_hand") return;
+    if (phase === undefined || action.origin === "by_hand" || action.origin === "ahead") return;
     phase.memorySeconds += action.endSeconds - action.startSeconds;
     raiseOpen(phase, most);
   }
@@ -148,19 +158,18 @@ export class RunRecords {
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
   leave(): number {
     const phase = this.#phases.at(-1);
-    const taken = this.#taken;
-    this.#peakBytes = Math.max(this.#peakBytes, taken.bytes);
     if (phase !== undefined) {
       phase.endSeconds = Date.now() / 1000;
-      raiseOpen(phase, taken);
+      raiseOpen(phase, this.#taken);
     }
-    return taken.bytes;
+    return this.look();
   }
 
   /** Something was done by hand. @returns the bytes that are taken now. */
   look(): number {
-    const { bytes } = this.#taken;
-    this.#peakBytes = Math.max(this.#peakBytes, bytes);
+    this.#raise(this.#taken);
+    let bytes = 0;
+    for (const taken of this.#taken) bytes += taken.bytes;
     return bytes;
   }
 
@@ -171,7 +180,7 @@ export class RunRecords {
       ...(statistics !== undefined && { statistics }),
       workSeconds: sum(phases.map(({ workSeconds }) => workSeconds)),
       memorySeconds: sum(phases.map(({ memorySeconds }) => memorySeconds)),
-      peakBytes: Math.max(0, ...phases.map(({ peakBytes }) => peakBytes)),
+      peakBytes: peakOfAll(this.#phases),
       phases,
       actions: this.#actions,
       samples: [...samples],
@@ -180,41 +189,57 @@ export class RunRecords {
     this.#totals.workSeconds += record.workSeconds;
     this.#totals.memorySeconds += record.memorySeconds;
     this.#keep(record);
-    this.#lastPhases = phases;
+    this.#lastPhases = phases.map((closed, index) => ({ open: at(this.#phases, index), record: closed }));
     this.#phases = [];
     this.#actions = [];
     return record;
   }
 
-  /** Rows of the sampler, which lie up to a batch behind. */
-  addSamples({ consumers, rows, samples }: SampleBatch): void {
+  /** Rows of the sampler of a device, the only one where it is left out, which lie up to a batch behind. */
+  addSamples({ consumers, rows, samples }: SampleBatch, device?: string): void {
+    const index = device === undefined ? 0 : this.#taken.findIndex((taken) => taken.device === device);
+    if (index < 0) return;
     const columns = rowColumns({ consumers });
     for (let row = 0; row < rows; row++) {
-      const at = row * columns;
-      const heldBytes = samples[at + HELD_COLUMN] ?? 0;
+      const first = row * columns;
+      const heldBytes = samples[first + HELD_COLUMN] ?? 0;
       let bytes = heldBytes;
-      for (let consumer = 0; consumer < consumers.length; consumer++) bytes += committedBytesAt(samples, at, consumer);
-      this.#peakBytes = Math.max(this.#peakBytes, bytes);
-      const timeSeconds = samples[at] ?? 0;
+      for (let position = 0; position < consumers.length; position++)
+        bytes += committedBytesAt(samples, first, position);
+      this.#peaks[index] = Math.max(this.#peaks[index] ?? 0, bytes);
+      const timeSeconds = samples[first] ?? 0;
       const began = ({ startSeconds }: Pick<PhaseRecord, "startSeconds">) => startSeconds <= timeSeconds;
       const open = this.#phases.findLast(began);
-      const closed = open === undefined ? this.#lastPhases.findLast(began) : undefined;
-      const phase = open ?? closed;
+      const closed = open === undefined ? this.#lastPhases.findLast(({ record }) => began(record)) : undefined;
+      const phase = open ?? closed?.open;
       // Nothing is lost: what there was between two items is read there.
-      if (phase === undefined || timeSeconds - phase.startSeconds < CLOCK_SECONDS || bytes <= phase.peakBytes) continue;
-      const holders = consumers.map((consumer, index) => ({ consumer, bytes: committedBytesAt(samples, at, index) }));
-      const most = { bytes, holders: [...holders, { consumer: "pool", bytes: heldBytes }] };
-      if (open !== undefined) raiseOpen(open, most);
-      if (closed !== undefined) this.#raiseClosed(closed, most);
+      if (phase === undefined || timeSeconds - phase.startSeconds < CLOCK_SECONDS) continue;
+      if (bytes <= at(phase.peaks, index).bytes) continue;
+      const held = consumers.map((consumer, position) => ({
+        consumer,
+        bytes: committedBytesAt(samples, first, position),
+      }));
+      const holders = [...held, { consumer: "pool", bytes: heldBytes }];
+      phase.peaks[index] = { device: at(phase.peaks, index).device, bytes, holders };
+      if (closed !== undefined) this.#tellAgain(closed.record, closed.open);
     }
   }
 
-  /** Its step is complete, and has its peak already. */
-  #raiseClosed(phase: Growing<PhaseRecord>, { bytes, holders }: Taken): void {
-    phase.peakBytes = bytes;
-    phase.holders = holdersOf(holders);
+  /** Of a phase that rose when its step was complete. */
+  #tellAgain(record: Growing<PhaseRecord>, phase: OpenPhase): void {
+    Object.assign(record, peaksOf(phase));
     const step = this.#steps.at(-1);
-    if (step !== undefined) step.peakBytes = Math.max(step.peakBytes, bytes);
+    if (step !== undefined) step.peakBytes = peakOfAll(this.#lastPhases.map(({ open }) => open));
+  }
+
+  #raise(taken: readonly Taken[]): void {
+    for (let index = 0; index < taken.length; index++) {
+      this.#peaks[index] = Math.max(this.#peaks[index] ?? 0, at(taken, index).bytes);
+    }
+  }
+
+  #byDevice(bytes: readonly number[]): Record<string, number> {
+    return Object.fromEntries(this.#taken.map(({ device }, index) => [device, bytes[index] ?? 0]));
   }
 
   #keep(record: Growing<ExecutedStep>): void {
@@ -231,36 +256,70 @@ export class RunRecords {
     if (old !== undefined) this.#steps.splice(-1 - kept, 1, { ...old, ...nothing });
   }
 
-  #read(): Taken {
-    const holders = this.#holders();
-    let bytes = 0;
-    for (const holder of holders) bytes += holder.bytes;
-    return { bytes, holders };
+  #read(): readonly Taken[] {
+    return this.#options.holders().map(({ device, holders }) => {
+      let bytes = 0;
+      for (const holder of holders) bytes += holder.bytes;
+      return { device, bytes, holders };
+    });
   }
 
   /** What an action that is over took at most: it may have given something back before it was. */
-  #mostDuring({ receipt, error }: ActionRecord): Taken {
+  #mostDuring({ receipt, error, consumer }: ActionRecord): readonly Taken[] {
     const before = this.#taken;
     if (receipt === undefined && error === undefined) return before;
     const after = this.#read();
     this.#taken = after;
-    const mostBytes = before.bytes - pooledBytes(before) + (receipt?.bytesCommitted ?? 0);
-    const transientBytes = mostBytes - after.bytes;
-    if (transientBytes <= 0) return after;
-    return { bytes: mostBytes, holders: [...after.holders, { consumer: TRANSIENT_HOLDER, bytes: transientBytes }] };
+    const device = this.#options.deviceOf?.(consumer) ?? after[0]?.device;
+    return after.map((taken, index) =>
+      taken.device === device ? mostBetween(at(before, index), taken, receipt?.bytesCommitted ?? 0) : taken,
+    );
   }
 }
 
-function recordOf(phase: OpenPhase): Growing<PhaseRecord> {
-  const { step, work, startSeconds, endSeconds, workSeconds, memorySeconds, peakBytes, peakHolders } = phase;
-  const holders = holdersOf(peakHolders);
-  return { step, work, startSeconds, endSeconds, workSeconds, memorySeconds, peakBytes, holders };
+/** Of a device that had so much before an action which took `committedBytes`, and has so much after it. */
+function mostBetween(before: Taken, after: Taken, committedBytes: number): Taken {
+  const bytes = before.bytes - pooledBytes(before) + committedBytes;
+  const transientBytes = bytes - after.bytes;
+  if (transientBytes <= 0) return after;
+  const holders = [...after.holders, { consumer: TRANSIENT_HOLDER, bytes: transientBytes }];
+  return { device: after.device, bytes, holders };
 }
 
-function raiseOpen(phase: OpenPhase, { bytes, holders }: Taken): void {
-  if (bytes <= phase.peakBytes) return;
-  phase.peakBytes = bytes;
-  phase.peakHolders = holders;
+function recordOf(phase: OpenPhase): Growing<PhaseRecord> {
+  const { step, work, startSeconds, endSeconds, workSeconds, memorySeconds } = phase;
+  return { step, work, startSeconds, endSeconds, workSeconds, memorySeconds, ...peaksOf(phase) };
+}
+
+function peaksOf({ peaks }: OpenPhase): Pick<PhaseRecord, "peakBytes" | "holders" | "devices"> {
+  const peakBytes = sum(peaks.map(({ bytes }) => bytes));
+  const holders = holdersOf(peaks.flatMap((peak) => peak.holders));
+  if (peaks.length === 1) return { peakBytes, holders };
+  const devices = peaks.map(({ device, bytes, holders: own }) => [
+    device,
+    { peakBytes: bytes, holders: holdersOf(own) },
+  ]);
+  return { peakBytes, holders, devices: Object.fromEntries(devices) };
+}
+
+/** The peaks of each device in some phases, together. */
+function peakOfAll(phases: readonly OpenPhase[]): number {
+  const [first] = phases;
+  if (first === undefined) return 0;
+  return sum(first.peaks.map((_, index) => Math.max(...phases.map(({ peaks }) => at(peaks, index).bytes))));
+}
+
+function raiseOpen({ peaks }: OpenPhase, taken: readonly Taken[]): void {
+  for (let index = 0; index < taken.length; index++) {
+    if (at(taken, index).bytes > at(peaks, index).bytes) peaks[index] = at(taken, index);
+  }
+}
+
+/** An element that is there: a run has the same devices all the time. */
+function at<T>(list: readonly T[], index: number): T {
+  const element = list[index];
+  if (element !== undefined) return element;
+  throw new TidelineError({ code: "internal", message: `there is no element ${index} of ${list.length}` });
 }
 
 function committedBytesAt(samples: Float64Array, rowAt: number, consumer: number): number {

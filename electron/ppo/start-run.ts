@@ -1,7 +1,7 @@
-/** A run of a workload on this process's device, from its parts: what the command line and the tests begin with. */
+/** A run of a workload on this process's devices, from its parts: what the command line and the tests begin with. */
 import type { Schedule } from "../../core/schedule/schedule.ts";
-import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
-import type { Progress } from "./backend.ts";
+import type { TidelineAddon } from "../../native/addon.d.ts";
+import type { Progress, SamplesListener } from "./backend.ts";
 import { PpoRun, type RunListener } from "./executor.ts";
 import { NativePpoBackend } from "./native-backend.ts";
 import { requireSameReward, type Workload } from "./workload.ts";
@@ -11,6 +11,7 @@ export interface StartOptions extends RunListener {
   readonly addon: TidelineAddon;
   readonly workload: Workload;
   readonly schedule: Schedule;
+  /** Of all that the workload's placement does not name. */
   readonly deviceName: string;
   /** For backups on disk; removed in the end. */
   readonly directory: string;
@@ -19,7 +20,7 @@ export interface StartOptions extends RunListener {
   readonly progress?: Progress;
   readonly samplingHertz?: number;
   /** Hears of samples from the first byte that is loaded. */
-  readonly onSamples?: (batch: SampleBatch) => void;
+  readonly onSamples?: SamplesListener;
 }
 
 export interface StartedRun {
@@ -37,7 +38,7 @@ export async function startRun(options: StartOptions): Promise<StartedRun> {
   const { roles } = schedule;
   requireSameReward(roles, workload);
   const rate = samplingHertz === undefined ? {} : { samplingHertz };
-  const backend = new NativePpoBackend({ addon, deviceName, workload, roles, directory, ...rate });
+  const backend = await NativePpoBackend.open({ addon, deviceName, workload, roles, directory, ...rate });
   if (onSamples !== undefined) backend.onSamples(onSamples);
   try {
     const run = await PpoRun.begin({ ...rest, schedule, backend, works: new PpoWorks(backend, workload) });

@@ -4,14 +4,19 @@
  */
 import { readFileSync } from "node:fs";
 import { formatConfig } from "../../core/checkpoint/format-config.ts";
+import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
 import type { FrozenRole, Plan, TrainedRole } from "../../core/planner/plan.ts";
 import { planFrom } from "../../core/planner/plan-file.ts";
+import { PLACED, type Placement } from "../../core/run/placement.ts";
 import type { StrategySet } from "../../core/schedule/strategies.ts";
 import type { Checkpoint } from "../session/checkpoint.ts";
 import { rolesOf, type Workload } from "./workload.ts";
 
-/** @throws TidelineError `plan_invalid` for strategies that contradict each other. */
+/**
+ * The placement of `settings` is of what does not lie on the run's own device (workload.ts `settingsFor`).
+ * @throws TidelineError `plan_invalid` for strategies that contradict each other, and for a placement that no plan can say.
+ */
 export function planOfWorkload(name: string, workload: Workload, strategies: StrategySet): Plan {
   const { settings, checkpoints } = workload;
   const roles = rolesOf(workload);
@@ -43,7 +48,7 @@ export function planOfWorkload(name: string, workload: Workload, strategies: Str
       microBatch: settings.microBatch,
       lossChunkTokens: settings.logitRows,
     },
-    placement: { kind: "colocated", gpus: 1 },
+    placement: placementOf(settings.placement),
     gpu: {
       name: HOST,
       totalBytes: capacityBytes,
@@ -53,6 +58,20 @@ export function planOfWorkload(name: string, workload: Workload, strategies: Str
     strategies,
   };
   return planFrom(plan, `the plan of ${name}`);
+}
+
+/** A plan knows the engine apart from the trainers, and not one role from another. */
+function placementOf(placement: Placement = {}) {
+  const apart = PLACED.filter((placed) => placement[placed] !== undefined);
+  if (apart.length === 0) return { kind: "colocated", gpus: 1 } as const;
+  if (apart.every((placed) => placed === "engine")) {
+    return { kind: "separate", trainerGpus: 1, engineGpus: 1 } as const;
+  }
+  throw new TidelineError({
+    code: "plan_invalid",
+    message: `a plan has all roles on the same GPUs, and here ${apart.join(", ")} lie elsewhere`,
+    hint: "place the engine apart, or nothing",
+  });
 }
 
 /** A role whose model is still to be read as JSON. */

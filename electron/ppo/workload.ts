@@ -5,6 +5,14 @@
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { TidelineError } from "../../core/errors.ts";
+import {
+  type DeviceCapacities,
+  deviceCapacitiesSchema,
+  type Placed,
+  type PlacedDevice,
+  placedDevices,
+  placementSchema,
+} from "../../core/run/placement.ts";
 import { precisionSchema, type Roles } from "../../core/schedule/schedule.ts";
 import { fieldOf, firstFault } from "../../core/schema-fault.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
@@ -71,7 +79,11 @@ const workloadSchema = z.strictObject({
     kvCacheBytes: bytes,
     /** Memory is mapped in pieces of this size; left out, the device's own. */
     chunkBytes: bytes.exactOptional(),
+    /** Of devices that may hold another number of bytes. */
+    capacities: deviceCapacitiesSchema.exactOptional(),
   }),
+  /** Engine and roles that lie elsewhere than on the device of the run. */
+  placement: placementSchema.exactOptional(),
 });
 export type WorkloadSettings = z.infer<typeof workloadSchema>;
 export type RoleFolders = z.infer<typeof foldersSchema>;
@@ -123,12 +135,15 @@ export interface WorkloadChanges {
   /** Critic and reference follow another policy, unless they are given too. */
   readonly checkpoints?: { readonly [Name in keyof RoleFolders]?: string | undefined };
   readonly capacityBytes?: number | undefined;
+  /** Beside those of the settings. */
+  readonly deviceCapacities?: DeviceCapacities | undefined;
+  readonly placement?: { readonly [Name in Placed]?: string | undefined } | undefined;
   readonly seed?: number | undefined;
 }
 
 /** The settings with some of them chosen otherwise. */
 export function changeWorkload(settings: WorkloadSettings, changes: WorkloadChanges): WorkloadSettings {
-  const { checkpoints = {}, capacityBytes, seed } = changes;
+  const { checkpoints = {}, capacityBytes, deviceCapacities, placement, seed } = changes;
   const { policy, critic, reference, reward } = checkpoints;
   const roles: RoleFolders = {
     ...(policy === undefined ? settings.roles : { ...settings.roles, policy, critic: policy, reference: policy }),
@@ -136,20 +151,51 @@ export function changeWorkload(settings: WorkloadSettings, changes: WorkloadChan
     ...(reference !== undefined && { reference }),
     ...(reward !== undefined && { reward }),
   };
-  const device = { ...settings.device, ...(capacityBytes !== undefined && { capacityBytes }) };
-  return { ...settings, roles, device, ...(seed !== undefined && { seed }) };
+  const device = {
+    ...settings.device,
+    ...(capacityBytes !== undefined && { capacityBytes }),
+    ...(deviceCapacities !== undefined && { capacities: { ...settings.device.capacities, ...deviceCapacities } }),
+  };
+  const placed = Object.entries({ ...settings.placement, ...placement }).filter(([, name]) => name !== undefined);
+  return {
+    ...settings,
+    roles,
+    device,
+    ...(placed.length > 0 && { placement: Object.fromEntries(placed) }),
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+/** The devices of a run whose own is `deviceName`, the engine's first. */
+export function devicesOf({ settings, checkpoints }: Workload, deviceName: string): readonly PlacedDevice[] {
+  const { placement, device } = settings;
+  return placedDevices({
+    deviceName,
+    placement,
+    capacityBytes: device.capacityBytes,
+    deviceCapacities: device.capacities,
+    hasRewardModel: checkpoints.reward !== undefined,
+  });
 }
 
 /** The least that a GPU's driver maps at once. */
 const GPU_CHUNK_BYTES = 2 * 2 ** 20;
 
 /**
- * The settings for a device: on a GPU memory comes in larger pieces than a small workload for the host may ask for, and every
- * consumer takes a piece at least, so its capacity grows as much as the pieces do.
+ * The settings for a run's own device: what is placed there is placed nowhere else. On a GPU memory comes in larger pieces
+ * than a small workload for the host may ask for, and every consumer takes a piece at least, so its capacity grows as much as
+ * the pieces do.
  */
-export function settingsFor(deviceName: string, settings: WorkloadSettings): WorkloadSettings {
+export function settingsFor(deviceName: string, { placement = {}, ...settings }: WorkloadSettings): WorkloadSettings {
+  const elsewhere = Object.entries(placement).filter(([, name]) => name !== deviceName);
+  const names = [deviceName, ...elsewhere.map(([, name]) => name)];
+  const sized = names.every((name) => name === "host") ? settings : inPiecesOfGpus(settings);
+  return { ...sized, ...(elsewhere.length > 0 && { placement: Object.fromEntries(elsewhere) }) };
+}
+
+function inPiecesOfGpus<Settings extends Pick<WorkloadSettings, "device">>(settings: Settings): Settings {
   const { capacityBytes, chunkBytes = GPU_CHUNK_BYTES } = settings.device;
-  if (deviceName === "host" || chunkBytes >= GPU_CHUNK_BYTES) return settings;
+  if (chunkBytes >= GPU_CHUNK_BYTES) return settings;
   const scaledBytes = Math.ceil(capacityBytes * (GPU_CHUNK_BYTES / chunkBytes));
   return { ...settings, device: { ...settings.device, capacityBytes: scaledBytes, chunkBytes: GPU_CHUNK_BYTES } };
 }

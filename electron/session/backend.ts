@@ -6,9 +6,8 @@
 import type { Role } from "../../core/consumers.ts";
 import type {
   CheckpointSummary,
-  ConsumerState,
-  DeviceState,
   Obstacle,
+  OpenDevice,
   PauseMode,
   Receipt,
   ReleaseDestination,
@@ -50,9 +49,9 @@ export interface BackendEngine {
   readonly obstacle?: Obstacle;
 }
 
-export interface BackendObservation {
-  readonly device: DeviceState;
-  readonly consumers: readonly ConsumerState[];
+export interface BackendObservation extends OpenDevice {
+  /** Those on which a run has roles beside the engine's. */
+  readonly otherDevices: readonly OpenDevice[];
   /** Absent until a checkpoint was opened. */
   readonly engine?: BackendEngine;
   readonly models: readonly {

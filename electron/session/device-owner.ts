@@ -45,6 +45,11 @@ export class DeviceOwner {
     return this.#open?.run.backend ?? this.#options.workbench;
   }
 
+  /** The workbench's, and of all in a run that is not placed elsewhere. */
+  get ownDevice(): string {
+    return this.#options.workbench.observe().device.name;
+  }
+
   /** Undefined while the workbench has it. */
   get run(): SessionRun | undefined {
     return this.#open?.run;

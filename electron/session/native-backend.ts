@@ -37,7 +37,7 @@ import {
   refuseWhileGenerating,
   startGeneration,
 } from "./native-engine.ts";
-import { checkpointSummary, consumerStates, deviceState } from "./native-observation.ts";
+import { checkpointSummary, openDevice } from "./native-observation.ts";
 import { replaceEngine } from "./replace-engine.ts";
 
 const BATCH_SECONDS = 0.1;
@@ -77,11 +77,10 @@ export class NativeBackend implements Backend {
   }
 
   observe(): BackendObservation {
-    const device = this.#device.observe();
     const engine = this.#loaded && observeEngine(this.#loaded, this.#addon);
     return {
-      device: deviceState(device),
-      consumers: consumerStates(device.regions),
+      ...openDevice(this.#device.observe()),
+      otherDevices: [],
       samplingHertz: this.#settings.samplingHertz,
       models: [...this.#models].map(([role, { checkpoint }]) => ({
         role,

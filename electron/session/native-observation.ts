@@ -1,7 +1,7 @@
 /**
  * The addon's observations in the contract's shapes.
  */
-import type { CheckpointSummary, ConsumerState, DeviceChoice, DeviceState } from "../../core/contract.ts";
+import type { CheckpointSummary, ConsumerState, DeviceChoice, OpenDevice } from "../../core/contract.ts";
 import type { DeviceObservation, RegionObservation, TidelineAddon } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
@@ -16,15 +16,15 @@ export function deviceChoices(addon: TidelineAddon): DeviceChoice[] {
   }));
 }
 
-export function deviceState({ regions: _, ...device }: DeviceObservation): DeviceState {
-  return device;
+export function openDevice({ regions, ...device }: DeviceObservation): OpenDevice {
+  return { device, consumers: consumerStates(regions) };
 }
 
 /**
  * One state per consumer. While a checkpoint is being replaced the engine's old and new regions share their names: the
  * bytes are summed, and the region that is newer says the rest.
  */
-export function consumerStates(regions: readonly RegionObservation[]): ConsumerState[] {
+function consumerStates(regions: readonly RegionObservation[]): ConsumerState[] {
   const states = new Map<string, ConsumerState>();
   for (const { address: _, ...region } of regions) {
     const before = states.get(region.consumer);

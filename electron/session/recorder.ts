@@ -1,6 +1,6 @@
 /**
  * What the session remembers for a window that opens late or reloads: samples of the last hour, every action, the
- * latest generations. Samples are kept as the sampler lays them out, in chunks that share a list of consumers.
+ * latest generations.
  */
 import {
   type ActionRecord,
@@ -12,8 +12,7 @@ import {
 } from "../../core/contract.ts";
 import { type EndedRun, withEndedRun } from "../../core/run/ended-runs.ts";
 import type { SampleBatch as NativeBatch } from "../../native/addon.d.ts";
-
-const CHUNK_ROWS = 4096;
+import { SampleHistory } from "./sample-history.ts";
 
 export interface RecorderLimits {
   /** An hour at 100 Hz. */
@@ -22,20 +21,13 @@ export interface RecorderLimits {
   readonly generations?: number;
 }
 
-interface Chunk {
-  readonly consumers: readonly string[];
-  readonly columns: number;
-  readonly samples: Float64Array;
-  rows: number;
-}
-
 export class Recorder {
   readonly #limits: Required<RecorderLimits>;
-  readonly #chunks: Chunk[] = [];
+  /** By device; under `undefined` the engine's. */
+  readonly #samples = new Map<string | undefined, SampleHistory>();
   readonly #actions: ActionRecord[] = [];
   readonly #generations = new Map<number, GenerationState>();
   #endedRuns: readonly EndedRun[] = [];
-  #rows = 0;
   #dropped = 0;
 
   constructor({ rows = 360_000, actions = 20_000, generations = 200 }: RecorderLimits = {}) {
@@ -47,20 +39,12 @@ export class Recorder {
     return this.#dropped;
   }
 
-  addSamples(batch: NativeBatch): void {
+  /** @param otherDevice where it is not the engine's. */
+  addSamples(batch: NativeBatch, otherDevice?: string): void {
     this.#dropped += batch.dropped;
-    const columns = rowColumns(batch);
-    for (let row = 0; row < batch.rows; ) {
-      const chunk = this.#openChunk(batch.consumers, columns);
-      const taken = Math.min(batch.rows - row, CHUNK_ROWS - chunk.rows);
-      chunk.samples.set(batch.samples.subarray(row * columns, (row + taken) * columns), chunk.rows * columns);
-      chunk.rows += taken;
-      this.#rows += taken;
-      row += taken;
-    }
-    // Whole chunks go, so at least the limit is always kept.
-    while (this.#rows - (this.#chunks[0]?.rows ?? 0) >= this.#limits.rows)
-      this.#rows -= this.#chunks.shift()?.rows ?? 0;
+    const history = this.#samples.get(otherDevice) ?? new SampleHistory(this.#limits.rows);
+    this.#samples.set(otherDevice, history);
+    history.add(batch);
   }
 
   addAction(action: ActionRecord): void {
@@ -79,25 +63,14 @@ export class Recorder {
     this.#endedRuns = withEndedRun(this.#endedRuns, run);
   }
 
-  /** The newest `maxRows` samples not older than `sinceSeconds`, oldest first, with everything else since. */
+  /** Of each device the newest `maxRows` samples not older than `sinceSeconds`, oldest first, with everything else since. */
   history(sinceSeconds: number, maxRows: number) {
-    const batches: SampleBatch[] = [];
-    let wanted = maxRows;
-    for (let index = this.#chunks.length - 1; index >= 0 && wanted > 0; index--) {
-      const chunk = this.#chunks[index];
-      if (chunk === undefined) break;
-      const first = Math.max(firstRowSince(chunk, sinceSeconds), chunk.rows - wanted);
-      if (first === chunk.rows) break;
-      batches.unshift({
-        consumers: [...chunk.consumers],
-        rows: chunk.rows - first,
-        samples: Array.from(chunk.samples.subarray(first * chunk.columns, chunk.rows * chunk.columns)),
-        dropped: 0,
-      });
-      wanted -= chunk.rows - first;
-    }
     return {
-      batches,
+      batches: [...this.#samples].flatMap(([device, samples]) =>
+        samples
+          .since(sinceSeconds, maxRows)
+          .map((batch): SampleBatch => (device === undefined ? batch : { ...batch, device })),
+      ),
       actions: this.#actions.filter(({ timeSeconds }) => timeSeconds >= sinceSeconds),
       generations: [...this.#generations.values()].filter(
         ({ finishedSeconds }) => finishedSeconds === undefined || finishedSeconds >= sinceSeconds,
@@ -106,14 +79,6 @@ export class Recorder {
         .map((run) => run.filter(({ endSeconds }) => endSeconds >= sinceSeconds))
         .filter((run) => run.length > 0),
     };
-  }
-
-  #openChunk(consumers: readonly string[], columns: number): Chunk {
-    const last = this.#chunks.at(-1);
-    if (last && last.rows < CHUNK_ROWS && sameNames(last.consumers, consumers)) return last;
-    const chunk = { consumers, columns, samples: new Float64Array(CHUNK_ROWS * columns), rows: 0 };
-    this.#chunks.push(chunk);
-    return chunk;
   }
 }
 
@@ -138,19 +103,4 @@ export function mergeConsumers(batch: NativeBatch): NativeBatch {
     });
   }
   return { consumers, rows: batch.rows, samples, dropped: batch.dropped };
-}
-
-function firstRowSince(chunk: Chunk, sinceSeconds: number): number {
-  let low = 0;
-  let high = chunk.rows;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((chunk.samples[middle * chunk.columns] ?? 0) < sinceSeconds) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((name, index) => name === b[index]));
 }

@@ -73,10 +73,12 @@ export class Session {
   readonly #listeners = new Set<(event: SessionEvent) => void>();
   readonly #statePush = throttle(STATE_INTERVAL_MS, () => {
     const state = this.state();
-    this.#toldUsedBytes = state.device.usedBytes;
+    this.#toldUsedBytes = new Map(state.otherDevices.map(({ device }) => [device.name, device.usedBytes]));
+    this.#toldUsedBytes.set(undefined, state.device.usedBytes);
     this.#publish({ event: "state", state });
   });
-  #toldUsedBytes = 0;
+  /** By device; under `undefined` the engine's. */
+  #toldUsedBytes = new Map<string | undefined, number>();
 
   /**
    * Opens the device of the settings (the host when that one is gone). No checkpoint is open yet: see `openFirst`.
@@ -103,7 +105,7 @@ export class Session {
     void removeStaleBackups(backupsFolder);
     const addon = options.addon ?? loadAddon();
     const workbench = this.#openWorkbench(addon, backupsFolder);
-    const onSamples = (batch: SampleBatch) => this.#takeSamples(batch);
+    const onSamples = (batch: SampleBatch, otherDevice?: string) => this.#takeSamples(batch, otherDevice);
     workbench.onSamples(onSamples);
     this.#devices = deviceChoices(addon);
     this.#device = new DeviceOwner({
@@ -194,14 +196,15 @@ export class Session {
 
   state(): SessionState {
     const { backend, run } = this.#device;
-    const { device, consumers, engine, models, samplingHertz } = backend.observe();
+    const { device, consumers, otherDevices, engine, models, samplingHertz } = backend.observe();
     const { demoCheckpoint, demoWorkload } = this.#options;
     return {
       version: this.#version,
       backend: backend.name,
       device,
       devices: this.#devices.map((choice) => withLink(choice, this.#settings)),
-      consumers: [...consumers],
+      consumers,
+      otherDevices: [...otherDevices],
       engine: engine ? engineState(engine, consumers) : { status: "empty" },
       models: [...models],
       ...(run !== undefined && { run: run.state() }),
@@ -251,17 +254,19 @@ export class Session {
     this.#actions.record({ kind, consumer, label }, { milliseconds, receipt, ...(error !== undefined && { error }) });
   }
 
-  #takeSamples(raw: SampleBatch): void {
+  #takeSamples(raw: SampleBatch, otherDevice?: string): void {
     const batch = mergeConsumers(raw);
-    this.#recorder.addSamples(batch);
+    this.#recorder.addSamples(batch, otherDevice);
     if (this.#listeners.size === 0) return;
     const { consumers, rows, samples, dropped } = batch;
     const newest = samples.length - samples.length / Math.max(1, rows);
-    const usedBytes = samples[newest + USED_COLUMN] ?? this.#toldUsedBytes;
-    if (Math.abs(usedBytes - this.#toldUsedBytes) >= TOLD_BYTES) this.#statePush.request();
+    const toldBytes = this.#toldUsedBytes.get(otherDevice) ?? 0;
+    const usedBytes = samples[newest + USED_COLUMN] ?? toldBytes;
+    if (Math.abs(usedBytes - toldBytes) >= TOLD_BYTES) this.#statePush.request();
+    const told = { consumers: [...consumers], rows, samples: Array.from(samples), dropped };
     this.#publish({
       event: "samples",
-      batch: { consumers: [...consumers], rows, samples: Array.from(samples), dropped },
+      batch: otherDevice === undefined ? told : { ...told, device: otherDevice },
     });
   }
 

@@ -9,6 +9,8 @@ import type { Command } from "./command.ts";
 export interface CommandContext {
   readonly session: SessionState | undefined;
   readonly connected: boolean;
+  /** Of several devices of a run the one that the timeline shows; undefined: the engine's. */
+  readonly shownDevice?: string | undefined;
   /** Generations under way, newest last. */
   readonly running: readonly GenerationState[];
   /** How long an action of a schedule took when it was last done; undefined: it never was. */

@@ -145,7 +145,7 @@ function actCommands(
         (session?.run !== undefined && "a PPO run has the device: end it first"),
       run: async () => {
         const evaluation = evaluationOf(currentPlan());
-        if (evaluation.ok) await runPlan(evaluation.prediction, request);
+        if (evaluation.ok) await runPlan(evaluation.prediction, session, request);
       },
     }),
     command("export", "Export the plan: flags of launchers, tables, pictures", "Export…", [{ code: "KeyE" }], {
@@ -167,7 +167,11 @@ function makeFit(plan: Plan): void {
 }
 
 /** @throws TidelineError where the schedule is for other precisions than the demo's checkpoints. */
-async function runPlan({ plan, schedule }: Prediction, request: Client["request"]): Promise<void> {
+async function runPlan(
+  { plan, schedule }: Prediction,
+  session: SessionState | undefined,
+  request: Client["request"],
+): Promise<void> {
   const workload = await request("read_workload", {});
   const difference = differenceFromRoles(plan, workload.roles, workload.name);
   if (difference !== undefined) {
@@ -178,17 +182,27 @@ async function runPlan({ plan, schedule }: Prediction, request: Client["request"
     });
   }
   const capacityBytes = plan.gpu.name === HOST ? plan.gpu.totalBytes : undefined;
+  const apart = plan.placement.kind === "separate" ? session && deviceBeside(session) : undefined;
   const run = await request("open_run", {
     schedule: { kind: "schedule", schedule },
+    ...(apart !== undefined && { placement: { engine: apart } }),
     ...(capacityBytes !== undefined && { capacityBytes }),
   });
   setPreferences({ screen: "run" });
-  if (run.workload.plan !== undefined && isSameWorkload(plan, run.workload.plan)) {
+  if (apart !== undefined) {
+    notify(`The engine is on ${apart}, the trainers on ${session?.device.name}`);
+  } else if (run.workload.plan !== undefined && isSameWorkload(plan, run.workload.plan)) {
     drawBeside("run");
     notify("What a step of this run measures is drawn beside the plan");
   } else {
     notify("The run has the plan's schedule, but models or sizes of its own: its bytes are not the plan's");
   }
+}
+
+/** For an engine that has GPUs of its own in the plan: a GPU if there is one; undefined where there is no other device. */
+function deviceBeside({ device, devices }: SessionState): string | undefined {
+  const others = devices.filter(({ name, problem }) => problem === undefined && name !== device.name);
+  return (others.find(({ name }) => name !== HOST) ?? others[0])?.name;
 }
 
 function shareCommands({ verdict }: PlanStanding): readonly Command[] {

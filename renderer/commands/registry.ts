@@ -9,6 +9,7 @@ import { byHandCommands } from "./by-hand-commands.ts";
 import { checkpointCommands } from "./checkpoint-commands.ts";
 import type { Command } from "./command.ts";
 import type { CommandContext } from "./context.ts";
+import { deviceCommands } from "./device-commands.ts";
 import { engineCommands } from "./engine-commands.ts";
 import { generateCommands } from "./generate-commands.ts";
 import { type KeyPress, matches, worksWhileTyping } from "./keys.ts";
@@ -30,7 +31,12 @@ export function buildCommands(context: CommandContext): readonly Command[] {
           ...memoryCommands(context),
           ...checkpointCommands(context),
         ]
-      : [...runCommands(context, run), ...byHandCommands(context, run), ...operationCommands(context)];
+      : [
+          ...runCommands(context, run),
+          ...deviceCommands(context),
+          ...byHandCommands(context, run),
+          ...operationCommands(context),
+        ];
   const { ofScreen, preferences } = context;
   return [
     ...(preferences.screen === "run" ? [...ofDevice, ...ofScreen] : [...ofScreen, ...ofDevice.map(withoutKeys)]),

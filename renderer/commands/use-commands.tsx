@@ -6,6 +6,7 @@ import { notify } from "../state/notices.ts";
 import { usePreferences } from "../state/preferences.ts";
 import { usePrompt } from "../state/prompt.ts";
 import { useSession } from "../state/session.ts";
+import { useTimeline } from "../state/timeline.ts";
 import { useView } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { isMac } from "./keys.ts";
@@ -29,11 +30,13 @@ export function CommandsProvider(props: {
   const generations = useActivity((store) => store.generations);
   const draft = usePrompt();
   const preferences = usePreferences();
+  const shownDevice = useTimeline((store) => store.device);
 
   const value = useMemo((): CommandsValue => {
     const all = buildCommands({
       session,
       connected: connection === "connected",
+      shownDevice,
       running: runningGenerations(generations),
       secondsOf: lastSecondsOf,
       draft,
@@ -43,7 +46,7 @@ export function CommandsProvider(props: {
       request: client.request,
     });
     return { client, all, byId: new Map(all.map((command) => [command.id, command])) };
-  }, [client, ofScreen, session, connection, generations, draft, preferences]);
+  }, [client, ofScreen, session, connection, shownDevice, generations, draft, preferences]);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {

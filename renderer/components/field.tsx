@@ -58,6 +58,37 @@ export function NumberField({ label, hint, problem, value, onValue, ...range }: 
   );
 }
 
+/** One of a list that opens. */
+export function SelectField(
+  props: FieldProps & {
+    readonly value: string;
+    readonly choices: readonly { readonly value: string; readonly label: string; readonly title?: string }[];
+    readonly onValue: (value: string) => void;
+  },
+): ReactNode {
+  const { label, hint, problem, value, choices, onValue } = props;
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        className="input"
+        value={value}
+        onChange={({ target }) => onValue(target.value)}
+        aria-describedby={`${id}-about`}
+      >
+        {choices.map((choice) => (
+          <option key={choice.value} value={choice.value} title={choice.title}>
+            {choice.label}
+          </option>
+        ))}
+      </select>
+      <FieldAbout id={`${id}-about`} hint={hint} problem={problem} />
+    </div>
+  );
+}
+
 /** Something that is on or off, in one line. */
 export function CheckField(props: {
   readonly label: string;

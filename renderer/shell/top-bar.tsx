@@ -1,7 +1,7 @@
 /** Product, screens, device, engine and connection at a glance, and the window's own commands. */
 import { CircleHelp, Cpu, Footprints, Monitor, Moon, Search, SlidersHorizontal, Sun } from "lucide-react";
 import type { ReactNode } from "react";
-import type { EngineState } from "../../core/contract.ts";
+import type { DeviceState, EngineState } from "../../core/contract.ts";
 import type { RunState } from "../../core/run/state.ts";
 import { formatBytes } from "../../core/units.ts";
 import { execute } from "../commands/registry.ts";
@@ -38,7 +38,7 @@ export function TopBar(): ReactNode {
         Tideline
       </h1>
       <ScreenTabs />
-      <DeviceSummary />
+      <DeviceSummaries />
       <DeviceUser />
       <CommandButton id="run.open" icon={Footprints} />
       <div className="top-bar-space" />
@@ -85,10 +85,21 @@ function ScreenTab({ screen, isShown }: { readonly screen: Screen; readonly isSh
   );
 }
 
-function DeviceSummary(): ReactNode {
-  const device = useSession((store) => store.session?.device);
-  const hasRun = useSession((store) => store.session?.run !== undefined);
-  if (device === undefined) return undefined;
+function DeviceSummaries(): ReactNode {
+  const session = useSession((store) => store.session);
+  if (session === undefined) return undefined;
+  const devices = [session.device, ...session.otherDevices.map(({ device }) => device)];
+  return devices.map((device) => (
+    <DeviceSummary key={device.name} device={device} hasRun={session.run !== undefined} isOnly={devices.length === 1} />
+  ));
+}
+
+function DeviceSummary(props: {
+  readonly device: DeviceState;
+  readonly hasRun: boolean;
+  readonly isOnly: boolean;
+}): ReactNode {
+  const { device, hasRun, isOnly } = props;
   // A run is about what its capacity holds; the process around it is not its business.
   const [usedBytes, ofBytes] = hasRun
     ? [device.committedBytes + device.heldBytes, device.capacityBytes]
@@ -116,7 +127,7 @@ function DeviceSummary(): ReactNode {
       }
     >
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: focus brings the figures that hovering does */}
-      <section className="device-summary" aria-label="Device" tabIndex={0}>
+      <section className="device-summary" aria-label={isOnly ? "Device" : `Device ${device.name}`} tabIndex={0}>
         <Cpu aria-hidden size={14} />
         <span className="device-name">{device.name}</span>
         <Meter

@@ -2,11 +2,12 @@
 import { create } from "zustand";
 import type { CommandInput, RoleFolders } from "../../core/contract.ts";
 import { type TidelineErrorData, toErrorData } from "../../core/errors.ts";
+import { type Placement, refuseSharingAcross } from "../../core/run/placement.ts";
 import type { WorkloadSummary } from "../../core/run/state.ts";
 import { buildSchedule } from "../../core/schedule/build.ts";
 import { checkSchedule, problemError } from "../../core/schedule/check.ts";
 import { parseSchedule } from "../../core/schedule/file.ts";
-import type { Schedule } from "../../core/schedule/schedule.ts";
+import { itemsOf, type Schedule } from "../../core/schedule/schedule.ts";
 import { NO_STRATEGIES, type StrategySet } from "../../core/schedule/strategies.ts";
 import { parseBytes } from "../../core/units.ts";
 
@@ -18,6 +19,10 @@ export interface RunDraft {
   readonly checkpoints: RoleFolders;
   /** As typed; undefined: the workload's own. */
   readonly capacity: string | undefined;
+  /** Devices as chosen; left out: the workload's own, or the session's. */
+  readonly placement: Placement;
+  /** Of devices, as typed; left out or empty: `capacity`. */
+  readonly deviceCapacities: Readonly<Record<string, string>>;
   /** Undefined: the workload's own. */
   readonly seed: number | undefined;
   readonly kind: "strategies" | "schedule";
@@ -31,6 +36,8 @@ export const useRunDraft = create<RunDraft>(() => ({
   path: "",
   checkpoints: {},
   capacity: undefined,
+  placement: {},
+  deviceCapacities: {},
   seed: undefined,
   kind: "strategies",
   strategies: NO_STRATEGIES,
@@ -46,13 +53,31 @@ export type SchedulePlan =
   /** A schedule that was made all the same is kept, to be shown with what is wrong with it. */
   | { readonly ok: false; readonly error: TidelineErrorData; readonly schedule?: Schedule };
 
+/** Where engine and roles lie that do not lie on the session's own device. */
+export function placementOf(
+  { placement }: Pick<RunDraft, "placement">,
+  workload: Pick<WorkloadSummary, "placement">,
+): Placement {
+  return { ...workload.placement, ...placement };
+}
+
 /** The schedule of a draft, and whether it can run. */
-export function planOf({ kind, strategies, text }: RunDraft, { roles }: WorkloadSummary): SchedulePlan {
+export function planOf(draft: RunDraft, workload: WorkloadSummary, ownDevice = ""): SchedulePlan {
+  const { kind, strategies, text } = draft;
+  const { roles } = workload;
+  const { engine = ownDevice, policy = ownDevice } = placementOf(draft, workload);
   let schedule: Schedule;
   try {
     schedule = kind === "strategies" ? buildSchedule(strategies, roles) : parseSchedule(text, "the schedule");
   } catch (error) {
     return { ok: false, error: toErrorData(error) };
+  }
+  try {
+    for (const item of itemsOf(schedule)) {
+      if (item.kind === "action") refuseSharingAcross(item.action, { engine, policy });
+    }
+  } catch (error) {
+    return { ok: false, schedule, error: toErrorData(error) };
   }
   const check = checkSchedule(schedule);
   return check.ok ? { ok: true, schedule } : { ok: false, schedule, error: problemError(check.problem).data };
@@ -66,6 +91,12 @@ export function capacityProblem({ capacity }: RunDraft): string | undefined {
   } catch (error) {
     return toErrorData(error).message;
   }
+}
+
+/** The same of one device's, which may be left empty. */
+export function deviceCapacityProblem(draft: RunDraft, device: string): string | undefined {
+  const capacity = draft.deviceCapacities[device]?.trim();
+  return capacity === "" ? undefined : capacityProblem({ ...draft, capacity });
 }
 
 export function seedProblem({ seed }: RunDraft): string | undefined {
@@ -94,13 +125,18 @@ export function workloadOf({
 
 /** The request of a draft whose parts are all well. */
 export function requestOf(draft: RunDraft, schedule: Schedule): CommandInput<"open_run"> {
-  const { capacity, seed, kind, strategies } = draft;
+  const { capacity, seed, kind, strategies, placement, deviceCapacities } = draft;
+  const sized = Object.entries(deviceCapacities).filter(([, text]) => text.trim() !== "");
   const { path, ...roles } = workloadOf(draft) ?? {};
   return {
     ...(path !== undefined && { workload: path }),
     ...roles,
     schedule: kind === "strategies" ? { kind, strategies } : { kind, schedule },
     ...(capacity !== undefined && { capacityBytes: parseBytes(capacity) }),
+    ...(Object.keys(placement).length > 0 && { placement }),
+    ...(sized.length > 0 && {
+      deviceCapacities: Object.fromEntries(sized.map(([device, text]) => [device, parseBytes(text)])),
+    }),
     ...(seed !== undefined && { seed }),
   };
 }

@@ -10,7 +10,7 @@ import { inBatches } from "./in-batches.ts";
 import { notifyError } from "./notices.ts";
 import { addStep, endRun, followRun, replaceEndedRuns, replaceSteps } from "./run.ts";
 import { setConnected, setSession, useSession } from "./session.ts";
-import { addSamples, replaceSamples } from "./timeline.ts";
+import { addSamples, replaceSamples, showDevice, useTimeline } from "./timeline.ts";
 
 /** Ten minutes at 100 Hz: what a reload brings back without making the first second heavy. */
 const HISTORY_ROWS = 60_000;
@@ -28,6 +28,8 @@ export function followSession(client: Client): () => void {
     const before = useSession.getState().session?.run;
     if (before !== undefined && before.id !== state.run?.id) endRun(before);
     setSession(state);
+    const { device: shown } = useTimeline.getState();
+    if (!state.otherDevices.some(({ device }) => device.name === shown)) showDevice(undefined);
     followRun(state.run?.id);
   }
 

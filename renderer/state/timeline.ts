@@ -1,5 +1,5 @@
 /**
- * The samples of this session. The store mutates outside React (a hundred rows a second do not belong in a reducer);
+ * The samples of this session, device by device; one of them is shown. The store mutates outside React (a hundred rows a second do not belong in a reducer);
  * `revision` is what components and the drawing loop compare.
  */
 import { create } from "zustand";
@@ -7,26 +7,47 @@ import { rowColumns, type SampleBatch } from "../../core/contract.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";
 
 interface TimelineState {
+  /** The device that is shown: one of the session's others; undefined: the engine's. */
+  readonly device: string | undefined;
+  /** Its samples. */
   readonly store: TimelineStore;
   readonly revision: number;
 }
 
-export const useTimeline = create<TimelineState>(() => ({ store: new TimelineStore(), revision: 0 }));
+/** As batches name their devices. */
+const stores = new Map<string | undefined, TimelineStore>();
+
+export const useTimeline = create<TimelineState>(() => shownAs(undefined));
+
+function storeOf(device: string | undefined): TimelineStore {
+  const store = stores.get(device) ?? new TimelineStore();
+  stores.set(device, store);
+  return store;
+}
+
+function shownAs(device: string | undefined): TimelineState {
+  const store = storeOf(device);
+  return { device, store, revision: store.revision };
+}
+
+export function showDevice(device: string | undefined): void {
+  if (useTimeline.getState().device !== device) useTimeline.setState(shownAs(device));
+}
 
 /** Starts over with what the session kept. */
 export function replaceSamples(batches: readonly SampleBatch[]): void {
-  const store = new TimelineStore();
-  for (const batch of batches) store.append(batch);
-  useTimeline.setState({ store, revision: store.revision });
+  stores.clear();
+  for (const batch of batches) storeOf(batch.device).append(batch);
+  useTimeline.setState(shownAs(useTimeline.getState().device));
 }
 
-/** Adds a batch as it arrives; rows that the store already has (they came with the history) are left out. */
+/** Adds a batch as it arrives; rows that its store already has (they came with the history) are left out. */
 export function addSamples(batch: SampleBatch): void {
-  const { store } = useTimeline.getState();
+  const store = storeOf(batch.device);
   const fresh = rowsAfter(batch, store.lastSeconds);
   if (fresh.rows === 0 && fresh.dropped === 0) return;
   store.append(fresh);
-  useTimeline.setState({ revision: store.revision });
+  if (useTimeline.getState().store === store) useTimeline.setState({ revision: store.revision });
 }
 
 /** The rows of a batch that are newer than a time; all of them when there is no time. */

@@ -8,11 +8,19 @@ import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
 import { readInputFile } from "../../ppo/input-file.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
-import { changeWorkload, openWorkload, readWorkload, rolesOf, settingsFor, type Workload } from "../../ppo/workload.ts";
+import {
+  changeWorkload,
+  devicesOf,
+  openWorkload,
+  readWorkload,
+  rolesOf,
+  settingsFor,
+  type Workload,
+} from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
 import { demoWorkloadPath, surroundings } from "../../session/paths.ts";
-import { interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
+import { capacityOption, interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
 import { type Execution, execute } from "./execute.ts";
 import { JSON_LINES, TEXT } from "./print.ts";
 import { type Executed, reportOf } from "./report.ts";
@@ -30,6 +38,12 @@ interface RunCommandOptions {
   readonly reference?: string;
   readonly reward?: string;
   readonly device: string;
+  readonly engineDevice?: string;
+  readonly policyDevice?: string;
+  readonly criticDevice?: string;
+  readonly referenceDevice?: string;
+  readonly rewardDevice?: string;
+  readonly deviceCapacity?: Readonly<Record<string, number>>;
   readonly save?: string;
   readonly printSchedule?: true;
   readonly baseline?: true;
@@ -55,6 +69,12 @@ export function addRun(program: Command): void {
     .option("--reference <dir>", "another reference")
     .option("--reward <dir>", "a reward model instead of the task's rule")
     .option("--device <name>", "host or cuda:0", "host")
+    .option("--engine-device <name>", "the engine on another device than the rest")
+    .option("--policy-device <name>", "the policy and its trainer on another device")
+    .option("--critic-device <name>", "the critic and its trainer")
+    .option("--reference-device <name>", "the reference")
+    .option("--reward-device <name>", "the reward model")
+    .option("--device-capacity <device=size...>", "what one of the devices may hold: cuda:1=20GiB", capacityOption)
     .option("--save <dir>", "write the policy as a Hugging Face folder when done")
     .option("--print-schedule", "print the schedule's file, to edit and give with --schedule, and run nothing")
     .option("--baseline", "run with everything resident too, with no limit of memory, and say what was saved and paid")
@@ -74,6 +94,7 @@ Examples:
   tideline run --strategies release-kv-cache,swap=copy,reference=host,training-memory --baseline
   tideline run --steps 30 --strategies all --baseline --report run.html
   tideline run --schedule my-schedule.json --capacity 24MiB --json
+  tideline run --device cuda:0 --engine-device cuda:1 --strategies swap=copy
   tideline run --device cuda:0 --workload assets/real-sizes/half-billion.json --policy shapes/qwen2.5-0.5b --strategies all`,
     )
     .action(run);
@@ -110,8 +131,16 @@ async function run(options: RunCommandOptions): Promise<void> {
 async function workloadOf(options: RunCommandOptions): Promise<Workload> {
   const { policy, critic, reference, reward, capacity, seed } = options;
   const checkpoints = { policy, critic, reference, reward };
-  const settings = settingsFor(options.device, await readWorkload(options.workload));
-  return openWorkload(changeWorkload(settings, { checkpoints, capacityBytes: capacity, seed }));
+  const placement = {
+    engine: options.engineDevice,
+    policy: options.policyDevice,
+    critic: options.criticDevice,
+    reference: options.referenceDevice,
+    reward: options.rewardDevice,
+  };
+  const read = changeWorkload(await readWorkload(options.workload), { placement });
+  const changes = { checkpoints, capacityBytes: capacity, deviceCapacities: options.deviceCapacity, seed };
+  return openWorkload(changeWorkload(settingsFor(options.device, read), changes));
 }
 
 async function runAndTell(
@@ -134,7 +163,7 @@ async function runAndTell(
     deviceName,
     steps,
     stopped,
-    fitBytes: workload.settings.device.capacityBytes,
+    fitDevices: devicesOf(workload, deviceName),
     recording: report !== undefined,
   };
   const outcome = await execute({ ...execution, onStep: printer.step, ...(save !== undefined && { save }) });
@@ -147,7 +176,6 @@ async function runAndTell(
     const executed: Executed = {
       workloadFile: options.workload,
       workload,
-      deviceName,
       askedSteps: steps,
       outcome,
       quantisation,

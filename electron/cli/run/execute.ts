@@ -1,12 +1,14 @@
 /** Runs a schedule to its end, whatever that is, and says what was measured on the way. */
 import { join } from "node:path";
 import { type TidelineErrorData, toErrorData } from "../../../core/errors.ts";
-import type { Ending, ReportedRun, ShownStep } from "../../../core/report/report.ts";
-import { largestFit } from "../../../core/run/largest-fit.ts";
+import type { Ending, ReportedDevice, ReportedRun, ShownStep } from "../../../core/report/report.ts";
+import { fittedTo, largestFitOf } from "../../../core/run/largest-fit.ts";
+import type { PlacedDevice } from "../../../core/run/placement.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
 import type { Measurement } from "../../../core/run/state.ts";
 import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
 import { describePlace, type Schedule } from "../../../core/schedule/schedule.ts";
+import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { type StartedRun, startRun } from "../../ppo/start-run.ts";
 import type { Workload } from "../../ppo/workload.ts";
 import { RunRecorder } from "../../report/recorder.ts";
@@ -24,7 +26,7 @@ export interface Execution {
   /** Where the policy is written when done. */
   readonly save?: string;
   /** What the largest sizes that fit are to fit in: the baseline itself has more. */
-  readonly fitBytes: number;
+  readonly fitDevices: readonly PlacedDevice[];
   /** Keeps memory over time, for a report. */
   readonly recording: boolean;
   readonly onStep?: (step: StepRecord) => void;
@@ -32,7 +34,8 @@ export interface Execution {
 
 export interface Outcome extends ReportedRun {
   readonly ending: Ending;
-  readonly deviceDescription: string;
+  /** The engine's first. */
+  readonly devices: readonly ReportedDevice[];
   readonly saved?: string;
   /** With `recording`, of a run that came to its first phase. */
   readonly shownStep?: ShownStep;
@@ -76,7 +79,7 @@ export async function execute(execution: Execution): Promise<Outcome> {
 }
 
 async function outcomeOf(
-  { schedule, save, fitBytes: capacityBytes }: Execution,
+  { schedule, save, fitDevices }: Execution,
   { run, backend }: StartedRun,
   recorder: RunRecorder | undefined,
   ending: Ending,
@@ -84,7 +87,7 @@ async function outcomeOf(
   const saved = save === undefined ? undefined : await backend.savePolicy(save, new AbortController().signal);
   const { records } = run;
   const phases = records.steps.flatMap((step) => step.phases);
-  const largest = largestFit({ ...backend.sizing(), schedule, capacityBytes, phases });
+  const largest = largestFitOf(schedule, fittedTo(fitDevices, backend.sizings()), phases);
   const last = records.steps.at(-1);
   const shownStep =
     last === undefined || ending.kind === "failed"
@@ -96,15 +99,23 @@ async function outcomeOf(
     openPhases: records.phases,
     measurement: withFailure(records.measurement(), ending),
     ending,
-    deviceDescription: backend.observe().description,
+    devices: describeDevices(backend),
     ...(largest && { largest }),
     ...(shownStep && { shownStep }),
     ...(saved && { saved: saved.path }),
   };
 }
 
+function describeDevices(backend: NativePpoBackend): readonly ReportedDevice[] {
+  const observed = backend.observe();
+  return backend.sizings().map(({ name, capacityBytes, holds }) => {
+    const { description = "" } = observed.find((device) => device.name === name) ?? {};
+    return { name, description, capacityBytes, holds };
+  });
+}
+
 /** The models of a run do not even fit before its first step. */
-function tooSmall({ schedule }: Execution, error: TidelineErrorData): Outcome {
+function tooSmall({ schedule, fitDevices }: Execution, error: TidelineErrorData): Outcome {
   const ending: Ending = { kind: "failed", place: "loading the models", error };
   const nothing = { steps: 0, peakBytes: 0, stepSeconds: 0, memorySeconds: 0 };
   return {
@@ -113,7 +124,7 @@ function tooSmall({ schedule }: Execution, error: TidelineErrorData): Outcome {
     openPhases: [],
     measurement: withFailure(nothing, ending),
     ending,
-    deviceDescription: "",
+    devices: fitDevices.map((device) => ({ ...device, description: "" })),
   };
 }
 

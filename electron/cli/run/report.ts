@@ -9,7 +9,6 @@ import type { Outcome } from "./execute.ts";
 export interface Executed {
   readonly workloadFile: string;
   readonly workload: Workload;
-  readonly deviceName: string;
   readonly askedSteps: number;
   readonly outcome: Outcome;
   readonly baseline?: Outcome;
@@ -17,7 +16,7 @@ export interface Executed {
 }
 
 export function reportOf(executed: Executed): RunReport {
-  const { workloadFile, workload, deviceName, askedSteps, outcome, baseline, quantisation } = executed;
+  const { workloadFile, workload, askedSteps, outcome, baseline, quantisation } = executed;
   const { ending, shownStep, saved } = outcome;
   return {
     settings: {
@@ -26,8 +25,7 @@ export function reportOf(executed: Executed): RunReport {
       command: commandText(process.argv.slice(2)),
       workload: summaryOf(workloadFile, workload),
       askedSteps,
-      deviceName,
-      deviceDescription: outcome.deviceDescription,
+      devices: outcome.devices,
       learning: learningFacts(workload),
     },
     own: outcome,

@@ -43,7 +43,7 @@ export function Actions({ shown }: { readonly shown: ShownStep }): ReactNode {
           bytesText(sum(({ receipt }) => receipt?.bytesFreed ?? 0)),
           bytesText(sum(({ receipt }) => receipt?.bytesCommitted ?? 0)),
           bytesText(sum(({ receipt }) => receipt?.bytesCopied ?? 0)),
-          formatSeconds(sum(({ milliseconds }) => milliseconds) / 1000),
+          formatSeconds(sum(({ milliseconds, origin }) => (origin === "ahead" ? 0 : milliseconds)) / 1000),
           "",
         ]}
       />
@@ -61,6 +61,7 @@ function Label({ label, origin, failed }: LabelProps): ReactNode {
       {label}
       {origin === "by_hand" && <small className="tag">by hand</small>}
       {origin === "set_up" && <small className="tag">first use</small>}
+      {origin === "ahead" && <small className="tag">in the background</small>}
       {failed && <small className="tag danger">failed</small>}
     </>
   );

@@ -1,6 +1,6 @@
 /** Memory over time: one step large with who held what at its peak, and the whole run small. */
 import type { ReactNode } from "react";
-import type { RunReport, ShownStep } from "../../../core/report/report.ts";
+import type { ReportedDevice, RunReport, ShownStep } from "../../../core/report/report.ts";
 import { runTimeline } from "../../../core/report/run-timeline.ts";
 import { emptyExtremes } from "../../../core/timeline/column.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
@@ -18,16 +18,33 @@ const RUN_WIDTH = 1216;
 const RUN_HEIGHT = 190;
 
 export function Memory({ report }: { readonly report: RunReport }): ReactNode {
-  const { shownStep, baseline } = report;
-  const peakBytes = baseline?.measurement.peakBytes;
-  const reference =
-    peakBytes === undefined
-      ? undefined
-      : { bytes: peakBytes, label: `peak with everything resident ${formatBytes(peakBytes)}` };
+  const { settings, shownStep, baseline } = report;
+  const beside = ({ name }: { readonly name: string }): Reference => {
+    const { devicePeakBytes, peakBytes } = baseline?.measurement ?? {};
+    const bytes = devicePeakBytes === undefined ? peakBytes : devicePeakBytes[name];
+    if (bytes === undefined) return { reference: undefined };
+    return { reference: { bytes, label: `peak with everything resident ${formatBytes(bytes)}` } };
+  };
   return (
     <>
-      {shownStep && <StepMemory shown={shownStep} reference={reference} />}
-      <RunMemory report={report} reference={reference} />
+      {shownStep?.devices.map((device) => (
+        <StepMemory
+          key={device.name}
+          step={shownStep.step}
+          shown={device}
+          where={whereOf(report, device)}
+          {...beside(device)}
+        />
+      ))}
+      {settings.devices.map((device) => (
+        <RunMemory
+          key={device.name}
+          report={report}
+          device={device}
+          where={whereOf(report, device)}
+          {...beside(device)}
+        />
+      ))}
     </>
   );
 }
@@ -36,20 +53,36 @@ interface Reference {
   readonly reference: TimelineChartProps["reference"];
 }
 
-function StepMemory({ shown, reference }: { readonly shown: ShownStep } & Reference): ReactNode {
-  const { step, timeline } = shown;
+/** Which of several devices it is, for titles and for ids. */
+interface Where {
+  readonly title: string;
+  readonly id: string;
+}
+
+function whereOf({ settings: { devices } }: RunReport, { name }: { readonly name: string }): Where {
+  if (devices.length <= 1) return { title: "", id: "" };
+  return { title: ` on ${name}`, id: `-${devices.findIndex((device) => device.name === name) + 1}` };
+}
+
+interface StepMemoryProps extends Reference {
+  readonly step: number;
+  readonly shown: ShownStep["devices"][number];
+  readonly where: Where;
+}
+
+function StepMemory({ step, shown: { timeline }, where, reference }: StepMemoryProps): ReactNode {
   const window = windowOf(timeline);
   if (window === undefined) return undefined;
-  const title = `Memory in step ${step + 1}`;
+  const title = `Memory in step ${step + 1}${where.title}`;
   return (
     <Section
-      id="step-memory"
+      id={`step-memory${where.id}`}
       title={title}
       about="Bytes of the device's capacity, by who holds them. Lighter: taken and not in use. Circles: memory actions."
     >
       <div className="beside">
         <TimelineChart
-          id="step-timeline"
+          id={`step-timeline${where.id}`}
           title={title}
           description={describe(timeline, window)}
           timeline={timeline}
@@ -95,16 +128,22 @@ function mostHeld({ samples }: Timeline): readonly { readonly consumer: string; 
   });
 }
 
-function RunMemory({ report, reference }: { readonly report: RunReport } & Reference): ReactNode {
-  const { own, settings } = report;
-  const run = runTimeline(own, settings.workload.capacityBytes);
+interface RunMemoryProps extends Reference {
+  readonly report: RunReport;
+  readonly device: ReportedDevice;
+  readonly where: Where;
+}
+
+function RunMemory({ report: { own }, device, where, reference }: RunMemoryProps): ReactNode {
+  const run = runTimeline(own, device);
   if (run === undefined) return undefined;
   const { timeline, window } = run;
+  const title = `Memory in the whole run${where.title}`;
   return (
-    <Section id="run-memory" title="Memory in the whole run" about="Every phase at its peak.">
+    <Section id={`run-memory${where.id}`} title={title} about="Every phase at its peak.">
       <TimelineChart
-        id="run-timeline"
-        title="Memory in the whole run"
+        id={`run-timeline${where.id}`}
+        title={title}
         description={describe(timeline, window)}
         timeline={timeline}
         phases={phaseBands(timeline.phases, window, RUN_WIDTH).map(withNumbersOnly)}

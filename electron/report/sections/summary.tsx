@@ -51,7 +51,8 @@ function Tiles({ report }: { readonly report: RunReport }): ReactNode {
 }
 
 function peakTile({ own, baseline, settings }: RunReport): Tile {
-  const capacity = `of ${formatBytes(settings.workload.capacityBytes)}`;
+  const capacityBytes = settings.devices.reduce((sum, device) => sum + device.capacityBytes, 0);
+  const capacity = `of ${formatBytes(capacityBytes)}${settings.devices.length > 1 ? ` on ${settings.devices.length} devices` : ""}`;
   const against = baseline && `, with everything resident ${formatBytes(baseline.measurement.peakBytes)}`;
   return { name: "Peak", value: formatBytes(own.measurement.peakBytes), detail: `${capacity}${against ?? ""}` };
 }

@@ -20,13 +20,14 @@ type RunCommand =
   | "measure_baseline";
 
 export const runCommands: Handlers<RunCommand> = {
-  read_workload: async ({ path, checkpoints }, context) => summariseWorkload(fileOf(path, context), checkpoints),
+  read_workload: async ({ path, checkpoints }, context) =>
+    summariseWorkload(fileOf(path, context), context.device.ownDevice, checkpoints),
 
   open_run: async (request, context) => {
     const { device, operations } = context;
     const file = fileOf(request.workload, context);
     return operations.run("open a PPO run", async (work) => {
-      const run = await device.openRun(await planRun(file, request), work);
+      const run = await device.openRun(await planRun(file, request, device.ownDevice), work);
       return run.state();
     });
   },

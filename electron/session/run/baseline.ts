@@ -1,16 +1,17 @@
 /**
- * The baseline of a run's savings: the same workload and seed with no strategy, really run on a device of its own beside
+ * The baseline of a run's savings: the same workload and seed with no strategy, really run on devices of its own beside
  * it, with all the memory that the machine has.
  */
 import { TidelineError } from "../../../core/errors.ts";
-import { largestFit } from "../../../core/run/largest-fit.ts";
+import { fittedTo, largestFitOf } from "../../../core/run/largest-fit.ts";
+import type { PlacedDevice } from "../../../core/run/placement.ts";
 import type { LargestFit, Measurement } from "../../../core/run/state.ts";
 import type { TidelineAddon } from "../../../native/addon.d.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
 import type { PpoRun } from "../../ppo/executor.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { startRun } from "../../ppo/start-run.ts";
-import type { Workload } from "../../ppo/workload.ts";
+import { devicesOf, type Workload } from "../../ppo/workload.ts";
 
 export interface BaselineOptions {
   readonly addon: TidelineAddon;
@@ -34,7 +35,6 @@ export interface Baseline {
  */
 export async function measureBaseline(options: BaselineOptions): Promise<Baseline> {
   const { addon, workload, deviceName, directory, steps, signal, onStep } = options;
-  const { capacityBytes } = workload.settings.device;
   const { run, backend } = await startRun({
     addon,
     ...baselineOf(addon, workload, deviceName),
@@ -48,7 +48,7 @@ export async function measureBaseline(options: BaselineOptions): Promise<Baselin
   try {
     if (!signal.aborted) await run.go({ kind: "steps", steps });
     if (signal.aborted) throw new TidelineError({ code: "cancelled", message: "the baseline was cancelled" });
-    const largest = largestOf(run, backend, capacityBytes);
+    const largest = largestOf(run, backend, devicesOf(workload, deviceName));
     return { measurement: measurementOf(run), ...(largest !== undefined && { largest }) };
   } finally {
     signal.removeEventListener("abort", cancel);
@@ -61,9 +61,12 @@ export function measurementOf({ records, cursor }: PpoRun): Measurement {
   return { ...records.measurement(), ...(cursor.run.status === "failed" && { failure: cursor.run.error }) };
 }
 
-/** How far sizes could grow within `capacityBytes`, by the run's measured phases. */
-export function largestOf(run: PpoRun, backend: NativePpoBackend, capacityBytes: number): LargestFit | undefined {
-  const { schedule, records } = run;
+/** How far sizes could grow within the capacities of `devices`, by the run's measured phases. */
+export function largestOf(
+  { schedule, records }: PpoRun,
+  backend: NativePpoBackend,
+  devices: readonly PlacedDevice[],
+): LargestFit | undefined {
   const phases = records.steps.flatMap((step) => step.phases);
-  return largestFit({ ...backend.sizing(), schedule, capacityBytes, phases });
+  return largestFitOf(schedule, fittedTo(devices, backend.sizings()), phases);
 }

@@ -8,7 +8,7 @@ import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
 import { scheduleFrom } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
-import { changeWorkload, openWorkload, readWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import { changeWorkload, openWorkload, readWorkload, rolesOf, settingsFor, type Workload } from "../../ppo/workload.ts";
 import { planOfWorkload } from "../../ppo/workload-plan.ts";
 
 export interface RunPlan {
@@ -21,9 +21,11 @@ export interface RunPlan {
  * What would be run; headers and tokenizer are read, and the schedule is checked.
  * @throws TidelineError of readWorkload, openWorkload, scheduleFrom, buildSchedule and checkSchedule.
  */
-export async function planRun(file: string, request: CommandRequest<"open_run">): Promise<RunPlan> {
-  const settings = changeWorkload(await readWorkload(file), {
-    ...request,
+export async function planRun(file: string, request: CommandRequest<"open_run">, deviceName: string): Promise<RunPlan> {
+  const { placement, ...changes } = request;
+  const placed = changeWorkload(await readWorkload(file), { placement });
+  const settings = changeWorkload(settingsFor(deviceName, placed), {
+    ...changes,
     checkpoints: absolute(request.checkpoints),
   });
   const workload = await openWorkload(settings);
@@ -38,14 +40,19 @@ export async function planRun(file: string, request: CommandRequest<"open_run">)
 }
 
 /** @throws TidelineError of readWorkload and openWorkload. */
-export async function summariseWorkload(file: string, checkpoints?: RoleFolders): Promise<WorkloadSummary> {
-  const settings = changeWorkload(await readWorkload(file), { checkpoints: absolute(checkpoints) });
+export async function summariseWorkload(
+  file: string,
+  deviceName: string,
+  checkpoints?: RoleFolders,
+): Promise<WorkloadSummary> {
+  const read = settingsFor(deviceName, await readWorkload(file));
+  const settings = changeWorkload(read, { checkpoints: absolute(checkpoints) });
   return summaryOf(file, await openWorkload(settings));
 }
 
 export function summaryOf(file: string, workload: Workload): WorkloadSummary {
   const { settings, checkpoints } = workload;
-  const { rollouts, maxNewTokens, sequenceTokens, microBatch, seed, device } = settings;
+  const { rollouts, maxNewTokens, sequenceTokens, microBatch, seed, device, placement } = settings;
   const { policy, critic, reference, reward } = checkpoints;
   return {
     path: resolve(file),
@@ -57,6 +64,8 @@ export function summaryOf(file: string, workload: Workload): WorkloadSummary {
     microBatch,
     seed,
     capacityBytes: device.capacityBytes,
+    ...(device.capacities !== undefined && { deviceCapacities: device.capacities }),
+    ...(placement !== undefined && { placement }),
     kvCacheBytes: device.kvCacheBytes,
     roles: rolesOf(workload),
     checkpoints: {

@@ -22,7 +22,7 @@ import type {
   Work,
 } from "../backend.ts";
 import { cancelGeneration, type LoadedEngine, observeEngine, startGeneration } from "../native-engine.ts";
-import { checkpointSummary, consumerStates, deviceState } from "../native-observation.ts";
+import { checkpointSummary, openDevice } from "../native-observation.ts";
 
 export interface RunBackendOptions {
   readonly addon: TidelineAddon;
@@ -47,11 +47,11 @@ export class RunBackend implements Backend {
   }
 
   observe(): BackendObservation {
-    const device = this.#device.observe();
+    const [device, ...others] = this.#device.observe();
     const engine = this.#observeEngine();
     return {
-      device: deviceState(device),
-      consumers: consumerStates(device.regions),
+      ...openDevice(device),
+      otherDevices: others.map(openDevice),
       samplingHertz: this.#samplingHertz,
       models: Object.values(this.#device.models.roles).flatMap((role) => {
         if (role === undefined) return [];

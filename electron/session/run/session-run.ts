@@ -3,6 +3,7 @@
  * from the run itself each time; only what was measured beside it is kept: its baseline, and what int8 weights change.
  */
 import { TidelineError } from "../../../core/errors.ts";
+import type { PlacedDevice } from "../../../core/run/placement.ts";
 import type { QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { PhaseRecord, StepRecord } from "../../../core/run/records.ts";
 import type { LargestFit, RunState, Savings } from "../../../core/run/state.ts";
@@ -14,6 +15,7 @@ import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import type { ActionRecord, ExecutedStep } from "../../ppo/records.ts";
 import { type StartedRun, startRun } from "../../ppo/start-run.ts";
+import { devicesOf } from "../../ppo/workload.ts";
 import type { Work } from "../backend.ts";
 import { refuseWhileGenerating } from "../native-engine.ts";
 import type { OperationWork } from "../operations.ts";
@@ -26,13 +28,15 @@ export interface SessionRunListener {
   readonly onChange: () => void;
   readonly onAction: (action: ActionRecord) => void;
   readonly onStep: (run: number, step: StepRecord) => void;
-  readonly onSamples: (batch: SampleBatch) => void;
+  /** `otherDevice`: where it is not the engine's. */
+  readonly onSamples: (batch: SampleBatch, otherDevice?: string) => void;
 }
 
 export interface SessionRunOptions extends SessionRunListener {
   readonly id: number;
   readonly addon: TidelineAddon;
   readonly plan: RunPlan;
+  /** Of all that the workload's placement does not name. */
   readonly deviceName: string;
   readonly samplingHertz: number;
   /** For backups on disk: a folder for this run and one for its baseline are made in it, and removed. */
@@ -44,6 +48,7 @@ export class SessionRun {
   readonly #options: SessionRunOptions;
   readonly #run: PpoRun;
   readonly #device: NativePpoBackend;
+  readonly #devices: readonly PlacedDevice[];
   readonly #quantisation: readonly QuantisedRole[];
   #going: Promise<Cursor> | undefined;
   #measuring: { readonly baseline: Promise<Baseline>; readonly abort: AbortController } | undefined;
@@ -59,6 +64,7 @@ export class SessionRun {
     this.#options = options;
     this.#run = run;
     this.#device = device;
+    this.#devices = devicesOf(options.plan.workload, options.deviceName);
     this.#quantisation = int8;
     this.backend = new RunBackend({ addon: options.addon, run, device, samplingHertz: options.samplingHertz });
   }
@@ -70,6 +76,7 @@ export class SessionRun {
   static async open(options: SessionRunOptions, { signal, progress, part }: OperationWork): Promise<SessionRun> {
     const { id, addon, plan, deviceName, samplingHertz, onChange, onAction, onStep, onSamples } = options;
     const { workload, schedule } = plan;
+    const engineDevice = devicesOf(workload, deviceName)[0]?.name;
     const { roles } = schedule;
     part("what int8 changes");
     const int8 = await measureQuantisation({ addon, workload, roles, signal, progress });
@@ -83,7 +90,7 @@ export class SessionRun {
       signal,
       progress,
       samplingHertz,
-      onSamples,
+      onSamples: (batch, device) => onSamples(batch, device === engineDevice ? undefined : device),
       onCursor: onChange,
       onAction,
       onStep: (step) => onStep(id, told(step)),
@@ -97,6 +104,7 @@ export class SessionRun {
     return {
       id: this.#options.id,
       workload: this.#options.plan.summary,
+      devices: this.#devices.map((device) => ({ ...device, holds: [...device.holds] })),
       schedule,
       cursor,
       ...(itemStartedSeconds !== undefined && { itemStartedSeconds }),
@@ -211,8 +219,7 @@ export class SessionRun {
   #ownLargest(): LargestFit | undefined {
     const steps = this.#run.cursor.step;
     if (this.#largest.steps !== steps) {
-      const { capacityBytes } = this.#options.plan.workload.settings.device;
-      this.#largest = { steps, fit: largestOf(this.#run, this.#device, capacityBytes) };
+      this.#largest = { steps, fit: largestOf(this.#run, this.#device, this.#devices) };
     }
     return this.#largest.fit;
   }

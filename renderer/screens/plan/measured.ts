@@ -21,6 +21,8 @@ export function measuredOf(
   const last = steps.at(-1);
   const planned = run?.workload.plan;
   if (last === undefined || run === undefined || planned === undefined) return undefined;
+  // What a plan predicts is of one GPU, and these figures are of several together.
+  if (run.devices.length > 1) return undefined;
   if (!isSameWorkload(plan, planned) || !isSameLoop(schedule, run.schedule)) return undefined;
   return { step: last.step + 1, phases: last.phases };
 }

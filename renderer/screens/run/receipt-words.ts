@@ -6,6 +6,7 @@ export function receiptWords(receipt: Receipt): string {
   const parts: string[] = [];
   if (receipt.bytesFreed > 0) parts.push(`freed ${formatBytes(receipt.bytesFreed)}`);
   if (receipt.bytesRetained > 0) parts.push(`kept ${formatBytes(receipt.bytesRetained)} in the pool`);
+  if (receipt.bytesPrepared) parts.push(`took ${formatBytes(receipt.bytesPrepared)} of host memory`);
   if (receipt.bytesCommitted > 0) parts.push(`mapped ${formatBytes(receipt.bytesCommitted)}`);
   if (parts.length === 0) parts.push(verbs[receipt.action]);
   return `${parts.join(", ")} in ${formatSeconds(receipt.milliseconds / 1000)}, ${formatBytes(receipt.bytesCopied)} copied`;
@@ -16,6 +17,7 @@ const verbs: Readonly<Record<Receipt["action"], string>> = {
   resume: "resumed",
   load: "loaded",
   swap: "swapped",
+  prepare: "prepared",
 };
 
 /** What an action did, or why it did not. */

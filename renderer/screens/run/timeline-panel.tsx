@@ -1,6 +1,7 @@
 /** The timeline of this session, as a picture or as a table, under its toolbar. */
 import {
   ChartArea,
+  Cpu,
   Maximize2,
   MoveVertical,
   Pause,
@@ -12,6 +13,9 @@ import {
   ZoomOut,
 } from "lucide-react";
 import { type ReactNode, useEffect, useMemo } from "react";
+import type { ActionRecord } from "../../../core/contract.ts";
+import { holdsConsumer } from "../../../core/run/placement.ts";
+import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../core/schedule/works.ts";
 import type { StackHeight } from "../../../core/timeline/stack.ts";
 import type { Timeline as TimelineData } from "../../../core/timeline/timeline.ts";
 import { CommandButton } from "../../components/button.tsx";
@@ -30,7 +34,7 @@ import "./timeline-panel.css";
 export function TimelinePanel(): ReactNode {
   const samples = useTimeline((store) => store.store);
   const hasSamples = useTimeline((store) => store.store.rows > 0);
-  const actions = useActivity((store) => store.actions);
+  const actions = useShownActions();
   const shownAs = usePreferences((preferences) => preferences.timelineView);
   const phases = useRunPhases();
   useRunView();
@@ -56,6 +60,22 @@ export function TimelinePanel(): ReactNode {
       )}
     </section>
   );
+}
+
+/** What was done to memory of the device that is shown: all of it where there is one. */
+function useShownActions(): readonly ActionRecord[] {
+  const actions = useActivity((store) => store.actions);
+  const devices = useSession((store) => store.session?.run?.devices);
+  const shown = useTimeline((store) => store.device);
+  return useMemo(() => {
+    const device = devices?.find(({ name }, index) => (shown === undefined ? index === 0 : name === shown));
+    if (devices === undefined || devices.length < 2 || device === undefined) return actions;
+    return actions.filter(({ consumer }) => isScheduled(consumer) && holdsConsumer(device, consumer));
+  }, [actions, devices, shown]);
+}
+
+function isScheduled(consumer: string | undefined): consumer is ScheduledConsumer {
+  return SCHEDULED_CONSUMERS.some((name) => name === consumer);
 }
 
 /** Samples of the engine that closed for a run may still arrive when the run is there. */
@@ -118,8 +138,15 @@ const HEIGHTS: Readonly<Record<StackHeight, string>> = {
 
 function Toolbar({ shownAs }: { readonly shownAs: "chart" | "table" }): ReactNode {
   const { isFollowing, height, timeLabels } = useViewState(liveView, 200);
+  const hasDevices = useSession((store) => (store.session?.otherDevices.length ?? 0) > 0);
   return (
     <div className="timeline-toolbar" role="toolbar" aria-label="Timeline">
+      {hasDevices && (
+        <>
+          <CommandButton id="timeline.device" kind="plain" icon={Cpu} />
+          <span className="toolbar-gap" />
+        </>
+      )}
       <CommandButton
         id="timeline.pause"
         kind="quiet"

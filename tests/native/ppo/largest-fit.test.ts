@@ -52,7 +52,8 @@ describe.each<readonly [name: string, Strategies]>([
   test("the KV cache and the micro-batch can each grow so far, and no further", async () => {
     const { run, backend, schedule } = await runWith(strategies);
     const phases = run.records.steps.flatMap((step) => step.phases);
-    const sizing = backend.sizing();
+    const sizing = backend.sizings()[0]?.sizing;
+    if (sizing === undefined) throw new Error("a run has a device");
     const fit = largestFit({ ...sizing, schedule, capacityBytes: CAPACITY_BYTES, phases });
     if (fit === undefined) throw new Error("two steps are complete");
     const blockBytes = 16 * sizing.kvCache.bytesPerToken;

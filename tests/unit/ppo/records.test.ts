@@ -6,6 +6,10 @@ import type { Holder } from "../../../native/addon.d.ts";
 
 const ROLLOUT: Item = { kind: "work", index: 0, phase: 0, work: "rollout" };
 
+/** Of a run on one device. */
+const recordsOf = (holders: () => readonly Holder[]) =>
+  new RunRecords({ holders: () => [{ device: "host", holders: holders() }] });
+
 function swapThrough(bucketBytes: number, origin: ActionRecord["origin"]): ActionRecord {
   return {
     step: 0,
@@ -32,7 +36,7 @@ function swapThrough(bucketBytes: number, origin: ActionRecord["origin"]): Actio
 test("the holders of a peak add up to it, what the pool keeps included", () => {
   const pool: Holder = { consumer: "pool", bytes: 5 };
   let held: readonly Holder[] = [{ consumer: "workspace", bytes: 30 }, pool];
-  const records = new RunRecords(() => held);
+  const records = recordsOf(() => held);
   records.enter(0, ROLLOUT);
   expect(records.phases).toMatchObject([{ peakBytes: 35, holders: { workspace: 30, pool: 5 } }]);
   held = [{ consumer: "engine.kv_cache", bytes: 100 }, pool];
@@ -45,7 +49,7 @@ test("the holders of a peak add up to it, what the pool keeps included", () => {
 });
 
 test("what an action took for its length only is part of the peak, and the workspace's", () => {
-  const records = new RunRecords(() => [{ consumer: "engine.weights", bytes: 100 }]);
+  const records = recordsOf(() => [{ consumer: "engine.weights", bytes: 100 }]);
   records.enter(0, ROLLOUT);
   records.addAction(swapThrough(64, "schedule"));
   expect(records.phases).toMatchObject([
@@ -54,7 +58,7 @@ test("what an action took for its length only is part of the peak, and the works
 });
 
 test("what is done by hand raises the run's peak, and is no cost of a phase", () => {
-  const records = new RunRecords(() => [{ consumer: "engine.weights", bytes: 100 }]);
+  const records = recordsOf(() => [{ consumer: "engine.weights", bytes: 100 }]);
   records.enter(0, ROLLOUT);
   records.addAction(swapThrough(64, "by_hand"));
   expect(records.phases).toMatchObject([{ peakBytes: 100, memorySeconds: 0 }]);
@@ -62,7 +66,7 @@ test("what is done by hand raises the run's peak, and is no cost of a phase", ()
 });
 
 test("of a long run the newest steps are kept, the samples of fifty and the actions of five", () => {
-  const records = new RunRecords(() => []);
+  const records = recordsOf(() => []);
   const sample = { prompt: "1+1=", response: "2", reward: 1 };
   for (let step = 0; step < 2100; step++) {
     records.enter(step, ROLLOUT);
@@ -79,7 +83,7 @@ test("of a long run the newest steps are kept, the samples of fifty and the acti
 });
 
 test("a sample raises the phase that it fell into, also when that phase's step is complete by then", () => {
-  const records = new RunRecords(() => [{ consumer: "engine.weights", bytes: 100 }]);
+  const records = recordsOf(() => [{ consumer: "engine.weights", bytes: 100 }]);
   records.enter(0, ROLLOUT);
   const began = records.phases[0]?.startSeconds ?? 0;
   const sampled = (committedBytes: number) => ({
@@ -99,4 +103,43 @@ test("a sample raises the phase that it fell into, also when that phase's step i
     { peakBytes: 305, phases: [{ peakBytes: 305, holders: { "engine.weights": 300, pool: 5 } }] },
   ]);
   expect(records.peakBytes).toBe(305);
+});
+
+test("of several devices each has its own peaks, and a step's are what all of them have to have together", () => {
+  const SCORE: Item = { kind: "work", index: 1, phase: 1, work: "score_policy" };
+  let [engine, policy] = [100, 40];
+  const records = new RunRecords({
+    holders: () => [
+      { device: "cuda:1", holders: [{ consumer: "engine.weights", bytes: engine }] },
+      { device: "cuda:0", holders: [{ consumer: "policy.weights", bytes: policy }] },
+    ],
+    deviceOf: (consumer) => (consumer === "engine.weights" ? "cuda:1" : "cuda:0"),
+  });
+  records.enter(0, ROLLOUT);
+  // The bucket lies where the engine does.
+  records.addAction(swapThrough(64, "schedule"));
+  records.leave();
+  [engine, policy] = [10, 70];
+  records.addAction(swapThrough(0, "schedule"));
+  records.enter(0, SCORE);
+  records.leave();
+  expect(records.phases).toMatchObject([
+    {
+      peakBytes: 164 + 70,
+      holders: { "engine.weights": 100, workspace: 64, "policy.weights": 70 },
+      devices: {
+        "cuda:1": { peakBytes: 164, holders: { "engine.weights": 100, workspace: 64 } },
+        "cuda:0": { peakBytes: 70, holders: { "policy.weights": 70 } },
+      },
+    },
+    { peakBytes: 80, devices: { "cuda:1": { peakBytes: 10 }, "cuda:0": { peakBytes: 70 } } },
+  ]);
+  const { startSeconds = 0 } = records.phases[1] ?? {};
+  expect(records.completeStep(0, undefined, [])).toMatchObject({ peakBytes: 164 + 70 });
+  const samples = Float64Array.of(startSeconds + 1, 0, 0, 0, 0, 0, 200, 200, 200);
+  records.addSamples({ consumers: ["critic.weights"], rows: 1, dropped: 0, samples }, "cuda:0");
+  expect(records.steps).toMatchObject([
+    { peakBytes: 164 + 200, phases: [{}, { devices: { "cuda:1": { peakBytes: 10 }, "cuda:0": { peakBytes: 200 } } }] },
+  ]);
+  expect(records.measurement()).toMatchObject({ peakBytes: 364, devicePeakBytes: { "cuda:1": 164, "cuda:0": 200 } });
 });

@@ -87,6 +87,7 @@ export function sessionState(change: Partial<SessionState> = {}): SessionState {
       hostBackupBytes: 0,
     },
     devices: [{ name: "host", description: "a processor", totalBytes: 8 * GIB, freeBytes: 4 * GIB }],
+    otherDevices: [],
     consumers: [consumer("engine.weights", 6), consumer("engine.kv_cache", 64), consumer("workspace", 6)],
     engine: {
       status: "idle",

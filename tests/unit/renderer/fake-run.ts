@@ -32,6 +32,9 @@ export function runState(strategies: StrategySet = NO_STRATEGIES, change: Partia
   return {
     id: 1,
     workload,
+    devices: [
+      { name: "host", capacityBytes: workload.capacityBytes, holds: ["engine", "policy", "critic", "reference"] },
+    ],
     schedule,
     cursor: START,
     memory: check.start,

@@ -63,6 +63,11 @@ const running = sessionState({
   operations: [{ id: 3, label: "measure the baseline", doneBytes: 1, totalBytes: 2, cancellable: true }],
 });
 
+const onTwoDevices: SessionState = {
+  ...running,
+  otherDevices: [{ device: { ...running.device, name: "cuda:1" }, consumers: [] }],
+};
+
 /** The Plan screen, with a plan that was changed beside another. */
 function onPlanScreen(session: SessionState | undefined): CommandContext {
   const store = { ...usePlan.getState(), other: PRESETS[0].plan };
@@ -77,6 +82,7 @@ const states: readonly (readonly [string, SessionState | undefined])[] = [
   ["idle", sessionState()],
   ["everything", full],
   ["a PPO run", running],
+  ["a PPO run on two devices", onTwoDevices],
 ];
 
 describe("the command registry", () => {
@@ -99,8 +105,8 @@ describe("the command registry", () => {
 
   it("knows the command of every button in the renderer's source", () => {
     const known = new Set(
-      [context(full), context(sessionState()), context(running), onPlanScreen(full)].flatMap((one) =>
-        buildCommands(one).map(({ id }) => id),
+      [context(full), context(sessionState()), context(running), context(onTwoDevices), onPlanScreen(full)].flatMap(
+        (one) => buildCommands(one).map(({ id }) => id),
       ),
     );
     const buttons = sources("renderer").flatMap((source) =>

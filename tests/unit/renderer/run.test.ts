@@ -123,10 +123,12 @@ describe("savings", () => {
     memorySeconds,
   });
 
+  const onOne = (capacityMib: number) => [{ name: "host", capacityBytes: capacityMib * MIB, holds: [] }];
+
   it("are not claimed before the baseline is measured", () => {
     const savings = { own: measured(9, 0.2) };
     expect(savedWords(savings)).toBeUndefined();
-    expect(fitWords(savings, 12 * MIB)).toBeUndefined();
+    expect(fitWords(savings, onOne(12))).toBeUndefined();
     expect(ownWords(savings)).toBe("peak 9.00 MiB · 200 ms a step, 10.0 ms of it memory actions");
   });
 
@@ -147,10 +149,10 @@ describe("savings", () => {
 
   it("say whether the baseline would have run at all", () => {
     const baseline = measured(18, 0.15);
-    expect(fitWords({ own: baseline, baseline }, 12 * MIB)).toMatch(/does not fit 12\.0 MiB: it was measured without/);
-    expect(fitWords({ own: baseline, baseline }, 32 * MIB)).toMatch(/fits 32\.0 MiB too/);
+    expect(fitWords({ own: baseline, baseline }, onOne(12))).toMatch(/does not fit 12\.0 MiB: it was measured without/);
+    expect(fitWords({ own: baseline, baseline }, onOne(32))).toMatch(/fits 32\.0 MiB too/);
     const failure = { code: "not_finite" as const, message: "a loss is NaN" };
-    expect(fitWords({ own: baseline, baseline: { ...baseline, failure } }, 32 * MIB)).toBe(
+    expect(fitWords({ own: baseline, baseline: { ...baseline, failure } }, onOne(32))).toBe(
       "the baseline stopped: a loss is NaN",
     );
   });

@@ -6,7 +6,7 @@ import { useNotices } from "../../../renderer/state/notices.ts";
 import { followRun, useRun } from "../../../renderer/state/run.ts";
 import { useSession } from "../../../renderer/state/session.ts";
 import { followSession } from "../../../renderer/state/sync.ts";
-import { replaceSamples, rowsAfter, useTimeline } from "../../../renderer/state/timeline.ts";
+import { replaceSamples, rowsAfter, showDevice, useTimeline } from "../../../renderer/state/timeline.ts";
 import { eventually } from "../../eventually.ts";
 import { fakeDoor, sessionState } from "./fake-door.ts";
 import { runState, stepRecord } from "./fake-run.ts";
@@ -55,6 +55,28 @@ describe("following the session", () => {
     door.emit({ event: "samples", batch: batch(4) });
     const { store } = useTimeline.getState();
     expect([0, 1, 2, 3].map((row) => store.timeAt(row))).toEqual([1, 2, 3, 4]);
+    stop();
+  });
+
+  it("keeps each device's samples apart, shows one of them, and the engine's when that one is gone", async () => {
+    const other = { ...sessionState().device, name: "cuda:1" };
+    const onTwo = sessionState({ otherDevices: [{ device: other, consumers: [] }] });
+    const door = fakeDoor();
+    door.answer("observe", onTwo);
+    const batches = [batch(1, 2), { ...batch(1), device: "cuda:1" }];
+    door.answer("history", { batches, actions: [], generations: [], steps: [], endedRuns: [] });
+    const stop = followSession(createClient(door));
+    door.setConnected(true);
+    await eventually(() => expect(useTimeline.getState().store.rows).toBe(2));
+    showDevice("cuda:1");
+    expect(useTimeline.getState().store.rows).toBe(1);
+    // The same moment of the other device is no row twice.
+    door.emit({ event: "samples", batch: { ...batch(2), device: "cuda:1" } });
+    door.emit({ event: "samples", batch: batch(3, 4) });
+    expect(useTimeline.getState().store.rows).toBe(2);
+    door.emit({ event: "state", state: sessionState() });
+    expect(useTimeline.getState()).toMatchObject({ device: undefined });
+    expect(useTimeline.getState().store.rows).toBe(4);
     stop();
   });
 

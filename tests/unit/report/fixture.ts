@@ -132,8 +132,14 @@ export function makeReport({
         },
       },
       askedSteps: 3,
-      deviceName: "host",
-      deviceDescription: "a processor",
+      devices: [
+        {
+          name: "host",
+          description: "a processor",
+          capacityBytes: CAPACITY_BYTES,
+          holds: ["engine", "policy", "critic", "reference"],
+        },
+      ],
       learning: [["KL coefficient", "0.02"]],
     },
     own,
@@ -143,11 +149,16 @@ export function makeReport({
     shownStep: {
       step: 2,
       actions,
-      timeline: {
-        samples: storeOf(rows),
-        actions,
-        phases: (last?.phases ?? []).map(({ work, ...times }) => ({ name: work, ...times })),
-      },
+      devices: [
+        {
+          name: "host",
+          timeline: {
+            samples: storeOf(rows),
+            actions,
+            phases: (last?.phases ?? []).map(({ work, ...times }) => ({ name: work, ...times })),
+          },
+        },
+      ],
     },
     ...changes,
   };

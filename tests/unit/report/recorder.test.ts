@@ -57,30 +57,30 @@ describe("the step that is shown", () => {
   it("has boundaries and samples in the order of time, the regions of a consumer as one", () => {
     const recorder = new RunRecorder();
     let kvBytes = 2;
-    recorder.watch(() => device(kvBytes));
+    recorder.watch(() => [device(kvBytes)]);
     const start = Date.now() / 1000;
     recorder.listener.onCursor?.(START);
-    recorder.listener.onSamples(batch([[start - 5, 1]]));
-    recorder.listener.onSamples(batch([[start + 5, 3]]));
+    recorder.listener.onSamples(batch([[start - 5, 1]]), "host");
+    recorder.listener.onSamples(batch([[start + 5, 3]]), "host");
     kvBytes = 4;
     recorder.listener.onCursor?.({ ...START, index: 1 });
     const shown = recorder.shownStep(phasesFrom(start), []);
-    expect(kvBytesOf(shown?.timeline.samples as TimelineStore)).toEqual([1, 2, 3, 4]);
+    expect(kvBytesOf(shown?.devices[0]?.timeline.samples as TimelineStore)).toEqual([1, 2, 3, 4]);
   });
 
   it("leaves out a sample that may be of before the boundary", () => {
     const recorder = new RunRecorder();
-    recorder.watch(() => device(2));
+    recorder.watch(() => [device(2)]);
     recorder.listener.onCursor?.(START);
     const boundary = Date.now() / 1000;
-    recorder.listener.onSamples(batch([[boundary + 0.0001, 9]]));
+    recorder.listener.onSamples(batch([[boundary + 0.0001, 9]]), "host");
     const shown = recorder.shownStep(phasesFrom(boundary), []);
-    expect(kvBytesOf(shown?.timeline.samples as TimelineStore)).not.toContain(9);
+    expect(kvBytesOf(shown?.devices[0]?.timeline.samples as TimelineStore)).not.toContain(9);
   });
 
   it("shows what a swap held only while it was done", () => {
     const recorder = new RunRecorder();
-    recorder.watch(() => device(2));
+    recorder.watch(() => [device(2)]);
     const receipt: Receipt = {
       action: "swap",
       consumer: "engine.weights",
@@ -105,7 +105,7 @@ describe("the step that is shown", () => {
     } as const;
     recorder.listener.onAction?.(action);
     const shown = recorder.shownStep(phasesFrom(startSeconds), [action]);
-    const samples = shown?.timeline.samples as TimelineStore;
+    const samples = shown?.devices[0]?.timeline.samples as TimelineStore;
     const rows = [samples.firstRow, samples.firstRow + 1];
     expect(rows.map((row) => samples.valueAt(SERIES.regions, row))).toEqual([7, 2]);
     expect(shown?.actions[0]).toMatchObject({ label: "swap", kind: "swap", milliseconds: expect.closeTo(250, 3) });
@@ -114,7 +114,7 @@ describe("the step that is shown", () => {
 
 it("the whole run holds in every phase what that phase held at its peak", () => {
   const run = reportedRun(4 * MIB);
-  const { timeline, window } = runTimeline(run, CAPACITY_BYTES) ?? {};
+  const { timeline, window } = runTimeline(run, { name: "host", capacityBytes: CAPACITY_BYTES }) ?? {};
   const samples = timeline?.samples as TimelineStore;
   const phases = run.steps.flatMap((step) => step.phases);
   for (const { startSeconds, endSeconds, peakBytes, holders } of phases) {

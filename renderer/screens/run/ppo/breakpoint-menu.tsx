@@ -47,7 +47,7 @@ export function BreakpointMenu({ run }: { readonly run: RunState }): ReactNode {
             <Threshold
               key={thresholdOf(breakpoints)}
               usedBytes={thresholdOf(breakpoints)}
-              capacityBytes={run.workload.capacityBytes}
+              capacityBytes={run.devices.reduce((sum, device) => sum + device.capacityBytes, 0)}
               onThreshold={(usedBytes) => set(withThreshold(breakpoints, usedBytes))}
             />
             <CheckField

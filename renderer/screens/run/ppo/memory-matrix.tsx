@@ -4,7 +4,9 @@
  */
 import { Ellipsis, Hand } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
+import type { SessionState } from "../../../../core/contract.ts";
 import { departuresOf } from "../../../../core/run/departures.ts";
+import { type PhaseRecord, peakOn } from "../../../../core/run/records.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
 import { checkSchedule, residencyMatrix } from "../../../../core/schedule/check.ts";
@@ -77,6 +79,13 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
   );
 }
 
+/** On all devices. */
+function committedBytesOf({ consumers, otherDevices }: SessionState, name: ScheduledConsumer): number {
+  return [consumers, ...otherDevices.map((other) => other.consumers)]
+    .flat()
+    .reduce((sum, { consumer, committedBytes }) => sum + (consumer === name ? committedBytes : 0), 0);
+}
+
 function Now(props: {
   readonly consumer: ScheduledConsumer;
   readonly run: RunState;
@@ -84,9 +93,7 @@ function Now(props: {
   readonly planned: ConsumerMemory | undefined;
 }): ReactNode {
   const { consumer, run, planned } = props;
-  const committedBytes = useSession(
-    (store) => store.session?.consumers.find((state) => state.consumer === consumer)?.committedBytes ?? 0,
-  );
+  const committedBytes = useSession(({ session }) => (session === undefined ? 0 : committedBytesOf(session, consumer)));
   const memory = run.memory[consumer];
   // What the loop keeps resident is taken at its first use.
   const isTaken = memory.residency !== "resident" || committedBytes > 0;
@@ -181,29 +188,41 @@ function Peaks(props: {
 }): ReactNode {
   const { run, phases, currentPhase } = props;
   const lastPhases = useRun((store) => store.steps.at(-1)?.phases) ?? [];
-  const peaks = phases.map(
-    ({ work }) => [...lastPhases, ...run.phases].findLast((record) => record.work === work)?.peakBytes,
-  );
-  const highest = Math.max(0, ...peaks.map((bytes) => bytes ?? 0));
+  const last = phases.map(({ work }) => [...lastPhases, ...run.phases].findLast((record) => record.work === work));
   return (
     <tfoot>
-      <tr>
-        <th scope="row" colSpan={3}>
-          Peak, last time
-        </th>
-        {phases.map(({ phase }, index) => {
-          const bytes = peaks[index];
-          return (
-            <td
-              key={phase}
-              data-current={phase === currentPhase || undefined}
-              data-highest={(bytes !== undefined && bytes === highest) || undefined}
-            >
-              {bytes === undefined ? "" : formatBytes(bytes)}
-            </td>
-          );
-        })}
-      </tr>
+      {run.devices.map(({ name }) => (
+        <tr key={name}>
+          <th scope="row" colSpan={3}>
+            {run.devices.length === 1 ? "Peak, last time" : `Peak on ${name}, last time`}
+          </th>
+          <PeakCells device={name} phases={phases} records={last} currentPhase={currentPhase} />
+        </tr>
+      ))}
     </tfoot>
   );
+}
+
+function PeakCells(props: {
+  readonly device: string;
+  readonly phases: readonly { readonly phase: number }[];
+  /** The last of each phase. */
+  readonly records: readonly (PhaseRecord | undefined)[];
+  readonly currentPhase: number;
+}): ReactNode {
+  const { device, phases, records, currentPhase } = props;
+  const peaks = records.map((record) => record && peakOn(record, device).peakBytes);
+  const highest = Math.max(0, ...peaks.map((bytes) => bytes ?? 0));
+  return phases.map(({ phase }, index) => {
+    const bytes = peaks[index];
+    return (
+      <td
+        key={phase}
+        data-current={phase === currentPhase || undefined}
+        data-highest={(bytes !== undefined && bytes === highest) || undefined}
+      >
+        {bytes === undefined ? "" : formatBytes(bytes)}
+      </td>
+    );
+  });
 }

@@ -33,7 +33,12 @@ export function RunPanel({ run }: { readonly run: RunState }): ReactNode {
       <div className="run-body">
         <p className="run-facts figures" title={schedule.name}>
           <b>{workload.name}</b>
-          <span>{formatBytes(workload.capacityBytes)}</span>
+          {run.devices.map(({ name, capacityBytes, holds }) => (
+            <span key={name} title={`${name}: ${holds.join(", ")}`}>
+              {run.devices.length > 1 && `${name} `}
+              {formatBytes(capacityBytes)}
+            </span>
+          ))}
           <span>seed {workload.seed}</span>
           <span className="run-schedule-name">{schedule.name}</span>
         </p>

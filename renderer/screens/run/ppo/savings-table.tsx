@@ -10,7 +10,7 @@ import { fitWords, ownWords, savedWords } from "./savings-words.ts";
 import "./savings-table.css";
 
 export function SavingsTable({ run }: { readonly run: RunState }): ReactNode {
-  const { savings, workload } = run;
+  const { savings } = run;
   const { own, baseline } = savings;
   const saved = savedWords(savings);
   return (
@@ -29,8 +29,8 @@ export function SavingsTable({ run }: { readonly run: RunState }): ReactNode {
         />
       </div>
       <div className="savings-bars">
-        <PeakBar name="This run" measurement={own} capacityBytes={workload.capacityBytes} scale={scaleOf(run)} />
-        <PeakBar name="Baseline" measurement={baseline} capacityBytes={workload.capacityBytes} scale={scaleOf(run)} />
+        <PeakBar name="This run" measurement={own} capacityBytes={capacityOf(run)} scale={scaleOf(run)} />
+        <PeakBar name="Baseline" measurement={baseline} capacityBytes={capacityOf(run)} scale={scaleOf(run)} />
       </div>
       <Figures run={run} />
       {baseline?.failure && <ErrorBox error={baseline.failure} />}
@@ -38,15 +38,21 @@ export function SavingsTable({ run }: { readonly run: RunState }): ReactNode {
   );
 }
 
-function aboutBaseline({ savings, workload }: RunState): string {
+/** Of all devices. */
+function capacityOf({ devices }: RunState): number {
+  return devices.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
+}
+
+function aboutBaseline({ savings, devices }: RunState): string {
   return (
-    fitWords(savings, workload.capacityBytes) ??
+    fitWords(savings, devices) ??
     "the baseline, the same workload with no strategy, is not measured: nothing is said about savings until it is"
   );
 }
 
-function scaleOf({ savings, workload }: RunState): number {
-  return Math.max(workload.capacityBytes, savings.own.peakBytes, savings.baseline?.peakBytes ?? 0);
+function scaleOf(run: RunState): number {
+  const { own, baseline } = run.savings;
+  return Math.max(capacityOf(run), own.peakBytes, baseline?.peakBytes ?? 0);
 }
 
 /** A peak as a bar on one scale with the other, and the capacity as a line across it. */
@@ -78,10 +84,18 @@ function PeakBar(props: {
   );
 }
 
-function Figures({ run: { savings } }: { readonly run: RunState }): ReactNode {
+function Figures({ run: { savings, devices } }: { readonly run: RunState }): ReactNode {
   const { own, ownLargest, baseline, baselineLargest } = savings;
+  const ofDevices = devices.length === 1 ? [] : devices;
   const rows: readonly FigureRow[] = [
-    ["Peak of the device's capacity", bytesOf(own), baseline && bytesOf(baseline)],
+    [
+      ofDevices.length === 0 ? "Peak of the device's capacity" : "Peaks of all devices together",
+      bytesOf(own),
+      baseline && bytesOf(baseline),
+    ],
+    ...ofDevices.map(
+      ({ name }): FigureRow => [`Peak of ${name}`, bytesOn(own, name), baseline && bytesOn(baseline, name)],
+    ),
     ["Seconds a step", secondsOf(own, "stepSeconds"), baseline && secondsOf(baseline, "stepSeconds")],
     ["of it memory actions", secondsOf(own, "memorySeconds"), baseline && secondsOf(baseline, "memorySeconds")],
     ["Largest KV cache that fits", kvWords(ownLargest), baseline && kvWords(baselineLargest)],
@@ -113,6 +127,11 @@ function Figures({ run: { savings } }: { readonly run: RunState }): ReactNode {
 type FigureRow = readonly [name: string, ofRun: string, ofBaseline: string | undefined];
 
 const bytesOf = ({ peakBytes }: Measurement): string => (peakBytes === 0 ? "—" : formatBytes(peakBytes));
+
+function bytesOn({ devicePeakBytes }: Measurement, device: string): string {
+  const bytes = devicePeakBytes?.[device] ?? 0;
+  return bytes === 0 ? "—" : formatBytes(bytes);
+}
 
 function secondsOf(measurement: Measurement, name: "stepSeconds" | "memorySeconds"): string {
   return measurement.steps === 0 ? "—" : formatSeconds(measurement[name]);

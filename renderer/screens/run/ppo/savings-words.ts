@@ -1,4 +1,5 @@
 /** What a run saved and paid against its measured baseline, in words that claim nothing that was not measured. */
+import type { PlacedDevice } from "../../../../core/run/placement.ts";
 import { type Bargain, bargainOf } from "../../../../core/run/savings.ts";
 import type { Savings } from "../../../../core/run/state.ts";
 import { formatBytes, formatSeconds, formatShare } from "../../../../core/units.ts";
@@ -34,11 +35,18 @@ function paidWords({ paidSecondsPerStep: paid }: Bargain): string {
   return `${formatSeconds(Math.abs(paid))} ${paid < 0 ? "less" : "more"} of memory actions a step`;
 }
 
-/** Whether the baseline would have run on the capacity; undefined: not known, or nothing to say. */
-export function fitWords({ baseline }: Savings, capacityBytes: number): string | undefined {
+/** Whether the baseline would have run on the devices' capacities; undefined: not known, or nothing to say. */
+export function fitWords({ baseline }: Savings, devices: readonly PlacedDevice[]): string | undefined {
   if (baseline === undefined) return undefined;
   if (baseline.failure !== undefined) return `the baseline stopped: ${baseline.failure.message}`;
-  return baseline.peakBytes > capacityBytes
+  const { peakBytes, devicePeakBytes } = baseline;
+  const capacityBytes = devices.reduce((sum, device) => sum + device.capacityBytes, 0);
+  const over = devices.filter((device) => (devicePeakBytes?.[device.name] ?? 0) > device.capacityBytes);
+  if (over.length > 0) {
+    const each = over.map((device) => `${formatBytes(device.capacityBytes)} of ${device.name}`);
+    return `the baseline does not fit ${each.join(" and ")}: it was measured without a limit`;
+  }
+  return peakBytes > capacityBytes
     ? `the baseline does not fit ${formatBytes(capacityBytes)}: it was measured without a limit`
     : `the baseline fits ${formatBytes(capacityBytes)} too`;
 }

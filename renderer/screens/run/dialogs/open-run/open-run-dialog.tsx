@@ -13,6 +13,7 @@ import { NumberField, Segmented, TextField } from "../../../../components/field.
 import { Skeleton } from "../../../../components/skeleton.tsx";
 import {
   capacityProblem,
+  deviceCapacityProblem,
   editRun,
   planOf,
   type RunDraft,
@@ -22,7 +23,9 @@ import {
   type WorkloadQuestion,
   workloadOf,
 } from "../../../../state/run-draft.ts";
+import { useSession } from "../../../../state/session.ts";
 import { useDialogRequest } from "../../../../state/use-request.ts";
+import { PlacementForm } from "./placement-form.tsx";
 import { RoleFolders } from "./role-folders.tsx";
 import { SchedulePreview } from "./schedule-preview.tsx";
 import { StrategyForm } from "./strategy-form.tsx";
@@ -34,9 +37,18 @@ export function OpenRunDialog(): ReactNode {
   const draft = useRunDraft();
   const { workload, problem, isCurrent } = useWorkload(draft);
   const { busy, error, submit } = useDialogRequest("Open a PPO run");
-  const plan = workload && planOf(draft, workload);
+  const ownDevice = useSession((store) => store.session?.device.name);
+  const plan = workload && planOf(draft, workload, ownDevice);
   const isRead = isCurrent && problem === undefined;
-  const isValid = isRead && plan?.ok && capacityProblem(draft) === undefined && seedProblem(draft) === undefined;
+  const capacitiesAreRight = Object.keys(draft.deviceCapacities).every(
+    (device) => deviceCapacityProblem(draft, device) === undefined,
+  );
+  const isValid =
+    isRead &&
+    plan?.ok &&
+    capacityProblem(draft) === undefined &&
+    capacitiesAreRight &&
+    seedProblem(draft) === undefined;
   return (
     <Dialog
       title="Open a PPO run"
@@ -54,6 +66,7 @@ export function OpenRunDialog(): ReactNode {
         <div className="open-run-column">
           <Workload draft={draft} workload={workload} isFailed={problem !== undefined} />
           {workload && <Memory draft={draft} workload={workload} />}
+          {workload && <PlacementForm draft={draft} workload={workload} />}
           <RoleFolders
             folders={draft.checkpoints}
             workload={workload}

@@ -1,0 +1,68 @@
+/**
+ * Host memory for what a step will offload is taken in the background while its rollout runs: on a GPU that memory is
+ * pinned, which takes longer than the copy, and then no offload waits for it. What fails here is recorded, and fails nothing
+ * else: the offload itself asks again.
+ */
+import { toErrorData } from "../../core/errors.ts";
+import { itemsOf, type Schedule } from "../../core/schedule/schedule.ts";
+import type { ScheduledConsumer, Work } from "../../core/schedule/works.ts";
+import type { PpoBackend } from "./backend.ts";
+import type { ActionRecord } from "./records.ts";
+
+/** The work that leaves host and link alone. */
+const DURING: Work = "rollout";
+
+export class Preparations {
+  readonly #backend: PpoBackend;
+  readonly #consumers: readonly ScheduledConsumer[];
+  readonly #onAction: (action: ActionRecord) => void;
+  readonly #underWay = new Set<ScheduledConsumer>();
+
+  constructor(backend: PpoBackend, schedule: Schedule, onAction: (action: ActionRecord) => void) {
+    this.#backend = backend;
+    this.#consumers = offloadedToHost(schedule);
+    this.#onAction = onAction;
+  }
+
+  /** Begins what the step will need, and what is not under way. Never throws; `signal` stops it. */
+  duringWork(work: Work, step: number, signal: AbortSignal): void {
+    if (work !== DURING) return;
+    for (const consumer of this.#consumers) {
+      if (this.#underWay.has(consumer)) continue;
+      this.#underWay.add(consumer);
+      void this.#prepare(consumer, { step, work }, signal).finally(() => this.#underWay.delete(consumer));
+    }
+  }
+
+  async #prepare(
+    consumer: ScheduledConsumer,
+    context: Pick<ActionRecord, "step" | "work">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const startSeconds = Date.now() / 1000;
+    const recordOf = (outcome: Pick<ActionRecord, "receipt" | "error">): ActionRecord => ({
+      ...context,
+      origin: "ahead",
+      kind: "prepare",
+      label: `prepare ${consumer} for the host`,
+      consumer,
+      startSeconds,
+      endSeconds: Date.now() / 1000,
+      ...outcome,
+    });
+    try {
+      const receipt = await this.#backend.prepareOffload(consumer, signal);
+      // From the second step on it is there.
+      if (receipt.bytesPrepared) this.#onAction(recordOf({ receipt }));
+    } catch (error) {
+      this.#onAction(recordOf({ error: toErrorData(error) }));
+    }
+  }
+}
+
+function offloadedToHost(schedule: Schedule): readonly ScheduledConsumer[] {
+  const consumers = itemsOf(schedule).flatMap((item) =>
+    item.kind === "action" && item.action.kind === "offload" && item.action.to === "host" ? [item.action.consumer] : [],
+  );
+  return [...new Set(consumers)];
+}
