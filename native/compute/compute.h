@@ -224,7 +224,7 @@ class Compute {
   // d_w (outputs, inputs) += d_y^T * x; of the linear layer only its sizes, and its type: a GPU may multiply in that
   virtual void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
                                     std::span<const RowRange> pieces, float* d_w) = 0;
-  // Both of them, where that is cheaper than one after the other.
+  // Both of them, the weights' first: d_x may lie over x.
   virtual void LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
                                std::span<const RowRange> pieces, float* d_w) {
     LinearWeightGradient(linear, d_y, x, pieces, d_w);
@@ -233,7 +233,7 @@ class Compute {
   // sum (columns) += the rows of d_y
   virtual void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) = 0;
   virtual void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) = 0;
-  // d_gate_up (rows, 2 size) from d_output (rows, size)
+  // d_gate_up (rows, 2 size) from d_output (rows, size); in place allowed
   virtual void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
                                     uint64_t size) = 0;
   // d_embedding (vocabulary, hidden) += d_hidden (rows, hidden), each row at its token

@@ -81,7 +81,8 @@ void TrainedTransformer::FeedDown(const Step& step, uint64_t layer) const {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Backward: the same steps in reverse. buffers.d_hidden is the gradient of the residual stream all the way down.
+// Backward: the same steps in reverse. buffers.d_hidden is the gradient of the residual stream all the way down; the
+// gradients of what is not needed again take its place.
 
 void TrainedTransformer::Backward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers,
                                   Compute& compute, std::byte* gradients, const AfterLayer& after_layer) const {
@@ -107,11 +108,11 @@ void TrainedTransformer::BackwardFeed(const Step& step, uint64_t layer, std::byt
   const uint64_t rows = batch.rows(), intermediate = config_.intermediate_size;
 
   compute.SiluMultiply(kept.gate_up, buffers.activated, rows, intermediate);
-  BackwardLinear(step, weights.down, buffers.d_hidden, buffers.activated, buffers.d_activated,
+  BackwardLinear(step, weights.down, buffers.d_hidden, buffers.activated, buffers.activated,
                  {into.down, into.down_bias}, gradients);
-  compute.SiluMultiplyBackward(kept.gate_up, buffers.d_activated, buffers.d_gate_up, rows, intermediate);
+  compute.SiluMultiplyBackward(kept.gate_up, buffers.activated, kept.gate_up, rows, intermediate);
   compute.NormForward(weights.post_norm, kept.middle, buffers.normed, rows);
-  BackwardLinear(step, weights.gate_up, buffers.d_gate_up, buffers.normed, buffers.d_normed,
+  BackwardLinear(step, weights.gate_up, kept.gate_up, buffers.normed, buffers.normed,
                  {into.gate_up, into.gate_up_bias}, gradients);
   BackwardNorm(step, weights.post_norm, kept.middle, into.post_norm, gradients);
 }
@@ -128,7 +129,7 @@ void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::b
   compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, FloatsAt(gradients, into.q_norm),
                          FloatsAt(gradients, into.k_norm));
   compute.NormForward(weights.input_norm, kept.input, buffers.normed, batch.rows());
-  BackwardLinear(step, weights.qkv, buffers.d_qkv, buffers.normed, buffers.d_normed, {into.qkv, into.qkv_bias},
+  BackwardLinear(step, weights.qkv, buffers.d_qkv, buffers.normed, buffers.normed, {into.qkv, into.qkv_bias},
                  gradients);
   BackwardNorm(step, weights.input_norm, kept.input, into.input_norm, gradients);
 }
@@ -140,11 +141,11 @@ void TrainedTransformer::BackwardLinear(const Step& step, const LinearWeights& l
   if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, FloatsAt(gradients, into.bias));
 }
 
-// From buffers.d_normed into the gradient of the residual stream.
+// From the gradient in buffers.normed into that of the residual stream.
 void TrainedTransformer::BackwardNorm(const Step& step, const NormWeights& norm, const float* input, uint64_t into,
                                       std::byte* gradients) const {
   step.compute.NormBackward(norm, {.input = input,
-                                   .d_output = step.buffers.d_normed,
+                                   .d_output = step.buffers.normed,
                                    .d_input = step.buffers.d_hidden,
                                    .target_rows = {},
                                    .inverse_rms = step.buffers.inverse_rms,

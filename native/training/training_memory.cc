@@ -142,19 +142,15 @@ uint64_t TrainingMemory::PlaceActivations(std::byte* base, ActivationBuffers& bu
   const uint64_t stage = placer.offset();
   buffers.activated = placer.Floats(rows * intermediate);
   if (limits_.trainable) {
-    buffers.d_activated = placer.Floats(rows * intermediate);
-    buffers.d_gate_up = placer.Floats(rows * 2 * intermediate);
     const uint64_t feed_end = placer.offset();
     placer.GoBackTo(stage);
     buffers.d_attention = placer.Floats(rows * q);
     buffers.d_qkv = placer.Floats(rows * (q + 2 * kv));
     placer.GoBackTo(std::max(feed_end, placer.offset()));
     buffers.d_hidden = placer.Floats(rows * hidden);
-    buffers.d_normed = placer.Floats(rows * hidden);
     buffers.inverse_rms = placer.Floats(rows);
   } else {
-    buffers.d_activated = buffers.d_gate_up = buffers.d_attention = buffers.d_qkv = nullptr;
-    buffers.d_hidden = buffers.d_normed = buffers.inverse_rms = nullptr;
+    buffers.d_attention = buffers.d_qkv = buffers.d_hidden = buffers.inverse_rms = nullptr;
   }
   buffers.scratch = reinterpret_cast<std::byte*>(placer.Floats(scratch_bytes_ / sizeof(float)));
   return placer.offset();

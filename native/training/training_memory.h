@@ -38,22 +38,19 @@ struct LayerActivations {
   float* log_sums;    // (rows, heads)
   float* attention;   // (rows, q)
   float* middle;      // (rows, hidden): after attention
-  float* gate_up;     // (rows, 2 intermediate)
+  float* gate_up;     // (rows, 2 intermediate); its gradient takes its place
 };
 
 // The `activations` region.
 struct ActivationBuffers {
   std::vector<LayerActivations> layers;
   float* hidden;         // (rows, hidden): running; after a forward pass the last layer's output
-  float* normed;         // (rows, hidden)
+  float* normed;         // (rows, hidden); in the backward pass also its gradient
   float* cosine;         // (rows, head_dim / 2)
   float* sine;           // (rows, head_dim / 2)
-  float* activated;      // (rows, intermediate)
+  float* activated;      // (rows, intermediate); the same
   float* d_hidden;       // (rows, hidden)
-  float* d_normed;       // (rows, hidden)
-  float* d_activated;    // (rows, intermediate)
-  float* d_gate_up;      // (rows, 2 intermediate)
-  float* d_attention;    // (rows, q); shares its bytes with the three above: never needed at the same time
+  float* d_attention;    // (rows, q); shares its bytes with `activated`: never needed at the same time
   float* d_qkv;          // (rows, q + 2 kv); the same
   float* inverse_rms;    // (rows)
   std::byte* scratch;    // the Compute's

@@ -56,6 +56,11 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
          compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), out[1], rows, pieces,
                                  out[0]);
        });
+  Same(pair, "both gradients, one over the input, of " + what, {Floats(outputs * inputs), Floats(rows * inputs)},
+       kTolerance, [&](Compute& compute, const auto& out) {
+         std::copy(narrowed_x.begin(), narrowed_x.end(), out[1]);
+         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), out[1], out[1], rows, pieces, out[0]);
+       });
 }
 
 }  // namespace

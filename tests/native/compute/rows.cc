@@ -72,6 +72,9 @@ void CheckActivation(Pair& pair, uint64_t rows, uint64_t size) {
   Same(pair, what + ", backward", {Floats(rows * 2 * size)}, kTolerance, [&](Compute& compute, const auto& out) {
     compute.SiluMultiplyBackward(gate_up.data(), d_output.data(), out[0], rows, size);
   });
+  Same(pair, what + ", backward, in place", {gate_up}, kTolerance, [&](Compute& compute, const auto& out) {
+    compute.SiluMultiplyBackward(out[0], d_output.data(), out[0], rows, size);
+  });
   const std::vector<uint32_t> chosen = Below(rows + 3, static_cast<uint32_t>(rows));
   Same(pair, "chosen rows of " + std::to_string(size), {Floats(chosen.size() * size)}, 0,
        [&](Compute& compute, const auto& out) { compute.GatherRows(d_output.data(), chosen, size, out[0]); });
