@@ -22,7 +22,7 @@ export type WeightDType = DType | "int8";
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap" | "prepare";
   readonly consumer: string;
-  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. A copy to another GPU is `peer` (directly) or `staged` (through host memory). */
+  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `ipc` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. A copy to another GPU is `peer` (directly) or `staged` (through host memory). */
   readonly method: string;
   /** Given back to the device: other processes can have them. */
   readonly bytesFreed: number;
@@ -376,8 +376,22 @@ export interface EngineObservation {
   readonly generatedTokens: number;
 }
 
+/** Where a trainer in another process has its weights, on a GPU that both see (docs/share-weights.md). */
+export interface ForeignWeights {
+  readonly device: { readonly uuid: string };
+  /** Handles of cuIpcGetMemHandle, as 128 hex digits each. */
+  readonly allocations: readonly string[];
+  /** `offset` is from the first byte of the allocation at index `allocation`. Those that the engine does not have are ignored. */
+  readonly tensors: readonly (TensorView & { readonly allocation: number })[];
+}
+
 export type SwapSource =
   | { readonly kind: "model"; readonly model: NativeModel }
+  /**
+   * One copy on the device; receipt method `ipc`. The other process keeps the weights as they are until the swap is done.
+   * Errors: weights_mismatch, not_resident (freed, or its process has ended), unsupported (another device), bad_argument.
+   */
+  | { readonly kind: "process"; readonly weights: ForeignWeights }
   | { readonly kind: "checkpoint"; readonly config: ModelConfig; readonly tensors: readonly TensorSource[] };
 
 export interface SwapOptions extends LongOperation {

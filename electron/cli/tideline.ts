@@ -16,6 +16,7 @@ import { UsageError } from "./options.ts";
 import { addPlan } from "./plan/command.ts";
 import { addRun } from "./run/command.ts";
 import { addServe } from "./serve.ts";
+import { addShare } from "./share.ts";
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -35,6 +36,7 @@ for (const add of [
   addDoctor,
   addServe,
   addMemoryCycle,
+  addShare,
   addPlan,
   addRun,
   addMakeDemo,

@@ -75,11 +75,19 @@ SwapOptions ReadSwapOptions(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "options");
   const Napi::Object source = ReadObject(object.Get("source"), "options.source");
   SwapOptions options;
-  if (ReadWord<bool>(source.Get("kind"), "options.source.kind", {{"model", true}, {"checkpoint", false}})) {
-    options.model = Unwrapped<NativeModel>(source.Get("model"), "options.source.model").model();
-  } else {
-    options.checkpoint_config = ReadModelConfig(source.Get("config"));
-    options.checkpoint_tensors = ReadTensorSources(source.Get("tensors"));
+  enum class Kind { kModel, kCheckpoint, kProcess };
+  switch (ReadWord<Kind>(source.Get("kind"), "options.source.kind",
+                         {{"model", Kind::kModel}, {"checkpoint", Kind::kCheckpoint}, {"process", Kind::kProcess}})) {
+    case Kind::kModel:
+      options.model = Unwrapped<NativeModel>(source.Get("model"), "options.source.model").model();
+      break;
+    case Kind::kCheckpoint:
+      options.checkpoint_config = ReadModelConfig(source.Get("config"));
+      options.checkpoint_tensors = ReadTensorSources(source.Get("tensors"));
+      break;
+    case Kind::kProcess:
+      options.foreign = std::make_shared<const ForeignWeights>(ReadForeignWeights(source.Get("weights")));
+      break;
   }
   using Method = SwapOptions::Method;
   using Running = SwapOptions::Running;

@@ -10,6 +10,26 @@ Napi::Array ReadArray(Napi::Value value, const char* what) {
   return value.As<Napi::Array>();
 }
 
+std::vector<uint64_t> ReadShape(Napi::Value value) {
+  const Napi::Array array = ReadArray(value, "tensors[].shape");
+  std::vector<uint64_t> shape;
+  for (uint32_t axis = 0; axis < array.Length(); ++axis) shape.push_back(ReadInteger(array.Get(axis), "tensors[].shape"));
+  return shape;
+}
+
+// 128 hexadecimal digits.
+ForeignHandle ReadForeignHandle(Napi::Value value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  const std::string text = ReadString(value, "allocations[]");
+  ForeignHandle handle;
+  if (text.size() != 2 * handle.size() || text.find_first_not_of(kDigits) != std::string::npos) {
+    throw Error("bad_argument", "a handle has " + std::to_string(2 * handle.size()) + " hexadecimal digits, in lower case")
+        .WithField("allocations[]");
+  }
+  for (size_t i = 0; i < handle.size(); ++i) handle[i] = static_cast<unsigned char>(std::stoul(text.substr(2 * i, 2), nullptr, 16));
+  return handle;
+}
+
 RopeConfig ReadRope(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "config.rope");
   RopeConfig rope;
@@ -71,13 +91,32 @@ std::vector<TensorSource> ReadTensorSources(Napi::Value value) {
     source.file = ReadString(object.Get("file"), "tensors[].file");
     source.offset = ReadInteger(object.Get("offset"), "tensors[].offset");
     source.bytes = ReadInteger(object.Get("bytes"), "tensors[].bytes");
-    const Napi::Array shape = ReadArray(object.Get("shape"), "tensors[].shape");
-    for (uint32_t axis = 0; axis < shape.Length(); ++axis) {
-      source.shape.push_back(ReadInteger(shape.Get(axis), "tensors[].shape"));
-    }
+    source.shape = ReadShape(object.Get("shape"));
     sources.push_back(std::move(source));
   }
   return sources;
+}
+
+ForeignWeights ReadForeignWeights(Napi::Value value) {
+  const Napi::Object object = ReadObject(value, "weights");
+  ForeignWeights weights;
+  weights.device_uuid = ReadString(ReadObject(object.Get("device"), "weights.device").Get("uuid"), "weights.device.uuid");
+  const Napi::Array allocations = ReadArray(object.Get("allocations"), "allocations");
+  for (uint32_t index = 0; index < allocations.Length(); ++index) {
+    weights.allocations.push_back(ReadForeignHandle(allocations.Get(index)));
+  }
+  const Napi::Array tensors = ReadArray(object.Get("tensors"), "tensors");
+  for (uint32_t index = 0; index < tensors.Length(); ++index) {
+    const Napi::HandleScope scope(tensors.Env());
+    const Napi::Object given = ReadObject(tensors.Get(index), "tensors[]");
+    weights.tensors.push_back({.name = ReadString(given.Get("name"), "tensors[].name"),
+                               .dtype = ReadString(given.Get("dtype"), "tensors[].dtype"),
+                               .shape = ReadShape(given.Get("shape")),
+                               .allocation = ReadInteger(given.Get("allocation"), "tensors[].allocation"),
+                               .offset = ReadInteger(given.Get("offset"), "tensors[].offset"),
+                               .bytes = ReadInteger(given.Get("bytes"), "tensors[].bytes")});
+  }
+  return weights;
 }
 
 DType ReadDType(Napi::Value value, const char* what) {

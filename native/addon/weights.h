@@ -10,6 +10,7 @@
 
 #include "addon/async.h"               // OperationQueue
 #include "checkpoint/tensor_source.h"  // TensorSource
+#include "engine/foreign_weights.h"    // ForeignWeights
 #include "engine/model.h"              // Model, ModelConfig, DType
 
 namespace tideline {
@@ -17,6 +18,7 @@ namespace tideline {
 // Each throws bad_argument naming the field; whether the numbers make a model is the core's to say (CheckConfig).
 ModelConfig ReadModelConfig(Napi::Value value);
 std::vector<TensorSource> ReadTensorSources(Napi::Value value);
+ForeignWeights ReadForeignWeights(Napi::Value value);
 DType ReadDType(Napi::Value value, const char* what);
 // The same or int8, which only weights are stored as.
 DType ReadWeightDType(Napi::Value value, const char* what);

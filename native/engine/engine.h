@@ -15,13 +15,14 @@
 #include <thread>
 #include <vector>
 
-#include "compute/compute.h"     // Compute
-#include "engine/kv_cache.h"     // KvCache
-#include "engine/model.h"        // Model
-#include "engine/request.h"      // GenerateRequest, EventSink, ScoreResult
-#include "engine/scheduler.h"    // Scheduler
-#include "engine/transformer.h"  // Transformer
-#include "engine/workspace.h"    // Workspace
+#include "compute/compute.h"         // Compute
+#include "engine/foreign_weights.h"  // ForeignWeights
+#include "engine/kv_cache.h"         // KvCache
+#include "engine/model.h"            // Model
+#include "engine/request.h"          // GenerateRequest, EventSink, ScoreResult
+#include "engine/scheduler.h"        // Scheduler
+#include "engine/transformer.h"      // Transformer
+#include "engine/workspace.h"        // Workspace
 
 namespace tideline {
 
@@ -47,8 +48,9 @@ struct EngineObservation {
 struct SwapOptions {
   enum class Method { kAuto, kShare, kCopy, kBucketed };
   enum class Running { kRefuse, kFinish, kCancel };
-  // Either a model on the same device, or a checkpoint: its config and its tensors.
+  // Either a model on the same device, or another process's weights there, or a checkpoint: its config and its tensors.
   std::shared_ptr<Model> model;
+  std::shared_ptr<const ForeignWeights> foreign;
   ModelConfig checkpoint_config;
   std::vector<TensorSource> checkpoint_tensors;
   Method method = Method::kAuto;
@@ -141,11 +143,12 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
   void Deliver();
 
   // Memory and swap are in engine_memory.cc.
-  enum class SwapRoute { kShare, kCopy, kBucketed, kCheckpoint };
+  enum class SwapRoute { kShare, kCopy, kBucketed, kForeign, kCheckpoint };
   SwapRoute CheckSwap(const SwapOptions& options) const;  // needs no lock
   void WaitForTurn(std::unique_lock<std::mutex>& lock, const SwapOptions& options, const Operation& operation);
   // Requests that new weights may not be given to.
   uint64_t RequestsInTheWay() const;
+  Receipt CopyForeign(const ForeignWeights& source, const Operation& operation);
   Receipt CopyThroughBucket(const Model& source, uint64_t bucket_bytes, const Operation& operation);
   Receipt ShareWeights(const std::shared_ptr<Model>& source);
   void StopSharing();

@@ -2,8 +2,9 @@
 #include <chrono>
 
 #include "engine/engine.h"
-#include "engine/same_model.h"      // RefuseOtherModel
-#include "engine/weights_loader.h"  // PlanFromCheckpoint
+#include "engine/foreign_weights.h"  // OpenedWeights
+#include "engine/same_model.h"       // RefuseOtherModel
+#include "engine/weights_loader.h"   // PlanFromCheckpoint
 
 namespace tideline {
 
@@ -114,6 +115,15 @@ Engine::SwapRoute Engine::CheckSwap(const SwapOptions& options) const {
     throw Error("bad_argument", "a bucket has at least " + std::to_string(kSmallestBucketBytes) + " bytes")
         .WithField("bucketBytes");
   }
+  if (options.foreign) {
+    if (options.method == Method::kShare || options.method == Method::kBucketed) {
+      throw Error("bad_argument", "another process's weights are copied in one piece, whatever the method",
+                  "use method auto or copy")
+          .WithField("method");
+    }
+    CheckForeignWeights(ours, *own_->device(), *options.foreign);
+    return SwapRoute::kForeign;
+  }
   if (!options.model) {
     if (options.method == Method::kShare || options.method == Method::kBucketed) {
       throw Error("bad_argument",
@@ -210,6 +220,10 @@ Receipt Engine::Swap(const SwapOptions& options, const Operation& operation) {
         receipt = CopyThroughBucket(*options.model, options.bucket_bytes, operation);
         StopSharing();
         break;
+      case SwapRoute::kForeign:
+        receipt = CopyForeign(*options.foreign, operation);
+        StopSharing();
+        break;
       case SwapRoute::kCheckpoint:
         receipt = own_->Load(options.checkpoint_tensors, operation);
         StopSharing();
@@ -220,6 +234,12 @@ Receipt Engine::Swap(const SwapOptions& options, const Operation& operation) {
   receipt.action = "swap";
   receipt.milliseconds = watch.Milliseconds();
   return receipt;
+}
+
+Receipt Engine::CopyForeign(const ForeignWeights& source, const Operation& operation) {
+  // Before anything of the engine's own changes.
+  const OpenedWeights opened(own_->layout(), *own_->device(), source);
+  return own_->LoadFrom("ipc", [&](std::byte* target) { return opened.CopyTo(target, operation); }, operation);
 }
 
 Receipt Engine::CopyThroughBucket(const Model& source, uint64_t bucket_bytes, const Operation& operation) {

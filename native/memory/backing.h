@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "memory/progress.h"  // Operation
+#include "memory/foreign_memory.h"  // ForeignHandle
+#include "memory/progress.h"        // Operation
 
 namespace tideline {
 
@@ -101,6 +102,15 @@ class Backing {
   virtual int Export(const Chunk& chunk) = 0;
   // The same in every process, whatever number the device has there. Errors: unsupported, device_lost.
   virtual std::string Uuid() = 0;
+
+  // Another process's allocation, mapped where it says; whoever opens it closes it. Errors: not_resident (it was freed, or
+  // its process has ended), unsupported, out_of_memory, device_lost.
+  struct ForeignRange {
+    uintptr_t address;
+    uint64_t bytes;
+  };
+  virtual ForeignRange OpenForeign(const ForeignHandle& handle) = 0;
+  virtual void CloseForeign(uintptr_t address) noexcept = 0;
 
   // Who else holds the device's memory ("other process 1234 (python)"), for out-of-memory errors.
   virtual std::vector<Holder> OtherHolders() = 0;

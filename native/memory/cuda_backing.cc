@@ -375,4 +375,32 @@ std::string CudaBacking::Uuid() {
   return text;
 }
 
+Backing::ForeignRange CudaBacking::OpenForeign(const ForeignHandle& handle) {
+  cuda::IpcHandle given;
+  static_assert(sizeof given.bytes == sizeof handle);
+  std::copy(handle.begin(), handle.end(), given.bytes);
+  const Current current(*this);
+  cuda::Address address = 0;
+  const cuda::Result result = driver_.IpcOpenMemHandle(&address, given, cuda::kIpcLazyPeerAccess);
+  if (result != cuda::kSuccess && result != cuda::kOutOfMemory && !cuda::IsLost(result)) {
+    throw Error("not_resident", "memory of another process cannot be opened: " + driver_.Describe(result),
+                "it has to stay allocated there until the copy is done, and to be another process's: hand it over again");
+  }
+  Check(result, "cuIpcOpenMemHandle");
+  cuda::Address base = 0;
+  size_t bytes = 0;
+  try {
+    Check(driver_.MemGetAddressRange(&base, &bytes, address), "cuMemGetAddressRange");
+  } catch (...) {
+    CloseForeign(address);
+    throw;
+  }
+  return {address, base + bytes - address};
+}
+
+void CudaBacking::CloseForeign(uintptr_t address) noexcept {
+  const Current current(*primary_);
+  Insist([&] { return driver_.IpcCloseMemHandle(address); });
+}
+
 }  // namespace tideline

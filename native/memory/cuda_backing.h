@@ -45,6 +45,8 @@ class CudaBacking final : public Backing {
   void Close() noexcept override;
   int Export(const Chunk& chunk) override;
   std::string Uuid() override;
+  ForeignRange OpenForeign(const ForeignHandle& handle) override;
+  void CloseForeign(uintptr_t address) noexcept override;
 
  private:
   // The primary context of one device, held until Close.

@@ -78,6 +78,9 @@ std::shared_ptr<const CudaDriver> CudaDriver::Load() {
   driver->Find("cuMemUnmap", driver->MemUnmap);
   driver->Find("cuMemSetAccess", driver->MemSetAccess);
   driver->Find("cuMemExportToShareableHandle", driver->MemExportToShareableHandle);
+  driver->Find("cuIpcOpenMemHandle_v2", driver->IpcOpenMemHandle);
+  driver->Find("cuIpcCloseMemHandle", driver->IpcCloseMemHandle);
+  driver->Find("cuMemGetAddressRange_v2", driver->MemGetAddressRange);
   driver->Find("cuMemHostRegister_v2", driver->MemHostRegister);
   driver->Find("cuMemHostUnregister", driver->MemHostUnregister);
   driver->Find("cuMemcpyHtoDAsync_v2", driver->MemcpyHtoDAsync);

@@ -62,6 +62,11 @@ struct AccessDescriptor {
 };
 static_assert(sizeof(AccessDescriptor) == 12);
 
+struct IpcHandle {
+  unsigned char bytes[64];
+};
+enum IpcFlags : unsigned { kIpcLazyPeerAccess = 1 };
+
 }  // namespace cuda
 
 struct CudaDriver {
@@ -101,6 +106,9 @@ struct CudaDriver {
   cuda::Result (*MemUnmap)(cuda::Address, size_t);
   cuda::Result (*MemSetAccess)(cuda::Address, size_t, const cuda::AccessDescriptor*, size_t count);
   cuda::Result (*MemExportToShareableHandle)(void* shareable, cuda::AllocationHandle, int type, unsigned long long flags);
+  cuda::Result (*IpcOpenMemHandle)(cuda::Address*, cuda::IpcHandle, unsigned flags);
+  cuda::Result (*IpcCloseMemHandle)(cuda::Address);
+  cuda::Result (*MemGetAddressRange)(cuda::Address* base, size_t* bytes, cuda::Address);
   cuda::Result (*MemHostRegister)(void*, size_t, unsigned flags);
   cuda::Result (*MemHostUnregister)(void*);
   cuda::Result (*MemcpyHtoDAsync)(cuda::Address, const void*, size_t, cuda::Stream);

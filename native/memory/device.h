@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "memory/error.h"   // Holder
-#include "memory/region.h"  // Region, RegionObservation
+#include "memory/error.h"           // Holder
+#include "memory/foreign_memory.h"  // ForeignHandle, ForeignMemory
+#include "memory/region.h"          // Region, RegionObservation
 
 namespace tideline {
 
@@ -72,6 +73,9 @@ class Device {
                              const Operation& operation = {}) = 0;
   // The device's own, the same in every process. Errors: unsupported (host), device_lost.
   virtual std::string Uuid() = 0;
+  // Another process's allocation on this device. Errors: not_resident (it was freed, or its process has ended), unsupported
+  // (host), out_of_memory, device_lost.
+  virtual std::unique_ptr<const ForeignMemory> OpenForeign(const ForeignHandle& handle) = 0;
   // "host" or "cuda": compute is written for host memory only, and asks.
   virtual bool is_host() const = 0;
   virtual const std::string& name() const = 0;

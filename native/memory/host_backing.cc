@@ -211,4 +211,8 @@ int HostBacking::Export(const Chunk&) {
 
 std::string HostBacking::Uuid() { throw Error("unsupported", "the host device has no UUID"); }
 
+Backing::ForeignRange HostBacking::OpenForeign(const ForeignHandle&) {
+  throw Error("unsupported", "the host device cannot open memory of other processes", "put the engine on a cuda device");
+}
+
 }  // namespace tideline

@@ -38,6 +38,8 @@ class HostBacking final : public Backing {
   std::vector<Holder> OtherHolders() override { return {}; }
   [[noreturn]] int Export(const Chunk& chunk) override;
   [[noreturn]] std::string Uuid() override;
+  [[noreturn]] ForeignRange OpenForeign(const ForeignHandle& handle) override;
+  void CloseForeign(uintptr_t) noexcept override {}
 
  private:
   explicit HostBacking(uint64_t chunk_bytes);

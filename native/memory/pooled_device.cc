@@ -7,6 +7,26 @@
 #include "memory/pooled_region.h"    // PooledRegion
 
 namespace tideline {
+namespace {
+
+class PooledForeignMemory final : public ForeignMemory {
+ public:
+  PooledForeignMemory(std::shared_ptr<PooledDevice> device, const ForeignHandle& handle)
+      : device_(std::move(device)), range_(device_->backing().OpenForeign(handle)) {}
+  ~PooledForeignMemory() override { device_->backing().CloseForeign(range_.address); }
+  PooledForeignMemory(const PooledForeignMemory&) = delete;
+
+  uint64_t bytes() const override { return range_.bytes; }
+  void CopyTo(void* target, uint64_t offset, uint64_t bytes) const override {
+    device_->CopyFrom(target, *device_, reinterpret_cast<const void*>(range_.address + offset), bytes, {});
+  }
+
+ private:
+  const std::shared_ptr<PooledDevice> device_;
+  const Backing::ForeignRange range_;
+};
+
+}  // namespace
 
 PooledDevice::PooledDevice(std::string name, std::unique_ptr<Backing> backing, uint64_t capacity_bytes)
     : name_(std::move(name)),
@@ -69,6 +89,10 @@ CopyRoute PooledDevice::CopyFrom(void* target, Device& source_device, const void
                                  const Operation& operation) {
   return CopyBetween(*backing_, reinterpret_cast<uintptr_t>(target), static_cast<PooledDevice&>(source_device).backing(),
                      reinterpret_cast<uintptr_t>(source), bytes, operation);
+}
+
+std::unique_ptr<const ForeignMemory> PooledDevice::OpenForeign(const ForeignHandle& handle) {
+  return std::make_unique<const PooledForeignMemory>(shared_from_this(), handle);
 }
 
 DeviceObservation PooledDevice::Observe() const {

@@ -31,6 +31,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   CopyRoute CopyFrom(void* target, Device& source_device, const void* source, uint64_t bytes,
                      const Operation& operation) override;
   std::string Uuid() override { return backing_->Uuid(); }
+  std::unique_ptr<const ForeignMemory> OpenForeign(const ForeignHandle& handle) override;
   bool is_host() const override { return backing_->is_host(); }
   const std::string& name() const override { return name_; }
   uint64_t chunk_bytes() const override { return backing_->chunk_bytes(); }

@@ -17,6 +17,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["generate", "--checkpoint", DEMO, "--prompt", "a", "--max-new", "-3"], "--max-new"],
     [["generate", "--checkpoint", DEMO, "--prompt", "a", "--greedy", "--temperature", "1"], "--greedy"],
     [["golden"], "dir"],
+    [["share", "--checkpoint", DEMO], "--socket"],
     [["serve", "--port", "65536"], "65535"],
     [["memory-cycle", "--bytes", "5 parsecs", "--chunk", "1MiB", "--cycles", "1"], "parsecs"],
     [["memory-cycle", "--bytes", "1MiB", "--chunk", "2MiB", "--cycles", "1"], "--chunk"],
@@ -28,7 +29,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
 });
 
 it("shows help with examples for every command and ends with 0", () => {
-  for (const command of ["generate", "golden", "doctor", "serve", "memory-cycle", "make-shape"]) {
+  for (const command of ["generate", "golden", "doctor", "serve", "memory-cycle", "make-shape", "share"]) {
     const { code, out } = tideline(command, "--help");
     expect(code, command).toBe(0);
     expect(out, command).toContain("Examples:");

@@ -61,6 +61,7 @@ export interface Opened {
 }
 
 export interface OpenOptions extends Partial<EngineOptions> {
+  readonly deviceName?: string;
   readonly fixture?: Fixture;
   readonly dtype?: DType;
   readonly capacityBytes?: number;
@@ -69,11 +70,12 @@ export interface OpenOptions extends Partial<EngineOptions> {
 
 /** An engine with its weights loaded and everything resident; closed when the test is over. */
 export async function openEngine(options: OpenOptions = {}): Promise<Opened> {
-  const { fixture = "tiny-llama-gqa", dtype, capacityBytes = 256 * MIB, chunkBytes, ...engineOptions } = options;
+  const { fixture = "tiny-llama-gqa", dtype, capacityBytes = 256 * MIB, chunkBytes, ...rest } = options;
+  const { deviceName = testDevice(), ...engineOptions } = rest;
   const checkpoint = await openFixture(fixture);
   const config = configOfGolden(checkpoint);
   const device = addon.openDevice({
-    name: testDevice(),
+    name: deviceName,
     capacityBytes,
     ...(chunkBytes !== undefined && { chunkBytes }),
   });

@@ -1,6 +1,7 @@
 /**
- * The example of docs/share-weights.md on a real card: PyTorch in another process computes with a model's weights where
- * they lie. Without a card, or without PyTorch, it says that it was skipped; the protocol is tested in sharing.test.ts.
+ * The examples of docs/share-weights.md on a real card: PyTorch in another process computes with a model's weights where
+ * they lie, and hands over its own. Without a card, or without PyTorch, it says that it was skipped; the protocols are tested
+ * in sharing.test.ts and ../engine/hand-over.test.ts.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -9,7 +10,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
-import { openFixture } from "../engine/support.ts";
+import type { ForeignWeights } from "../../../native/addon.d.ts";
+import { negatedCheckpoint, openEngine, openFixture } from "../engine/support.ts";
 import { addon, DEVICE_NAME, withFolder } from "../support.ts";
 
 const PYTHON = `
@@ -30,6 +32,7 @@ with SharedRegion(sys.argv[2]) as region:
     del tensors, tensor
 `;
 
+const EXAMPLES = join(import.meta.dirname, "../../../assets/examples");
 const problem = missing();
 
 function missing(): string | undefined {
@@ -55,8 +58,7 @@ describe.skipIf(problem !== undefined)(`PyTorch${problem === undefined ? "" : ` 
       }
       const path = join(folder, "weights.sock");
       const sharing = model.share({ path });
-      const examples = join(import.meta.dirname, "../../../assets/examples");
-      const python = spawn("python3", ["-c", PYTHON, examples, path], { stdio: ["pipe", "pipe", "inherit"] });
+      const python = spawn("python3", ["-c", PYTHON, EXAMPLES, path], { stdio: ["pipe", "pipe", "inherit"] });
       const ended = once(python, "exit");
       const lines: string[] = [];
       for await (const line of createInterface({ input: python.stdout })) {
@@ -73,5 +75,27 @@ describe.skipIf(problem !== undefined)(`PyTorch${problem === undefined ? "" : ` 
       await sharing.close();
       await model.close();
       await device.close();
+    }));
+
+  test("hands over weights of its own, which the engine has after one copy", () =>
+    withFolder(async (folder) => {
+      const { checkpoint, engine, createModel } = await openEngine();
+      const negated = await negatedCheckpoint(checkpoint, folder);
+      const python = spawn("python3", [join(EXAMPLES, "hand_over_weights.py"), folder], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      const ended = once(python, "exit");
+      const { value } = await createInterface({ input: python.stdout })[Symbol.asyncIterator]().next();
+      const weights: ForeignWeights = JSON.parse(value);
+      const bytesCopied = weights.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+      const receipt = await engine.swap({ source: { kind: "process", weights }, method: "auto", running: "refuse" });
+      expect(receipt).toMatchObject({ method: "ipc", bytesCopied });
+      python.stdin.end();
+      expect(await ended).toEqual([0, null]);
+      const expected = createModel("reference.weights");
+      await expected.load(negated.tensors);
+      for (const { name } of engine.tensors()) {
+        expect(Buffer.compare(await engine.readTensor(name), await expected.readTensor(name)), name).toBe(0);
+      }
     }));
 });

@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { NativeDevice, NativeRegion, NativeSharing } from "../../../native/addon.d.ts";
+import { BUILT_COMMAND } from "../command.ts";
 import { compile, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
 import { openFixture } from "../engine/support.ts";
 import { addon, failure } from "../support.ts";
@@ -77,11 +78,12 @@ class Peer {
     return this.line();
   }
 
-  async end(how: "by itself" | "killed"): Promise<void> {
+  /** @returns its exit code, where it has one. */
+  async end(how: "by itself" | "interrupted" | "killed"): Promise<unknown> {
     const ended = once(this.#process, "exit");
-    if (how === "killed") this.#process.kill("SIGKILL");
-    else this.#process.stdin?.write("end\n");
-    await ended;
+    if (how === "by itself") this.#process.stdin?.write("end\n");
+    else this.#process.kill(how === "killed" ? "SIGKILL" : "SIGINT");
+    return (await ended)[0];
   }
 }
 
@@ -233,6 +235,21 @@ test("paths that cannot be, and devices that cannot share, are refused", async (
   expect(await failure(() => hosted.share({ path: `${path}.host` }))).toMatchObject({ code: "unsupported" });
   expect(existsSync(`${path}.host`)).toBe(false);
   await hosted.close();
+});
+
+test("from the command line, until it is stopped", async () => {
+  const path = join(double.folder, "command.sock");
+  const checkpoint = join(import.meta.dirname, "../../fixtures/checkpoints/tiny-llama-gqa");
+  const command = new Peer(process.execPath, [BUILT_COMMAND, "share", "--checkpoint", checkpoint, "--socket", path]);
+  expect(await command.line()).toMatch(/^tiny-llama-gqa \(.* KiB in float32\) on cuda:0 is lent at .*command\.sock/);
+  const borrower = new Peer(program, [path]);
+  expect(await borrower.line()).toContain("model.norm.weight");
+  expect(await borrower.line()).toBe("mapped");
+  expect(await command.line()).toBe("mapped by 1 process");
+  await borrower.end("by itself");
+  expect(await command.line()).toBe("mapped by 0 processes");
+  expect(await command.end("interrupted")).toBe(0);
+  expect(existsSync(path)).toBe(false);
 });
 
 const hasPython = spawnSync("python3", ["-c", "import socket; socket.recv_fds"]).status === 0;
