@@ -126,8 +126,13 @@ function DeviceSummary(props: {
         </dl>
       }
     >
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: focus brings the figures that hovering does */}
-      <section className="device-summary" aria-label={isOnly ? "Device" : `Device ${device.name}`} tabIndex={0}>
+      <section
+        className="device-summary"
+        data-beside={!isOnly || undefined}
+        aria-label={isOnly ? "Device" : `Device ${device.name}`}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: focus brings the figures that hovering does
+        tabIndex={0}
+      >
         <Cpu aria-hidden size={14} />
         <span className="device-name">{device.name}</span>
         <Meter

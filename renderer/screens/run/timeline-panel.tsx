@@ -165,6 +165,7 @@ function Toolbar({ shownAs }: { readonly shownAs: "chart" | "table" }): ReactNod
         kind="quiet"
         icon={Timer}
         label={timeLabels === "relative" ? "Since start" : "Clock"}
+        iconOnly={hasDevices}
       />
       <CommandButton id="timeline.view" kind="quiet" icon={shownAs === "chart" ? Table2 : ChartArea} />
     </div>

@@ -2,6 +2,7 @@
 import { Play } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { type TidelineErrorData, toErrorData } from "../../../../../core/errors.ts";
+import { HOST } from "../../../../../core/planner/gpus/catalogue.ts";
 import type { WorkloadSummary } from "../../../../../core/run/state.ts";
 import { buildSchedule } from "../../../../../core/schedule/build.ts";
 import { formatSchedule } from "../../../../../core/schedule/file.ts";
@@ -115,6 +116,8 @@ function Workload(props: {
 }
 
 function Memory({ draft, workload }: { readonly draft: RunDraft; readonly workload: WorkloadSummary }): ReactNode {
+  // A GPU's memory comes in pieces of which the demo's regions fill little: sizes of the host mean nothing there.
+  const isOnHost = useSession((store) => store.session?.device.name === HOST);
   return (
     <div className="open-run-numbers">
       <TextField
@@ -122,7 +125,9 @@ function Memory({ draft, workload }: { readonly draft: RunDraft; readonly worklo
         className="figures"
         value={draft.capacity ?? formatBytes(workload.capacityBytes)}
         problem={capacityProblem(draft)}
-        hint={draft.workload === "demo" ? <TrySmall /> : "What models, engine and training may hold together."}
+        hint={
+          draft.workload === "demo" && isOnHost ? <TrySmall /> : "What models, engine and training may hold together."
+        }
         onChange={({ target }) => editRun({ capacity: target.value })}
       />
       <NumberField
