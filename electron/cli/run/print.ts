@@ -83,6 +83,8 @@ function writeLine(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-function measurementText({ steps, peakBytes, stepSeconds }: Measurement): string {
-  return `${steps} ${steps === 1 ? "step" : "steps"}, peak ${formatBytes(peakBytes)}, ${stepSeconds.toFixed(3)} s per step`;
+function measurementText({ steps, peakBytes, devicePeakBytes = {}, stepSeconds }: Measurement): string {
+  const each = Object.entries(devicePeakBytes).map(([device, bytes]) => `${device} ${formatBytes(bytes)}`);
+  const peak = `peak ${formatBytes(peakBytes)}${each.length > 0 ? ` (${each.join(", ")})` : ""}`;
+  return `${steps} ${steps === 1 ? "step" : "steps"}, ${peak}, ${stepSeconds.toFixed(3)} s per step`;
 }
