@@ -2,7 +2,7 @@
  * What came out of a run, in one glance: what was saved and paid against the baseline, whether both learned the same, and
  * the sentences that say so. The command line's summary, its JSON and the report all take their figures from here.
  */
-import type { PlacedDevice } from "../run/placement.ts";
+import { capacityOf, type PlacedDevice } from "../run/placement.ts";
 import { bargainOf } from "../run/savings.ts";
 import type { Measurement } from "../run/state.ts";
 import { formatBytes, formatSeconds, formatShare } from "../units.ts";
@@ -56,8 +56,7 @@ function tookOf(measurement: Measurement, devices: readonly PlacedDevice[]): str
 
 function peakText({ peakBytes, devicePeakBytes }: Measurement, devices: readonly PlacedDevice[]): string {
   if (devicePeakBytes === undefined) {
-    const capacityBytes = devices.reduce((sum, device) => sum + device.capacityBytes, 0);
-    return `The peak was ${formatBytes(peakBytes)} of a capacity of ${formatBytes(capacityBytes)}`;
+    return `The peak was ${formatBytes(peakBytes)} of a capacity of ${formatBytes(capacityOf(devices))}`;
   }
   const each = devices.map(
     ({ name, capacityBytes }) =>

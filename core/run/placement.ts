@@ -66,6 +66,11 @@ export function placedDevices(run: PlacedRun): readonly PlacedDevice[] {
   }));
 }
 
+/** Of all of them. */
+export function capacityOf(devices: readonly Pick<PlacedDevice, "capacityBytes">[]): number {
+  return devices.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
+}
+
 /** @throws TidelineError `unsupported` for an action that would have the engine read the policy's memory on another device. */
 export function refuseSharingAcross(
   action: Action,

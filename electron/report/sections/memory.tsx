@@ -2,6 +2,8 @@
 import type { ReactNode } from "react";
 import type { ReportedDevice, RunReport, ShownStep } from "../../../core/report/report.ts";
 import { runTimeline } from "../../../core/report/run-timeline.ts";
+import { holdsConsumer } from "../../../core/run/placement.ts";
+import { SCHEDULED_CONSUMERS } from "../../../core/schedule/works.ts";
 import { emptyExtremes } from "../../../core/timeline/column.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";
 import { phaseBands } from "../../../core/timeline/phase-bands.ts";
@@ -27,15 +29,16 @@ export function Memory({ report }: { readonly report: RunReport }): ReactNode {
   };
   return (
     <>
-      {shownStep?.devices.map((device) => (
-        <StepMemory
-          key={device.name}
-          step={shownStep.step}
-          shown={device}
-          where={whereOf(report, device)}
-          {...beside(device)}
-        />
-      ))}
+      {shownStep &&
+        ownActions(shownStep.devices, settings.devices).map((device) => (
+          <StepMemory
+            key={device.name}
+            step={shownStep.step}
+            shown={device}
+            where={whereOf(report, device)}
+            {...beside(device)}
+          />
+        ))}
       {settings.devices.map((device) => (
         <RunMemory
           key={device.name}
@@ -51,6 +54,18 @@ export function Memory({ report }: { readonly report: RunReport }): ReactNode {
 
 interface Reference {
   readonly reference: TimelineChartProps["reference"];
+}
+
+/** With the actions on memory that lies there, where there are several. */
+function ownActions(shown: ShownStep["devices"], devices: readonly ReportedDevice[]): ShownStep["devices"] {
+  if (devices.length <= 1) return shown;
+  return shown.map(({ name, timeline }) => {
+    const device = devices.find((candidate) => candidate.name === name);
+    const isThere = (consumer: string | undefined) =>
+      SCHEDULED_CONSUMERS.some((own) => own === consumer && device !== undefined && holdsConsumer(device, own));
+    const actions = timeline.actions.filter(({ consumer }) => isThere(consumer));
+    return { name, timeline: { ...timeline, actions } };
+  });
 }
 
 /** Which of several devices it is, for titles and for ids. */

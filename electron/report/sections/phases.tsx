@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { type PhaseSummary, summarisePhases } from "../../../core/report/phases.ts";
 import type { ReportedRun, RunReport } from "../../../core/report/report.ts";
+import { capacityOf } from "../../../core/run/placement.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { type BarGroup, BarsChart } from "../figures/bars-chart.tsx";
 import { Section, ShareBar, Table, workName } from "./section.tsx";
@@ -26,9 +27,10 @@ export function Phases({ report }: { readonly report: RunReport }): ReactNode {
       id="phases"
       title="Peak of every phase"
       about={
-        baseline === undefined
+        (settings.devices.length > 1 ? "The peaks of all devices together. " : "") +
+        (baseline === undefined
           ? "The highest of all steps, by who held it then."
-          : "The highest of all steps, by who held it then: this run above, with everything resident below."
+          : "The highest of all steps, by who held it then: this run above, with everything resident below.")
       }
     >
       <BarsChart
@@ -36,7 +38,7 @@ export function Phases({ report }: { readonly report: RunReport }): ReactNode {
         title="Peak of every phase"
         description={`Highest in ${workName(highest.work)}: ${formatBytes(highest.peakBytes)}. The table below has all figures.`}
         groups={groups}
-        capacityBytes={settings.workload.capacityBytes}
+        capacityBytes={capacityOf(settings.devices)}
         width={WIDTH}
       />
       <PhaseTable phases={phases} others={others} own={own} />

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import type { RunReport } from "../../../core/report/report.ts";
 import { rewardsOf, verdictOf } from "../../../core/report/verdict.ts";
+import { capacityOf } from "../../../core/run/placement.ts";
 import { bargainOf } from "../../../core/run/savings.ts";
 import { formatBytes, formatSeconds, formatShare } from "../../../core/units.ts";
 
@@ -51,8 +52,9 @@ function Tiles({ report }: { readonly report: RunReport }): ReactNode {
 }
 
 function peakTile({ own, baseline, settings }: RunReport): Tile {
-  const capacityBytes = settings.devices.reduce((sum, device) => sum + device.capacityBytes, 0);
-  const capacity = `of ${formatBytes(capacityBytes)}${settings.devices.length > 1 ? ` on ${settings.devices.length} devices` : ""}`;
+  const { devices } = settings;
+  const where = devices.length > 1 ? ` on ${devices.length} devices` : "";
+  const capacity = `of ${formatBytes(capacityOf(devices))}${where}`;
   const against = baseline && `, with everything resident ${formatBytes(baseline.measurement.peakBytes)}`;
   return { name: "Peak", value: formatBytes(own.measurement.peakBytes), detail: `${capacity}${against ?? ""}` };
 }

@@ -3,6 +3,7 @@ import { Popover } from "@base-ui/react/popover";
 import { CircleDot, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { toErrorData } from "../../../../core/errors.ts";
+import { capacityOf } from "../../../../core/run/placement.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import type { Breakpoint } from "../../../../core/schedule/cursor.ts";
 import { formatBytes, parseBytes } from "../../../../core/units.ts";
@@ -47,7 +48,7 @@ export function BreakpointMenu({ run }: { readonly run: RunState }): ReactNode {
             <Threshold
               key={thresholdOf(breakpoints)}
               usedBytes={thresholdOf(breakpoints)}
-              capacityBytes={run.devices.reduce((sum, device) => sum + device.capacityBytes, 0)}
+              capacityBytes={capacityOf(run.devices)}
               onThreshold={(usedBytes) => set(withThreshold(breakpoints, usedBytes))}
             />
             <CheckField

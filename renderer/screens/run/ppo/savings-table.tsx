@@ -1,6 +1,7 @@
 /** This run against its measured baseline: bytes, seconds, and what would fit into the room that is left. */
 
 import type { ReactNode } from "react";
+import { capacityOf } from "../../../../core/run/placement.ts";
 import type { LargestFit, Measurement, RunState } from "../../../../core/run/state.ts";
 import { formatBytes, formatSeconds } from "../../../../core/units.ts";
 import { CommandButton } from "../../../components/button.tsx";
@@ -29,18 +30,13 @@ export function SavingsTable({ run }: { readonly run: RunState }): ReactNode {
         />
       </div>
       <div className="savings-bars">
-        <PeakBar name="This run" measurement={own} capacityBytes={capacityOf(run)} scale={scaleOf(run)} />
-        <PeakBar name="Baseline" measurement={baseline} capacityBytes={capacityOf(run)} scale={scaleOf(run)} />
+        <PeakBar name="This run" measurement={own} capacityBytes={capacityOf(run.devices)} scale={scaleOf(run)} />
+        <PeakBar name="Baseline" measurement={baseline} capacityBytes={capacityOf(run.devices)} scale={scaleOf(run)} />
       </div>
       <Figures run={run} />
       {baseline?.failure && <ErrorBox error={baseline.failure} />}
     </div>
   );
-}
-
-/** Of all devices. */
-function capacityOf({ devices }: RunState): number {
-  return devices.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
 }
 
 function aboutBaseline({ savings, devices }: RunState): string {
@@ -52,7 +48,7 @@ function aboutBaseline({ savings, devices }: RunState): string {
 
 function scaleOf(run: RunState): number {
   const { own, baseline } = run.savings;
-  return Math.max(capacityOf(run), own.peakBytes, baseline?.peakBytes ?? 0);
+  return Math.max(capacityOf(run.devices), own.peakBytes, baseline?.peakBytes ?? 0);
 }
 
 /** A peak as a bar on one scale with the other, and the capacity as a line across it. */

@@ -1,5 +1,5 @@
 /** What a run saved and paid against its measured baseline, in words that claim nothing that was not measured. */
-import type { PlacedDevice } from "../../../../core/run/placement.ts";
+import { capacityOf, type PlacedDevice } from "../../../../core/run/placement.ts";
 import { type Bargain, bargainOf } from "../../../../core/run/savings.ts";
 import type { Savings } from "../../../../core/run/state.ts";
 import { formatBytes, formatSeconds, formatShare } from "../../../../core/units.ts";
@@ -40,7 +40,7 @@ export function fitWords({ baseline }: Savings, devices: readonly PlacedDevice[]
   if (baseline === undefined) return undefined;
   if (baseline.failure !== undefined) return `the baseline stopped: ${baseline.failure.message}`;
   const { peakBytes, devicePeakBytes } = baseline;
-  const capacityBytes = devices.reduce((sum, device) => sum + device.capacityBytes, 0);
+  const capacityBytes = capacityOf(devices);
   const over = devices.filter((device) => (devicePeakBytes?.[device.name] ?? 0) > device.capacityBytes);
   if (over.length > 0) {
     const each = over.map((device) => `${formatBytes(device.capacityBytes)} of ${device.name}`);
