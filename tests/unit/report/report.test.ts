@@ -164,3 +164,49 @@ describe("what it says", () => {
     expect(text).not.toMatch(/NaN|Infinity|undefined/);
   });
 });
+
+describe("of a run on two devices", () => {
+  const { settings, shownStep, own, ...rest } = makeReport();
+  const ofDevices = { "cuda:1": { peakBytes: 3 * MIB, holders: {} }, "cuda:0": { peakBytes: 5 * MIB, holders: {} } };
+  const steps = own.steps.map((step) => ({
+    ...step,
+    phases: step.phases.map((phase) => ({ ...phase, devices: ofDevices })),
+  }));
+  const [only] = shownStep?.devices ?? [];
+  const html = renderReport({
+    ...rest,
+    settings: {
+      ...settings,
+      devices: [
+        { name: "cuda:1", description: "one card", capacityBytes: 4 * MIB, holds: ["engine"] },
+        { name: "cuda:0", description: "another", capacityBytes: 8 * MIB, holds: ["policy", "critic", "reference"] },
+      ],
+    },
+    own: {
+      ...own,
+      steps,
+      measurement: { ...own.measurement, devicePeakBytes: { "cuda:1": 3 * MIB, "cuda:0": 5 * MIB } },
+    },
+    ...(shownStep &&
+      only && { shownStep: { ...shownStep, devices: ["cuda:1", "cuda:0"].map((name) => ({ ...only, name })) } }),
+  });
+
+  it("each has its peak and its pictures, with ids that occur once", () => {
+    const text = textOf(html);
+    expect(text).toContain("The peaks were 3.00 MiB of 4.00 MiB on cuda:1 and 5.00 MiB of 8.00 MiB on cuda:0");
+    for (const device of ["cuda:1", "cuda:0"]) {
+      expect(text).toContain(`Memory in step 3 on ${device}`);
+      expect(text).toContain(`Memory in the whole run on ${device}`);
+    }
+    const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("says where every role was, and what each device may hold", () => {
+    const text = textOf(html);
+    expect(text).toContain("cuda:1: one card, capacity 4.00 MiB");
+    expect(text).toMatch(/engine \S+ small-policy cuda:1/);
+    expect(text).toMatch(/critic \S+ small-critic cuda:0/);
+    expect(text).toMatch(/reward rule – –/);
+  });
+});
