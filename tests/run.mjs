@@ -2,6 +2,7 @@
  * `npm test`: everything that has to hold, on a fresh clone with nothing installed by hand. Builds what is stale, then
  * type check, lint, and the four kinds of tests, one after the other so that what measures memory is not disturbed.
  * The last line is the count; the type check and the lint count as one test each.
+ * With TIDELINE_DEVICE=cuda:0 the native and golden ones run on that GPU, or say that they are skipped.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -16,13 +17,16 @@ const PROJECTS = ["unit", "native", "golden", "e2e"];
 
 /** What failed, said once more at the end: by then its own place has scrolled away. @type {string[]} */
 const failures = [];
+/** How many tests were skipped for what this machine lacks. @type {Map<string, number>} */
+const skips = new Map();
 
 process.chdir(root);
 process.exitCode = 0;
 await orExplain(() => prepare(root));
 const total = process.exitCode === 0 ? runEverything() : { passed: 0, failed: 1, skipped: 0 };
 if (failures.length > 0) console.log(`\nWhat failed:\n${failures.join("\n")}`);
-if (total.skipped > 0) console.log("\nSkipped tests are not passed tests: see above for what this machine lacks.");
+if (total.skipped > 0) console.log("\nSkipped tests are not passed tests. What this machine lacks:");
+for (const [reason, count] of skips) console.log(`- ${count} skipped: ${reason}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
@@ -91,6 +95,11 @@ function readReport(file) {
       const failed = assertionResults.filter((/** @type {{ status: string }} */ test) => test.status === "failed");
       for (const test of failed) {
         failures.push(`- ${relative(root, name)}: ${test.fullName}\n${indent(test.failureMessages.join("\n"))}`);
+      }
+      for (const { status, fullName, meta } of assertionResults) {
+        if (status !== "skipped" && status !== "pending") continue;
+        const reason = meta?.lacks ?? /\(skipped: ([^)]*)\)/.exec(fullName)?.[1] ?? relative(root, name);
+        skips.set(reason, (skips.get(reason) ?? 0) + 1);
       }
       if (failed.length === 0 && message) failures.push(`- ${relative(root, name)}\n${indent(message)}`);
     }

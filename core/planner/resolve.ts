@@ -5,8 +5,8 @@
 import { TidelineError } from "../errors.ts";
 import type { Roles } from "../schedule/schedule.ts";
 import { allowed } from "../schema-fault.ts";
-import { type Gpu, HOST } from "./gpus/catalogue.ts";
-import { plannedGpu } from "./gpus/planned-gpu.ts";
+import type { Gpu } from "./gpus/catalogue.ts";
+import { isEmbedded, plannedGpu } from "./gpus/planned-gpu.ts";
 import { kvBytesPerToken } from "./memory/engine/kv-cache.ts";
 import { mostCountableRows } from "./memory/estimate/question.ts";
 import type { Architecture, Head } from "./models/architecture.ts";
@@ -47,7 +47,7 @@ export function resolvePlan(plan: Plan): ResolvedPlan {
   const resolved: ResolvedPlan = {
     plan,
     gpu: plannedGpu(gpu),
-    backend: gpu.name === HOST || gpu.embedded ? "embedded" : "launcher",
+    backend: isEmbedded(gpu) ? "embedded" : "launcher",
     policy: lookedUp("policy", policy, "language"),
     critic: lookedUp("critic", critic, "value"),
     reference: frozen("reference", reference, "language"),

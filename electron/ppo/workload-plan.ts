@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { formatConfig } from "../../core/checkpoint/format-config.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
-import type { FrozenRole, Plan, TrainedRole } from "../../core/planner/plan.ts";
+import { embeddedOn } from "../../core/planner/gpus/planned-gpu.ts";
+import type { FrozenRole, Plan, PlannedGpu, TrainedRole } from "../../core/planner/plan.ts";
 import { planFrom } from "../../core/planner/plan-file.ts";
 import { PLACED, type Placement } from "../../core/run/placement.ts";
 import type { StrategySet } from "../../core/schedule/strategies.ts";
@@ -15,9 +16,10 @@ import { rolesOf, type Workload } from "./workload.ts";
 
 /**
  * The placement of `settings` is of what does not lie on the run's own device (workload.ts `settingsFor`).
+ * @param card The run's own device, where that is a card of the catalogue; left out, the host.
  * @throws TidelineError `plan_invalid` for strategies that contradict each other, and for a placement that no plan can say.
  */
-export function planOfWorkload(name: string, workload: Workload, strategies: StrategySet): Plan {
+export function planOfWorkload(name: string, workload: Workload, strategies: StrategySet, card?: PlannedGpu): Plan {
   const { settings, checkpoints } = workload;
   const roles = rolesOf(workload);
   const trained = (role: "policy" | "critic"): Described<TrainedRole> => ({
@@ -31,6 +33,7 @@ export function planOfWorkload(name: string, workload: Workload, strategies: Str
     precision,
   });
   const { capacityBytes, kvCacheBytes, chunkBytes } = settings.device;
+  const sizes = { totalBytes: capacityBytes, ...(chunkBytes !== undefined && { chunkBytes }) };
   const plan = {
     version: 1,
     name,
@@ -49,12 +52,7 @@ export function planOfWorkload(name: string, workload: Workload, strategies: Str
       lossChunkTokens: settings.logitRows,
     },
     placement: placementOf(settings.placement),
-    gpu: {
-      name: HOST,
-      totalBytes: capacityBytes,
-      threads: availableThreads(),
-      ...(chunkBytes !== undefined && { chunkBytes }),
-    },
+    gpu: card === undefined ? { name: HOST, threads: availableThreads(), ...sizes } : embeddedOn(card, sizes),
     strategies,
   };
   return planFrom(plan, `the plan of ${name}`);

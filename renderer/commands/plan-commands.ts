@@ -4,7 +4,7 @@ import { useShallow } from "zustand/react/shallow";
 import type { SessionState } from "../../core/contract.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
-import { gpuOfDevice } from "../../core/planner/gpus/planned-gpu.ts";
+import { gpuOfDevice, isEmbedded } from "../../core/planner/gpus/planned-gpu.ts";
 import type { Plan } from "../../core/planner/plan.ts";
 import { formatPlan, parsePlan } from "../../core/planner/plan-file.ts";
 import type { Prediction } from "../../core/planner/predict/prediction.ts";
@@ -181,7 +181,7 @@ async function runPlan(
       hint: "Start from the preset of the demo, or choose the same precisions.",
     });
   }
-  const capacityBytes = plan.gpu.name === HOST ? plan.gpu.totalBytes : undefined;
+  const capacityBytes = isEmbedded(plan.gpu) ? plan.gpu.totalBytes : undefined;
   const apart = plan.placement.kind === "separate" ? session && deviceBeside(session) : undefined;
   const run = await request("open_run", {
     schedule: { kind: "schedule", schedule },

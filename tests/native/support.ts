@@ -27,9 +27,20 @@ export const addon: TidelineAddon = createRequire(import.meta.url)(ADDON_FILE);
 const probe = addon.probeDevices().find((device) => device.name === DEVICE_NAME);
 const missing = probe === undefined ? "not found" : probe.problem;
 
+declare module "vitest" {
+  interface TaskMeta {
+    /** What a skipped test lacks: tests/run.mjs says it at the end. */
+    lacks?: string;
+  }
+}
+
 /** The device to test on. Where it cannot be used, the test that asks is skipped there and then. */
 export function testDevice(): string {
-  if (missing !== undefined) TestRunner.getCurrentTest()?.context.skip(`${DEVICE_NAME}: ${missing}`);
+  const test = TestRunner.getCurrentTest();
+  if (missing !== undefined && test !== undefined) {
+    test.meta.lacks = `${DEVICE_NAME}: ${missing}`;
+    test.context.skip(test.meta.lacks);
+  }
   return DEVICE_NAME;
 }
 
@@ -43,9 +54,8 @@ export function roomFor(hostBytes: number): number {
 
 /** `describe` for tests of the device, reported as skipped where it cannot be used. */
 export function describeDevice(name: string, tests: () => void): void {
-  const title = `${name} on ${DEVICE_NAME}`;
-  if (missing === undefined) describe(title, tests);
-  else describe.skip(`${title} (skipped: ${missing})`, tests);
+  if (missing === undefined) describe(`${name} on ${DEVICE_NAME}`, tests);
+  else describe.skip(`${name} (skipped: ${DEVICE_NAME}: ${missing})`, tests);
 }
 
 export function openDevice(capacityBytes: number, chunkBytes = CHUNK_BYTES): NativeDevice {

@@ -9,6 +9,22 @@ import { GPUS, type Gpu, HOST } from "./catalogue.ts";
 const CHOSEN = "set in the plan";
 const chosen = (value: number): Figure => ({ value, provenance: "chosen", source: CHOSEN });
 
+/** Whether this program's engine and trainers compute there, not servers and trainers on PyTorch. */
+export function isEmbedded({ name, embedded }: PlannedGpu): boolean {
+  return name === HOST || embedded === true;
+}
+
+/** The card as this program's engine uses it, under a capacity and in pieces of a size where they are given. */
+export function embeddedOn(card: PlannedGpu, sizes: Pick<PlannedGpu, "totalBytes" | "chunkBytes">): PlannedGpu {
+  const { totalBytes, chunkBytes } = sizes;
+  return {
+    ...card,
+    embedded: true,
+    ...(totalBytes !== undefined && { totalBytes }),
+    ...(chunkBytes !== undefined && { chunkBytes }),
+  };
+}
+
 /** @throws TidelineError `plan_invalid` with the field, for a name that is not in the catalogue. */
 export function plannedGpu(planned: PlannedGpu): Gpu {
   const { totalBytes, memoryBytesPerSecond, hostToDeviceBytesPerSecond, deviceToHostBytesPerSecond } = planned;

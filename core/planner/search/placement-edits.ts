@@ -1,6 +1,6 @@
 /** What can be changed in where a plan runs: how its GPUs divide the models, how many they are, and which card. */
-import { GPUS, HOST } from "../gpus/catalogue.ts";
-import { plannedGpu } from "../gpus/planned-gpu.ts";
+import { GPUS } from "../gpus/catalogue.ts";
+import { isEmbedded, plannedGpu } from "../gpus/planned-gpu.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { divisorsOf, layoutOf, type Placement, type Plan } from "../plan.ts";
 import { architectureOf } from "../planned-model.ts";
@@ -8,7 +8,7 @@ import { type Edit, step } from "./edit.ts";
 
 export function placementEdits(plan: Plan): readonly Edit[] {
   // The embedded engine has one device.
-  if (plan.gpu.name === HOST) return [];
+  if (isEmbedded(plan.gpu)) return [];
   const counts =
     plan.placement.kind === "colocated"
       ? [moreGpus(plan, "gpus")]
@@ -110,7 +110,7 @@ function countsFrom(from: number, gpusPerNode: number): readonly number[] {
 /** The most GPUs of a plan's kind that are tried for it. */
 export function mostGpusTried({ placement, gpu }: Plan): number {
   const { trainerGpus, engineGpus } = layoutOf(placement);
-  const most = (from: number) => (gpu.name === HOST ? from : (countsFrom(from, placement.gpusPerNode).at(-1) ?? from));
+  const most = (from: number) => (isEmbedded(gpu) ? from : (countsFrom(from, placement.gpusPerNode).at(-1) ?? from));
   return placement.kind === "colocated" ? most(trainerGpus) : most(trainerGpus) + most(engineGpus);
 }
 

@@ -1,6 +1,6 @@
 /** What can be changed in the workload of a plan that does not fit: how it computes, in how many bits, and what is trained. */
 import { formatBytes } from "../../units.ts";
-import { HOST } from "../gpus/catalogue.ts";
+import { isEmbedded } from "../gpus/planned-gpu.ts";
 import { type FrozenRole, layoutOf, type Plan, type PlannedWorkload, type TrainedRole } from "../plan.ts";
 import { type Edit, step } from "./edit.ts";
 import { storedAs, withKvCache } from "./variants.ts";
@@ -48,12 +48,12 @@ function microBatch({ workload: { microBatch: from } }: Plan): Edit {
 /** Rows of a vocabulary that are computed at once without anybody noticing. */
 const LOSS_CHUNK_TOKENS = 1024;
 
-function lossChunks({ workload, gpu: { name } }: Plan): Edit {
+function lossChunks({ workload, gpu }: Plan): Edit {
   const { lossChunkTokens, microBatch: sequences, promptTokens, responseTokens } = workload;
   const rows = lossChunkTokens ?? sequences * (promptTokens + responseTokens);
   const chunk = inWorkload({ lossChunkTokens: LOSS_CHUNK_TOKENS });
   // The embedded engine always computes logits in chunks.
-  const helps = rows > LOSS_CHUNK_TOKENS && name !== HOST;
+  const helps = rows > LOSS_CHUNK_TOKENS && !isEmbedded(gpu);
   return {
     field: "workload.lossChunkTokens",
     effect: "speed",
@@ -61,12 +61,12 @@ function lossChunks({ workload, gpu: { name } }: Plan): Edit {
   };
 }
 
-function attention({ workload: { attention: kernel }, gpu: { name } }: Plan): Edit {
+function attention({ workload: { attention: kernel }, gpu }: Plan): Edit {
   const apply = inWorkload({ attention: "flash" });
   return {
     field: "workload.attention",
     effect: "speed",
-    steps: kernel !== "flash" && name !== HOST ? [step("flash attention", apply)] : [],
+    steps: kernel !== "flash" && !isEmbedded(gpu) ? [step("flash attention", apply)] : [],
   };
 }
 
@@ -97,20 +97,20 @@ function kvCacheBytes({ workload: { engine } }: Plan): Edit {
   };
 }
 
-function cudaGraphs({ workload: { engine }, gpu: { name } }: Plan): Edit {
+function cudaGraphs({ workload: { engine }, gpu }: Plan): Edit {
   return {
     field: "workload.engine.cudaGraphs",
     effect: "speed",
-    steps: engine.cudaGraphs && name !== HOST ? [step("no CUDA graphs", inEngine({ cudaGraphs: false }))] : [],
+    steps: engine.cudaGraphs && !isEmbedded(gpu) ? [step("no CUDA graphs", inEngine({ cudaGraphs: false }))] : [],
   };
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Fewer bits
 
-function kvCacheType({ workload: { engine }, gpu: { name } }: Plan): Edit {
+function kvCacheType({ workload: { engine }, gpu }: Plan): Edit {
   const apply = (plan: Plan) => withKvCache(plan, "fp8_e4m3");
-  const helps = engine.kvCacheType === "auto" && engine.kvCacheBytes === undefined && name !== HOST;
+  const helps = engine.kvCacheType === "auto" && engine.kvCacheBytes === undefined && !isEmbedded(gpu);
   return {
     field: "workload.engine.kvCacheType",
     effect: "precision",
@@ -118,7 +118,7 @@ function kvCacheType({ workload: { engine }, gpu: { name } }: Plan): Edit {
   };
 }
 
-function frozenPrecision({ workload, strategies, gpu: { name } }: Plan, role: "reference" | "reward"): Edit {
+function frozenPrecision({ workload, strategies, gpu }: Plan, role: "reference" | "reward"): Edit {
   const frozen = workload[role];
   const stored = frozen === "rule" ? undefined : strategies.int8[role] ? "int8" : frozen.precision;
   const smaller = stored === undefined ? [] : SMALLER[stored];
@@ -126,7 +126,7 @@ function frozenPrecision({ workload, strategies, gpu: { name } }: Plan, role: "r
     field: `workload.${role}.precision`,
     effect: "precision",
     steps: smaller
-      .filter((precision) => name !== HOST || precision === "int8")
+      .filter((precision) => !isEmbedded(gpu) || precision === "int8")
       .map((precision) => step(`${role} in ${precision}`, (plan) => storedAs(plan, role, precision))),
   };
 }
@@ -154,7 +154,7 @@ function trainedPrecision({ workload }: Plan): Edit {
   };
 }
 
-function optimizer({ workload, gpu: { name } }: Plan): Edit {
+function optimizer({ workload, gpu }: Plan): Edit {
   const roles = trainedRoles(workload);
   const down = ["adamw", "adamw_bf16", "adamw_8bit"] as const;
   const from = Math.min(...roles.map((role) => (role.optimizer === "sgd" ? 2 : down.indexOf(role.optimizer))));
@@ -162,15 +162,14 @@ function optimizer({ workload, gpu: { name } }: Plan): Edit {
   return {
     field: "workload.policy.optimizer",
     effect: "precision",
-    steps:
-      name === HOST
-        ? []
-        : down.slice(from + 1).map((to) =>
-            step(
-              `AdamW's moments in ${words[to]}`,
-              ofTrained((role) => (role.optimizer === "sgd" ? {} : { optimizer: to })),
-            ),
+    steps: isEmbedded(gpu)
+      ? []
+      : down.slice(from + 1).map((to) =>
+          step(
+            `AdamW's moments in ${words[to]}`,
+            ofTrained((role) => (role.optimizer === "sgd" ? {} : { optimizer: to })),
           ),
+        ),
   };
 }
 
@@ -179,7 +178,7 @@ function optimizer({ workload, gpu: { name } }: Plan): Edit {
 
 const LORA_RANK = 32;
 
-function lora({ workload, gpu: { name } }: Plan): Edit {
+function lora({ workload, gpu }: Plan): Edit {
   const whole = trainedRoles(workload).some((role) => role.lora === undefined);
   const apply = ofTrained((role) =>
     role.lora === undefined ? { lora: { rank: LORA_RANK }, masterWeights: false } : {},
@@ -187,7 +186,7 @@ function lora({ workload, gpu: { name } }: Plan): Edit {
   return {
     field: "workload.policy.lora",
     effect: "training",
-    steps: whole && name !== HOST ? [step(`LoRA of rank ${LORA_RANK} for policy and critic`, apply)] : [],
+    steps: whole && !isEmbedded(gpu) ? [step(`LoRA of rank ${LORA_RANK} for policy and critic`, apply)] : [],
   };
 }
 

@@ -4,6 +4,7 @@ import { Option } from "commander";
 import { exportPlan, type LauncherExport } from "../../../core/planner/export/export.ts";
 import { phasesAsCsv, phasesAsMarkdown } from "../../../core/planner/export/tables.ts";
 import { parseTarget, type Target } from "../../../core/planner/export/target.ts";
+import { embeddedOn } from "../../../core/planner/gpus/planned-gpu.ts";
 import type { Plan, PlannedGpu } from "../../../core/planner/plan.ts";
 import { planFrom } from "../../../core/planner/plan-file.ts";
 import { figuresOf } from "../../../core/planner/predict/figures.ts";
@@ -93,7 +94,7 @@ async function planOf({ workload, preset, gpu, embedded, strategies }: PlanComma
   const plan = preset === undefined ? await readPlan(workload ?? "") : presetNamed(preset).plan;
   const changed = {
     ...plan,
-    ...(gpu !== undefined && { gpu: embedded ? onCard(plan.gpu, cardNamed(gpu)) : cardNamed(gpu) }),
+    ...(gpu !== undefined && { gpu: embedded ? embeddedOn(cardNamed(gpu), plan.gpu) : cardNamed(gpu) }),
     ...(strategies !== undefined && { strategies: strategies(rolesOfPlan(plan)) }),
   };
   return planFrom(changed, plan.name);
@@ -101,16 +102,6 @@ async function planOf({ workload, preset, gpu, embedded, strategies }: PlanComma
 
 function cardNamed(name: string): PlannedGpu {
   return name === THIS ? thisGpu() : { name };
-}
-
-/** The card, under the capacity and in the pieces that a workload asks for. */
-function onCard({ totalBytes, chunkBytes }: PlannedGpu, card: PlannedGpu): PlannedGpu {
-  return {
-    ...card,
-    embedded: true,
-    ...(totalBytes !== undefined && { totalBytes }),
-    ...(chunkBytes !== undefined && { chunkBytes }),
-  };
 }
 
 function answerOf(plan: Plan, wantsBest: boolean, targets: readonly Target[]): PlanAnswer {

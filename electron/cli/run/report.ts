@@ -1,7 +1,12 @@
 /** The report of `tideline run`, from what was executed. */
+import type { DeviceChoice } from "../../../core/contract.ts";
+import { TidelineError } from "../../../core/errors.ts";
+import { HOST } from "../../../core/planner/gpus/catalogue.ts";
 import type { RunReport } from "../../../core/report/report.ts";
 import type { QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { Workload } from "../../ppo/workload.ts";
+import { loadAddon } from "../../session/addon.ts";
+import { deviceChoices } from "../../session/native-observation.ts";
 import { productVersion, surroundings } from "../../session/paths.ts";
 import { summaryOf } from "../../session/run/plan.ts";
 import type { Outcome } from "./execute.ts";
@@ -23,7 +28,7 @@ export function reportOf(executed: Executed): RunReport {
       version: productVersion(surroundings()),
       finishedSeconds: Date.now() / 1000,
       command: commandText(process.argv.slice(2)),
-      workload: summaryOf(workloadFile, workload),
+      workload: summaryOf(workloadFile, workload, ownDeviceOf(outcome)),
       askedSteps,
       devices: outcome.devices,
       learning: learningFacts(workload),
@@ -35,6 +40,14 @@ export function reportOf(executed: Executed): RunReport {
     ...(shownStep && { shownStep }),
     ...(saved !== undefined && { savedTo: saved }),
   };
+}
+
+/** The first of a run's devices is its own. */
+function ownDeviceOf({ devices: [own] }: Outcome): DeviceChoice {
+  const name = own?.name ?? HOST;
+  const known = deviceChoices(loadAddon()).find((device) => device.name === name);
+  if (known === undefined) throw new TidelineError({ code: "device_unavailable", message: `there is no ${name}` });
+  return known;
 }
 
 function learningFacts({ settings }: Workload): readonly (readonly [string, string])[] {

@@ -1,5 +1,5 @@
 /** Commands of a PPO run: opening and ending it, stepping it, and acting between its items. Stopping it never waits. */
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord, DeviceChoice } from "../../../core/contract.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { type Action, describeAction, targetOf } from "../../../core/schedule/schedule.ts";
 import { planRun, summariseWorkload } from "../run/plan.ts";
@@ -21,13 +21,13 @@ type RunCommand =
 
 export const runCommands: Handlers<RunCommand> = {
   read_workload: async ({ path, checkpoints }, context) =>
-    summariseWorkload(fileOf(path, context), context.device.ownDevice, checkpoints),
+    summariseWorkload(fileOf(path, context), ownDevice(context), checkpoints),
 
   open_run: async (request, context) => {
     const { device, operations } = context;
     const file = fileOf(request.workload, context);
     return operations.run("open a PPO run", async (work) => {
-      const run = await device.openRun(await planRun(file, request, device.ownDevice), work);
+      const run = await device.openRun(await planRun(file, request, ownDevice(context)), work);
       return run.state();
     });
   },
@@ -101,4 +101,12 @@ function fileOf(path: string | undefined, { demoWorkload }: CommandContext): str
 function shown(action: Action): { kind: ActionRecord["kind"]; consumer: string; label: string } {
   const { kind } = action;
   return { kind: kind === "offload" ? "release" : kind, consumer: targetOf(action), label: describeAction(action) };
+}
+
+/** The device that a run has, as the session knows it. */
+function ownDevice({ device, state }: CommandContext): DeviceChoice {
+  const name = device.ownDevice;
+  const found = state().devices.find((choice) => choice.name === name);
+  if (found === undefined) throw new TidelineError({ code: "device_unavailable", message: `there is no ${name}` });
+  return found;
 }

@@ -1,7 +1,9 @@
 /** What a run would be, before anything is opened: a workload's file, what it says, and the schedule it is run under. */
 import { basename, dirname, resolve } from "node:path";
-import type { CommandRequest, RoleFolders } from "../../../core/contract.ts";
+import type { CommandRequest, DeviceChoice, RoleFolders } from "../../../core/contract.ts";
 import { toErrorData } from "../../../core/errors.ts";
+import { HOST } from "../../../core/planner/gpus/catalogue.ts";
+import { gpuOfDevice } from "../../../core/planner/gpus/planned-gpu.ts";
 import type { WorkloadSummary } from "../../../core/run/state.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
@@ -21,10 +23,10 @@ export interface RunPlan {
  * What would be run; headers and tokenizer are read, and the schedule is checked.
  * @throws TidelineError of readWorkload, openWorkload, scheduleFrom, buildSchedule and checkSchedule.
  */
-export async function planRun(file: string, request: CommandRequest<"open_run">, deviceName: string): Promise<RunPlan> {
+export async function planRun(file: string, request: CommandRequest<"open_run">, on: DeviceChoice): Promise<RunPlan> {
   const { placement, ...changes } = request;
   const placed = changeWorkload(await readWorkload(file), { placement });
-  const settings = changeWorkload(settingsFor(deviceName, placed), {
+  const settings = changeWorkload(settingsFor(on.name, placed), {
     ...changes,
     checkpoints: absolute(request.checkpoints),
   });
@@ -36,21 +38,21 @@ export async function planRun(file: string, request: CommandRequest<"open_run">,
       : buildSchedule(wanted.strategies, rolesOf(workload));
   const check = checkSchedule(schedule);
   if (!check.ok) throw problemError(check.problem);
-  return { summary: summaryOf(file, workload), workload, schedule };
+  return { summary: summaryOf(file, workload, on), workload, schedule };
 }
 
 /** @throws TidelineError of readWorkload and openWorkload. */
 export async function summariseWorkload(
   file: string,
-  deviceName: string,
+  on: DeviceChoice,
   checkpoints?: RoleFolders,
 ): Promise<WorkloadSummary> {
-  const read = settingsFor(deviceName, await readWorkload(file));
+  const read = settingsFor(on.name, await readWorkload(file));
   const settings = changeWorkload(read, { checkpoints: absolute(checkpoints) });
-  return summaryOf(file, await openWorkload(settings));
+  return summaryOf(file, await openWorkload(settings), on);
 }
 
-export function summaryOf(file: string, workload: Workload): WorkloadSummary {
+export function summaryOf(file: string, workload: Workload, on: DeviceChoice): WorkloadSummary {
   const { settings, checkpoints } = workload;
   const { rollouts, maxNewTokens, sequenceTokens, microBatch, seed, device, placement } = settings;
   const { policy, critic, reference, reward } = checkpoints;
@@ -74,14 +76,16 @@ export function summaryOf(file: string, workload: Workload): WorkloadSummary {
       reference: reference.path,
       ...(reward !== undefined && { reward: reward.path }),
     },
-    ...planned(nameOf(file), workload),
+    ...planned(nameOf(file), workload, on),
   };
 }
 
-/** A workload that no plan can say, for a size beyond the planner's, runs all the same. */
-function planned(name: string, workload: Workload): Pick<WorkloadSummary, "plan"> {
+/** A workload that no plan can say, for a size or a card that the planner does not know, runs all the same. */
+function planned(name: string, workload: Workload, on: DeviceChoice): Pick<WorkloadSummary, "plan"> {
+  const card = on.name === HOST ? undefined : gpuOfDevice(on);
+  if (on.name !== HOST && card === undefined) return {};
   try {
-    return { plan: planOfWorkload(name, workload, NO_STRATEGIES) };
+    return { plan: planOfWorkload(name, workload, NO_STRATEGIES, card) };
   } catch (error) {
     if (toErrorData(error).code === "plan_invalid") return {};
     throw error;

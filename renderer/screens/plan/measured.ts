@@ -30,8 +30,8 @@ export function measuredOf(
 /** Whether two plans are of the same models, sizes and memory, whatever they are called and whichever strategies they have. */
 export function isSameWorkload(one: Plan, other: Plan): boolean {
   // How fast memory is does not change how much of it is taken.
-  const text = ({ workload, placement, gpu: { name, totalBytes, chunkBytes, threads } }: Plan) =>
-    inOrder({ workload, placement, gpu: { name, totalBytes, chunkBytes, threads } });
+  const text = ({ workload, placement, gpu: { name, embedded, totalBytes, chunkBytes, threads } }: Plan) =>
+    inOrder({ workload, placement, gpu: { name, embedded, totalBytes, chunkBytes, threads } });
   return text(one) === text(other);
 }
 

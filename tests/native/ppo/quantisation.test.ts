@@ -3,23 +3,24 @@ import { expect, test } from "vitest";
 import { changeOf } from "../../../core/run/quantisation.ts";
 import { measureQuantisation } from "../../../electron/ppo/measure-quantisation.ts";
 import { rolesOf, type Workload } from "../../../electron/ppo/workload.ts";
-import { addon } from "../support.ts";
+import { addon, IS_HOST, testDevice } from "../support.ts";
 import { demoWorkload, REWARD_MODEL, scheduleOf, start } from "./support.ts";
 
 async function rewardedWorkload(): Promise<Workload> {
   const { settings } = await demoWorkload();
-  // Small pieces of memory, whatever the device to test takes: it is measured on the host.
-  const device = { ...settings.device, chunkBytes: 64 * 1024 };
-  return demoWorkload({ roles: { ...settings.roles, reward: REWARD_MODEL }, rollouts: 64, device });
+  return demoWorkload({ roles: { ...settings.roles, reward: REWARD_MODEL }, rollouts: 64 });
 }
 
 async function measure(workload: Workload, roles = rolesOf(workload)) {
-  return measureQuantisation({ addon, workload, roles, signal: new AbortController().signal });
+  return measureQuantisation({
+    ...{ addon, workload, roles, deviceName: testDevice() },
+    signal: new AbortController().signal,
+  });
 }
 
-/** What the first step says of its rollouts, on the host: there the change is measured too. */
+/** What the first step says of its rollouts. */
 async function firstStep(workload: Workload, int8: { readonly reference?: boolean; readonly reward?: boolean }) {
-  const { run } = await start(workload, scheduleOf(workload, { int8 }), { deviceName: "host" });
+  const { run } = await start(workload, scheduleOf(workload, { int8 }));
   await run.go({ kind: "steps", steps: 1 });
   const [step] = run.records.steps;
   if (step?.statistics === undefined) throw new Error("the first step taught nothing");
@@ -56,7 +57,8 @@ test("int8 takes less, nothing is measured where nothing is quantised, and the s
   expect(await measure(workload)).toEqual([]);
   const roles = { ...rolesOf(workload), reward: "int8" } as const;
   const once = await measure(workload, roles);
-  expect(once[0]?.int8Bytes).toBeLessThan(0.4 * (once[0]?.floatBytes ?? 0));
+  // On a GPU the demo's models take the least that there is of a region.
+  if (IS_HOST) expect(once[0]?.int8Bytes).toBeLessThan(0.4 * (once[0]?.floatBytes ?? 0));
   expect(await measure(workload, roles)).toEqual(once);
 });
 

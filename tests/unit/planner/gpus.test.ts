@@ -1,6 +1,10 @@
 /** Figures of a GPU: measured here before the catalogue's, and what a person sets before both. */
 import { expect, test } from "vitest";
-import { gpuOfDevice, plannedGpu } from "../../../core/planner/gpus/planned-gpu.ts";
+import { embeddedOn, gpuOfDevice, plannedGpu } from "../../../core/planner/gpus/planned-gpu.ts";
+import type { Plan, PlannedGpu } from "../../../core/planner/plan.ts";
+import { presetNamed } from "../../../core/planner/presets.ts";
+import { placementEdits } from "../../../core/planner/search/placement-edits.ts";
+import { workloadEdits } from "../../../core/planner/search/workload-edits.ts";
 import { GIB, MIB } from "../../../core/units.ts";
 
 const LINK = {
@@ -31,4 +35,18 @@ test("one whose link was not has the catalogue's figures", () => {
   const planned = gpuOfDevice(CARD);
   expect(planned).toEqual({ name: "H100 SXM", totalBytes: 79 * GIB });
   expect(plannedGpu({ name: "H100 SXM" }).memoryBytesPerSecond.provenance).toBe("assumption");
+});
+
+test("a run of this program's on a card is changed in what its own engine can do, and never in what only PyTorch has", () => {
+  const demo = presetNamed("demo").plan;
+  const card = gpuOfDevice(CARD);
+  if (card === undefined) throw new Error("an H100 is in the catalogue");
+  const { totalBytes } = demo.gpu;
+  const on = (gpu: PlannedGpu): Plan => ({ ...demo, gpu });
+  const own = on(embeddedOn(card, { totalBytes: totalBytes ?? 0, chunkBytes: 2 * MIB }));
+  expect(own.gpu).toEqual({ name: "H100 SXM", totalBytes, chunkBytes: 2 * MIB, embedded: true });
+  const offered = (plan: Plan) =>
+    [...workloadEdits(plan), ...placementEdits(plan)].filter(({ steps }) => steps.length > 0).map(({ field }) => field);
+  expect(offered(own)).toEqual(offered(demo));
+  expect(offered(on(card))).toContain("workload.engine.cudaGraphs");
 });

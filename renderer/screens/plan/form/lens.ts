@@ -112,7 +112,9 @@ export function placementField<Name extends "tensorParallel" | "zeroStage" | "en
   };
 }
 
-export function optionalGpuField(name: Exclude<keyof PlannedGpu, "name" | "measured">): Lens<number | undefined> {
+export function optionalGpuField(
+  name: Exclude<keyof PlannedGpu, "name" | "measured" | "embedded">,
+): Lens<number | undefined> {
   return {
     field: `gpu.${name}`,
     get: ({ gpu }) => gpu[name],
