@@ -6,6 +6,9 @@
 
 namespace tideline::cuda {
 
+// Exponentials are powers of two, which is what the hardware has.
+inline constexpr float kLog2OfE = 1.44269504f;
+
 // Rows of one head into shared memory; zero beyond `rows` and beyond head_dim.
 template <unsigned kRows, unsigned kDim>
 __device__ inline void LoadRounded(float* tile, const float* source, uint32_t source_stride, uint32_t rows, uint32_t head_dim,
@@ -28,15 +31,20 @@ __device__ inline void MultiplyRows(float (&products)[kBlocks][4], const float* 
 #pragma unroll
     for (unsigned e = 0; e < 4; ++e) products[block][e] = 0;
   }
-  const float* a_row = a + FragmentRow() * kStride + FragmentColumn();
-  const float* b_row = b + FragmentRow() * kStride + FragmentColumn();
+  // Pieces of a: rows 0 and 8 of columns 0, then of columns 4. Of b: columns 0 and 4 of rows 0, then of rows 8.
+  const unsigned piece = Lane() / 8, row = Lane() % 8;
+  const float* a_own = a + (piece % 2 * 8 + row) * kStride + piece / 2 * 4;
+  const float* b_own = b + (piece / 2 * 8 + row) * kStride + piece % 2 * 4;
 #pragma unroll
   for (unsigned d = 0; d < kDim; d += 8) {
-    const float as[4] = {a_row[d], a_row[8 * kStride + d], a_row[d + 4], a_row[8 * kStride + d + 4]};
+    float as[4];
+    LoadPieces(as, a_own + d);
 #pragma unroll
-    for (unsigned block = 0; block < kBlocks; ++block) {
-      const float bs[2] = {b_row[8 * block * kStride + d], b_row[8 * block * kStride + d + 4]};
-      MultiplyAdd(products[block], as, bs);
+    for (unsigned block = 0; block < kBlocks; block += 2) {
+      float bs[4];
+      LoadPieces(bs, b_own + 8 * block * kStride + d);
+      MultiplyAdd(products[block], as, {bs[0], bs[1]});
+      MultiplyAdd(products[block + 1], as, {bs[2], bs[3]});
     }
   }
 }
@@ -103,7 +111,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
   float* keys = queries + kTensorTile * TensorStride(kDim);
   float* values = keys + kTensorTile * TensorStride(kDim);
   LoadRounded<kTensorTile, kDim>(queries, args.qkv + uint64_t{tile.first} * args.qkv_stride + head * dim, args.qkv_stride,
-                                 rows, dim, args.scale);
+                                 rows, dim, args.scale * kLog2OfE);
   float largest[2] = {-INFINITY, -INFINITY}, sums[2] = {0, 0}, weighted[kDim / 8][4] = {};
   const uint32_t first_query = tile.first + Warp() * 16 + FragmentRow();
 
@@ -115,28 +123,31 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
     __syncthreads();
     float scores[kBlocks][4];
     MultiplyRows<kDim>(scores, queries + Warp() * 16 * TensorStride(kDim), keys);
-#pragma unroll
-    for (unsigned half = 0; half < 2; ++half) {
-      const uint32_t query = first_query + 8 * half;
-      float most = -INFINITY;
+    if (first_key + kTensorTile > tile.first) {  // else all are visible
 #pragma unroll
       for (unsigned block = 0; block < kBlocks; ++block) {
 #pragma unroll
-        for (unsigned e = 0; e < 2; ++e) {
-          float& score = scores[block][2 * half + e];
-          if (first_key + 8 * block + 2 * FragmentColumn() + e > query) score = -INFINITY;
-          most = fmaxf(most, score);
+        for (unsigned e = 0; e < 4; ++e) {
+          if (first_key + 8 * block + 2 * FragmentColumn() + e % 2 > first_query + 8 * (e / 2)) scores[block][e] = -INFINITY;
         }
       }
+    }
+#pragma unroll
+    for (unsigned half = 0; half < 2; ++half) {
+      float most = -INFINITY;
+#pragma unroll
+      for (unsigned block = 0; block < kBlocks; ++block) {
+        most = fmaxf(most, fmaxf(scores[block][2 * half], scores[block][2 * half + 1]));
+      }
       // The first tile has the sequence's first row, which everyone sees: `larger` is a number from there on.
-      const float larger = fmaxf(largest[half], FragmentMax(most)), correction = expf(largest[half] - larger);
+      const float larger = fmaxf(largest[half], FragmentMax(most)), correction = Exp2(largest[half] - larger);
       float sum = 0;
 #pragma unroll
       for (unsigned block = 0; block < kBlocks; ++block) {
 #pragma unroll
         for (unsigned e = 0; e < 2; ++e) {
           float& score = scores[block][2 * half + e];
-          score = expf(score - larger);
+          score = Exp2(score - larger);
           sum += score;
         }
       }
@@ -156,7 +167,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
   for (unsigned half = 0; half < 2; ++half) {
     const unsigned row = Warp() * 16 + 8 * half + FragmentRow();
     if (row >= rows || FragmentColumn() != 0) continue;
-    args.log_sums[uint64_t{tile.first + row} * args.heads + head] = largest[half] + logf(sums[half]);
+    args.log_sums[uint64_t{tile.first + row} * args.heads + head] = largest[half] / kLog2OfE + logf(sums[half]);
   }
   const uint32_t q_size = args.heads * dim;
   WriteRows<kDim>(args.output + uint64_t{tile.first} * q_size + head * dim, q_size, rows, dim, weighted, 1.0f / sums[0],
@@ -166,7 +177,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
 // ---------------------------------------------------------------------------------------------------------------------
 // Backward, after attention_shift
 
-// kRows queries of one head with the gradients of their outputs, and what finds their probabilities.
+// kRows queries of one head with the gradients of their outputs, and what finds their probabilities; log-sums to base 2.
 template <unsigned kRows, unsigned kDim>
 __device__ inline void LoadQueries(const AttentionArgs& args, uint32_t first, uint32_t rows, uint32_t head, float* queries,
                                    float* d_outputs, float* log_sums, float* shifts) {
@@ -174,7 +185,7 @@ __device__ inline void LoadQueries(const AttentionArgs& args, uint32_t first, ui
   LoadRounded<kRows, kDim>(queries, args.qkv + uint64_t{first} * args.qkv_stride + head * dim, args.qkv_stride, rows, dim);
   LoadRounded<kRows, kDim>(d_outputs, args.d_output + uint64_t{first} * q_size + head * dim, q_size, rows, dim);
   for (unsigned row = threadIdx.x; row < kRows; row += kTensorThreads) {
-    log_sums[row] = row < rows ? args.log_sums[uint64_t{first + row} * args.heads + head] : 0.0f;
+    log_sums[row] = row < rows ? args.log_sums[uint64_t{first + row} * args.heads + head] * kLog2OfE : 0.0f;
     shifts[row] = row < rows ? args.d_qkv[uint64_t{first + row} * args.qkv_stride + head * dim] : 0.0f;
   }
 }
@@ -203,7 +214,8 @@ __device__ inline void TensorBackwardKeys(const AttentionArgs& args) {
   float* log_sums = d_outputs + kTensorOther * TensorStride(kDim);
   float* shifts = log_sums + kTensorOther;
   LoadKeys<kTensorTile, kDim>(args, tile.first, rows, kv_head, keys, values);
-  float d_keys[kDim / 8][4] = {}, d_values[kDim / 8][4] = {};
+  const float scale = args.scale * kLog2OfE;
+  float d_keys[kDim / 8][4] = {}, d_values[kDim / 8][4] = {};  // of scores that are not scaled yet
   const unsigned own = Warp() * 16 * TensorStride(kDim);
   const uint32_t first_key = tile.first + Warp() * 16 + FragmentRow();
 
@@ -216,15 +228,24 @@ __device__ inline void TensorBackwardKeys(const AttentionArgs& args) {
       float probabilities[kBlocks][4], d_scores[kBlocks][4];
       MultiplyRows<kDim>(probabilities, keys + own, queries);
       MultiplyRows<kDim>(d_scores, values + own, d_outputs);
+      if (first < tile.first + kTensorTile || count < kTensorOther) {  // else all are visible
+#pragma unroll
+        for (unsigned block = 0; block < kBlocks; ++block) {
+#pragma unroll
+          for (unsigned e = 0; e < 4; ++e) {
+            const unsigned query = 8 * block + 2 * FragmentColumn() + e % 2;
+            if (query >= count || first_key + 8 * (e / 2) > first + query) probabilities[block][e] = -INFINITY;
+          }
+        }
+      }
 #pragma unroll
       for (unsigned block = 0; block < kBlocks; ++block) {
 #pragma unroll
         for (unsigned e = 0; e < 4; ++e) {
           const unsigned query = 8 * block + 2 * FragmentColumn() + e % 2;
-          const bool visible = query < count && first_key + 8 * (e / 2) <= first + query;
-          const float probability = visible ? expf(probabilities[block][e] * args.scale - log_sums[query]) : 0.0f;
+          const float probability = Exp2(probabilities[block][e] * scale - log_sums[query]);
           probabilities[block][e] = probability;
-          d_scores[block][e] = probability * (d_scores[block][e] - shifts[query]) * args.scale;
+          d_scores[block][e] = probability * (d_scores[block][e] - shifts[query]);
         }
       }
       AddRows<kDim>(d_values, probabilities, d_outputs);
@@ -237,7 +258,7 @@ __device__ inline void TensorBackwardKeys(const AttentionArgs& args) {
   const uint32_t stride = whole ? args.qkv_stride : 2 * kv_size;
   float* target = whole ? args.d_qkv + args.heads * dim : args.partials + uint64_t{part} * args.rows * stride;
   target += uint64_t{tile.first} * stride + kv_head * dim;
-  WriteRows<kDim>(target, stride, rows, dim, d_keys);
+  WriteRows<kDim>(target, stride, rows, dim, d_keys, args.scale, args.scale);
   WriteRows<kDim>(target + kv_size, stride, rows, dim, d_values);
 }
 
@@ -266,6 +287,7 @@ __device__ inline void TensorBackwardQueries(const AttentionArgs& args) {
   float* log_sums = values + kTensorOther * TensorStride(kDim);
   float* shifts = log_sums + kTensorTile;
   LoadQueries<kTensorTile, kDim>(args, tile.first, rows, head, queries, d_outputs, log_sums, shifts);
+  const float scale = args.scale * kLog2OfE;
   float d_queries[kDim / 8][4] = {};
   const unsigned own = Warp() * 16 * TensorStride(kDim), own_row = Warp() * 16 + FragmentRow();
 
@@ -275,20 +297,30 @@ __device__ inline void TensorBackwardQueries(const AttentionArgs& args) {
     float scores[kBlocks][4], d_scores[kBlocks][4];
     MultiplyRows<kDim>(scores, queries + own, keys);
     MultiplyRows<kDim>(d_scores, d_outputs + own, values);
+    if (first_key + kTensorOther > tile.first) {  // else all are visible
+#pragma unroll
+      for (unsigned block = 0; block < kBlocks; ++block) {
+#pragma unroll
+        for (unsigned e = 0; e < 4; ++e) {
+          const uint32_t query = tile.first + own_row + 8 * (e / 2);
+          if (first_key + 8 * block + 2 * FragmentColumn() + e % 2 > query) scores[block][e] = -INFINITY;
+        }
+      }
+    }
 #pragma unroll
     for (unsigned block = 0; block < kBlocks; ++block) {
 #pragma unroll
       for (unsigned e = 0; e < 4; ++e) {
         const unsigned row = own_row + 8 * (e / 2);
-        const bool visible = row < rows && first_key + 8 * block + 2 * FragmentColumn() + e % 2 <= tile.first + row;
-        const float probability = visible ? expf(scores[block][e] * args.scale - log_sums[row]) : 0.0f;
-        d_scores[block][e] = probability * (d_scores[block][e] - shifts[row]) * args.scale;
+        const float probability = Exp2(scores[block][e] * scale - log_sums[row]);
+        d_scores[block][e] = probability * (d_scores[block][e] - shifts[row]);
       }
     }
     AddRows<kDim>(d_queries, d_scores, keys);
     __syncthreads();
   }
-  WriteRows<kDim>(args.d_qkv + uint64_t{tile.first} * args.qkv_stride + head * dim, args.qkv_stride, rows, dim, d_queries);
+  WriteRows<kDim>(args.d_qkv + uint64_t{tile.first} * args.qkv_stride + head * dim, args.qkv_stride, rows, dim, d_queries,
+                  args.scale, args.scale);
 }
 
 // By head_dim, up to 64 and 128.

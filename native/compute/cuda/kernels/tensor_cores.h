@@ -27,6 +27,25 @@ __device__ inline void MultiplyAdd(float (&c)[4], const float (&a)[4], const flo
       : "r"(FloatToBits(a[0])), "r"(FloatToBits(a[1])), "r"(FloatToBits(a[2])), "r"(FloatToBits(a[3])),
         "r"(FloatToBits(b[0])), "r"(FloatToBits(b[1])));
 }
+
+// Four pieces of shared memory, each 8 rows of 4 numbers: of every piece the thread gets column c of row r. `own` is where row
+// Lane() % 8 of piece Lane() / 8 begins, a multiple of 16 bytes. All lanes of a warp come here together.
+__device__ inline void LoadPieces(float (&pieces)[4], const float* own) {
+  uint32_t bits[4];
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(bits[0]), "=r"(bits[1]), "=r"(bits[2]), "=r"(bits[3])
+               : "r"(static_cast<uint32_t>(__cvta_generic_to_shared(own)))
+               : "memory");
+#pragma unroll
+  for (unsigned piece = 0; piece < 4; ++piece) pieces[piece] = BitsToFloat(bits[piece]);
+}
+
+// Two to the power of it, to within two units in the last place.
+__device__ inline float Exp2(float value) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(value));
+  return power;
+}
 #endif
 
 }  // namespace tideline::cuda

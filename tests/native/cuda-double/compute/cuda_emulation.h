@@ -65,6 +65,21 @@ inline float ToTf32(float value) {
   return value;
 }
 
+inline float Exp2(float value) { return std::exp2(value); }
+
+// What ldmatrix reads, which takes 32-bit numbers for pairs of 16-bit ones.
+inline void LoadPieces(float (&pieces)[4], const float* own, std::source_location at = std::source_location::current()) {
+  ::cuda_double::Block::Fragments mine{};
+  std::memcpy(mine.a, &own, sizeof own);
+  const unsigned lane = threadIdx.x % 32;
+  const auto* lanes = ::cuda_double::Block::Current().Collect(mine, at.file_name(), static_cast<int>(at.line()));
+  for (unsigned piece = 0; piece < 4; ++piece) {
+    const float* row;
+    std::memcpy(&row, lanes[8 * piece + lane / 4].a, sizeof row);
+    pieces[piece] = row[lane % 4];
+  }
+}
+
 // The product of a warp's tensor cores (mma.sync.m16n8k8): who holds which number is as the PTX manual draws it. It reads no
 // more of each number than they do.
 inline void MultiplyAdd(float (&c)[4], const float (&a)[4], const float (&b)[2],
