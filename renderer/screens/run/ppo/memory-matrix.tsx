@@ -6,6 +6,7 @@ import { Ellipsis, Hand } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
 import type { SessionState } from "../../../../core/contract.ts";
 import { departuresOf } from "../../../../core/run/departures.ts";
+import { holdsConsumer } from "../../../../core/run/placement.ts";
 import { type PhaseRecord, peakOn } from "../../../../core/run/records.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { actionsByHand } from "../../../../core/schedule/by-hand.ts";
@@ -57,9 +58,10 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
         <tbody>
           {consumers.map((consumer) => (
             <tr key={consumer}>
-              <th scope="row">
+              <th scope="row" title={whereOf(consumer, run)?.join(" and ")}>
                 <Swatch consumer={consumer} />
                 {consumer}
+                <Where names={whereOf(consumer, run)} />
               </th>
               <Now consumer={consumer} run={run} planned={departures?.get(consumer)} />
               {rows.map(({ phase, cells }) => (
@@ -77,6 +79,17 @@ export function MemoryMatrix({ run }: { readonly run: RunState }): ReactNode {
       </table>
     </div>
   );
+}
+
+/** Of several devices those that it lies on. */
+function whereOf(consumer: ScheduledConsumer, { devices }: RunState): readonly string[] | undefined {
+  if (devices.length < 2) return undefined;
+  return devices.filter((device) => holdsConsumer(device, consumer)).map(({ name }) => name);
+}
+
+function Where({ names }: { readonly names: readonly string[] | undefined }): ReactNode {
+  if (names === undefined) return undefined;
+  return <span className="matrix-device">{names.length === 1 ? names[0] : `${names.length} devices`}</span>;
 }
 
 /** On all devices. */

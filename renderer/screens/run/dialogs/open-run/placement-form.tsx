@@ -33,7 +33,7 @@ export function PlacementForm(props: { readonly draft: RunDraft; readonly worklo
         {placed.map((name) => (
           <SelectField
             key={name}
-            label={LABELS[name]}
+            label={`${LABELS[name]} on`}
             value={placement[name] ?? own}
             choices={usable.map((device) => choiceOf(device))}
             onValue={(device) => editRun({ placement: { ...draft.placement, [name]: device } })}
