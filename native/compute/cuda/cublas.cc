@@ -73,7 +73,7 @@ void Cublas::Multiply(const MatrixProduct& product) {
     Check(library_.GemmEx(handle_, b_across ? cublas::kAsStored : cublas::kTransposed,
                           a_along ? cublas::kAsStored : cublas::kTransposed, columns, rows, steps, &one,    //
                           product.b, type, b_across ? columns : steps, product.a, type, a_along ? steps : rows,  //
-                          &beta, product.c, cublas::kFloat32, columns,
+                          &beta, product.c, cublas::kFloat32, product.c_stride == 0 ? columns : AsInt(product.c_stride),
                           product.dtype == DType::kF32 ? cublas::kCompute32FPedantic : cublas::kCompute32F,
                           cublas::kDefaultAlgorithm),
           "cublasGemmEx");

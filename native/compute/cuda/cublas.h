@@ -24,6 +24,7 @@ struct MatrixProduct {
   float* c;
   uint64_t rows, columns, steps;
   bool accumulate;
+  uint64_t c_stride = 0;  // from one row of C to the next; 0: C has just these columns
 };
 
 class Cublas {

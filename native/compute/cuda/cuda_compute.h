@@ -79,6 +79,8 @@ class CudaCompute final : public Compute {
   class Narrowed;
   template <typename Work>
   void NarrowInParts(RowRange rows, DType dtype, uint64_t columns, const Work& work);
+  // int8 weights by cuBLAS.
+  bool QuantisedForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate);
   // Of matrices that are in the type of the weights.
   static MatrixProduct InputGradient(const LinearWeights& linear, const void* d_y, float* d_x, uint64_t rows);
   static MatrixProduct WeightGradient(const LinearWeights& linear, const void* d_y, const void* x, uint64_t rows, float* d_w);

@@ -70,6 +70,15 @@ struct AddBiasArgs {
   bool accumulate;
 };
 
+// y (rows, columns) = y * scales + bias, or y / scales; a scale of 0 belongs to weights of 0, and counts as 1.
+struct ScaleColumnsArgs {
+  float* y;
+  const float* scales;
+  const float* bias;  // or nullptr
+  uint32_t columns;
+  bool divide;
+};
+
 // sum[column] += the rows of values, each times row_factors and each element times others, where there are such.
 struct ColumnSumsArgs {
   const float* values;       // (rows, columns)
@@ -190,8 +199,9 @@ struct SplitArgs {
   const float* source;
   void *high, *rest;
   uint64_t elements;
-  DType dtype;  // of both parts
+  DType dtype;  // of the parts
   bool wide;    // as AdamWArgs'
+  void* last = nullptr;  // what two parts leave
 };
 
 // target[i] = source[i] in another storage type.

@@ -190,7 +190,9 @@ TIDELINE_KERNEL(split, SplitArgs, kRowThreads) {
   for (uint64_t i = uint64_t{blockIdx.x} * kRowThreads + threadIdx.x; i < args.elements; i += uint64_t{gridDim.x} * kRowThreads) {
     const float value = args.source[i];
     Store(args.high, args.dtype, i, value);
-    Store(args.rest, args.dtype, i, value - Load(args.high, args.dtype, i));
+    const float rest = value - Load(args.high, args.dtype, i);
+    Store(args.rest, args.dtype, i, rest);
+    if (args.last) Store(args.last, args.dtype, i, rest - Load(args.rest, args.dtype, i));
   }
 }
 

@@ -91,6 +91,14 @@ TIDELINE_KERNEL(add_bias, AddBiasArgs, kRowThreads) {
   y = args.accumulate ? y + bias : bias;
 }
 
+TIDELINE_KERNEL(scale_columns, ScaleColumnsArgs, kRowThreads) {
+  const uint32_t column = Column();
+  if (column >= args.columns) return;
+  float& y = args.y[uint64_t{blockIdx.x} * args.columns + column];
+  const float scale = args.scales[column] == 0.0f ? 1.0f : args.scales[column];
+  y = args.divide ? y / scale : y * scale + (args.bias ? args.bias[column] : 0.0f);
+}
+
 TIDELINE_KERNEL(outer_product, OuterProductArgs, kRowThreads) {
   const uint32_t column = Column();
   if (column >= args.size) return;
