@@ -13,6 +13,7 @@ trap 'rm -rf "$folder"' EXIT
 TIDELINE_CUBLAS=none "$folder/check"
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
-    compute-sanitizer --tool "$tool" --error-exitcode 1 "$folder/check"
+    # Calls of the driver that fail are the program's to judge: a kernel is looked for in one image after another.
+    compute-sanitizer --tool "$tool" --report-api-errors no --error-exitcode 1 "$folder/check"
   done
 fi
