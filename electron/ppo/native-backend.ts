@@ -39,7 +39,7 @@ import type {
   SavedPolicy,
 } from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
-import { NativeModels, scratchBytesOf } from "./native-models.ts";
+import { NativeModels, namingDevice, scratchBytesOf } from "./native-models.ts";
 import type { DeviceHolders } from "./records.ts";
 import { devicesOf, type Workload } from "./workload.ts";
 
@@ -338,15 +338,13 @@ export class NativePpoBackend implements PpoBackend {
     throw new TidelineError({ code: "no_model", message: "the models of this run are not loaded" });
   }
 
-  /** With several devices, memory that ran out is memory of one of them. */
+  /** What lies on several devices says itself which one it was. */
   async #onItsDevice<T>(consumer: ScheduledConsumer, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
-      const data = toErrorData(error);
-      if (this.#devices.length === 1 || data.code !== "out_of_memory") throw error;
-      const own = this.#devices.filter((device) => holdsConsumer(device, consumer)).map(({ name }) => name);
-      throw new TidelineError({ ...data, message: `${own.join(" and ")}: ${data.message}` }, { cause: error });
+      const own = this.#devices.filter((device) => holdsConsumer(device, consumer));
+      throw this.#devices.length === 1 || own.length > 1 ? error : namingDevice(error, this.deviceOf(consumer));
     }
   }
 

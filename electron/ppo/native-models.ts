@@ -3,7 +3,7 @@
  * scratch memory that all trainers on a device share. It answers which of them a consumer's memory belongs to.
  */
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
-import { assertNever, TidelineError } from "../../core/errors.ts";
+import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
 import type { Placed } from "../../core/run/placement.ts";
 import type { Precision, Roles } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
@@ -124,7 +124,7 @@ export class NativeModels {
     const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
     if (tag !== undefined) return tagged(this.engine, tag);
     if (consumer === "activations" || consumer === "logits") {
-      return together([...this.#scratch.values()].map((scratch) => tagged(scratch, consumer)));
+      return together([...this.#scratch].map(([device, scratch]) => ({ device, memory: tagged(scratch, consumer) })));
     }
     for (const role of Object.values(this.roles)) {
       if (role === undefined) continue;
@@ -169,17 +169,21 @@ function tagged<Tag>(
 }
 
 /** What lies on several devices under one name: an action is done to all of it or to nothing. */
-function together(parts: readonly ConsumerMemoryVerbs[]): ConsumerMemoryVerbs {
+function together(
+  parts: readonly { readonly device: NativeDevice; readonly memory: ConsumerMemoryVerbs }[],
+): ConsumerMemoryVerbs {
   const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
+  if (only !== undefined && parts.length === 1) return only.memory;
   type Act = (part: ConsumerMemoryVerbs) => Promise<Receipt>;
   const toAll = async (act: Act, takeBack: Act): Promise<Receipt> => {
     const receipts: Receipt[] = [];
-    try {
-      for (const part of parts) receipts.push(await act(part));
-    } catch (error) {
-      for (const part of parts.slice(0, receipts.length)) await takeBack(part);
-      throw error;
+    for (const { device, memory } of parts) {
+      try {
+        receipts.push(await act(memory));
+      } catch (error) {
+        for (const done of parts.slice(0, receipts.length)) await takeBack(done.memory);
+        throw namingDevice(error, device.observe().name);
+      }
     }
     return receiptOf(receipts);
   };
@@ -195,6 +199,13 @@ function together(parts: readonly ConsumerMemoryVerbs[]): ConsumerMemoryVerbs {
         (part) => part.release({ mode: "discard" }),
       ),
   };
+}
+
+/** With several devices, memory that ran out is memory of one of them. */
+export function namingDevice(error: unknown, device: string): unknown {
+  const data = toErrorData(error);
+  if (data.code !== "out_of_memory") return error;
+  return new TidelineError({ ...data, message: `${device}: ${data.message}` }, { cause: error });
 }
 
 /** Of what was done to all parts, as of one. */

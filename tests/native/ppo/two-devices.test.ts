@@ -171,6 +171,22 @@ test("memory that runs out is that of one card: the error names it and who holds
   });
 }, 300_000);
 
+test("what lies on both cards is taken on both or on none", async () => {
+  // Room on cuda:1 for all but the scratch of its trainers, which the first scoring takes.
+  const capacities = { "cuda:1": 16 * MIB };
+  await withRun({ placement: SPREAD, capacities }, async ({ run, backend }) => {
+    const cursor = await run.go({ kind: "steps", steps: 1 });
+    expect(cursor.run).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
+    expect(cursor.run).toHaveProperty("error.message", expect.stringMatching(/^cuda:1: out of memory/));
+    for (const { device, holders } of backend.holders()) {
+      expect(
+        holders.map(({ consumer }) => consumer),
+        device,
+      ).not.toContain("activations");
+    }
+  });
+}, 300_000);
+
 test.each([
   [
     "sharing memory across cards",
