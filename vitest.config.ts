@@ -9,6 +9,9 @@ import { defineConfig } from "vitest/config";
 
 const SECOND = 1000;
 
+/** A card's memory is everybody's: files that measure it run one after the other, where the host has each process's own. */
+const nativeWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? {} : { maxWorkers: 1 };
+
 // What tests and what they start leave in the temporary folder lies in one that goes with the run.
 const temporary = mkdtempSync(join(tmpdir(), "tideline-tests-"));
 process.env.TMPDIR = temporary;
@@ -32,6 +35,7 @@ export default defineConfig({
           include: ["tests/native/**/*.test.ts"],
           setupFiles,
           pool: "forks",
+          ...nativeWorkers,
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
         },

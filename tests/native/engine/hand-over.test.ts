@@ -218,8 +218,8 @@ describe("refused, and nothing changes:", () => {
   });
 });
 
-// On a real card no call fails on demand.
-describe.skipIf(ON_CARD)("a driver that fails", () => {
+const onDemand = ON_CARD ? " (skipped: a card's own driver fails at no call on demand)" : "";
+describe.skipIf(ON_CARD)(`a driver that fails${onDemand}`, () => {
   test.each(["cuIpcOpenMemHandle", "cuMemGetAddressRange"])("at %s changes nothing", async (call) => {
     const { engine, weights } = await openBoth();
     const before = await logits(engine);
@@ -247,9 +247,12 @@ describe.skipIf(ON_CARD)("a driver that fails", () => {
 });
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0;
-describe.skipIf(!hasPython || ON_CARD)(`the example${hasPython ? "" : " (skipped: no Python)"}`, () => {
-  // Tensors as PyTorch has them, as far as the example looks: on a card the real ones are in sharing-pytorch.test.ts.
-  const script = `
+const noExample = ON_CARD ? "on a card it is sharing-pytorch.test.ts" : hasPython ? undefined : "no Python";
+describe.skipIf(noExample !== undefined)(
+  `the example${noExample === undefined ? "" : ` (skipped: ${noExample})`}`,
+  () => {
+    // Tensors as PyTorch has them, as far as the example looks.
+    const script = `
 import ctypes, json, os, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
@@ -275,21 +278,24 @@ print(json.dumps(describe((view["name"], Tensor(view)) for view in table)), flus
 sys.stdin.read()
 `;
 
-  test("describes tensors so that they arrive", async () => {
-    const { engine } = await openEngine({ deviceName: "cuda:0" });
-    const before = await logits(engine);
-    const { file, split, tensors } = await layOut(await negatedCheckpoint(await openFixture("tiny-llama-gqa"), folder));
-    const whole = tensors.map((view) => ({ ...view, offset: view.offset + (view.allocation === 0 ? 0 : split) }));
-    const trainer = new Trainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole)]);
-    const weights: ForeignWeights = JSON.parse(await trainer.line());
-    expect(weights.allocations).toHaveLength(1);
-    await swap(engine, weights);
-    expect(await logits(engine)).toEqual(before.map((value) => -value));
-  });
-});
+    test("describes tensors so that they arrive", async () => {
+      const { engine } = await openEngine({ deviceName: "cuda:0" });
+      const before = await logits(engine);
+      const { file, split, tensors } = await layOut(
+        await negatedCheckpoint(await openFixture("tiny-llama-gqa"), folder),
+      );
+      const whole = tensors.map((view) => ({ ...view, offset: view.offset + (view.allocation === 0 ? 0 : split) }));
+      const trainer = new Trainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole)]);
+      const weights: ForeignWeights = JSON.parse(await trainer.line());
+      expect(weights.allocations).toHaveLength(1);
+      await swap(engine, weights);
+      expect(await logits(engine)).toEqual(before.map((value) => -value));
+    });
+  },
+);
 
 // The last: a lost device stays lost in this process until all has been closed.
-test.skipIf(ON_CARD)("a device that is lost meanwhile is reported as such", async () => {
+test.skipIf(ON_CARD)(`a device that is lost meanwhile is reported as such${onDemand}`, async () => {
   const { engine, weights } = await openBoth();
   double?.arm({ call: "cuIpcOpenMemHandle", nth: 2, result: ILLEGAL_ADDRESS, sticky: true });
   expect(await failure(() => swap(engine, weights))).toMatchObject({ code: "device_lost" });
