@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "memory/backing.h"      // Backing
-#include "memory/cuda_driver.h"  // CudaDriver
-#include "memory/device.h"       // DeviceProbe
+#include "memory/backing.h"       // Backing
+#include "memory/cuda_driver.h"   // CudaDriver
+#include "memory/delayed_task.h"  // DelayedTask
+#include "memory/device.h"        // DeviceProbe
 
 namespace tideline {
 
@@ -60,8 +61,8 @@ class CudaBacking final : public Backing {
 
   class Current;
 
-  CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t chunk_bytes,
-              uint64_t largest_chunk_bytes);
+  CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t granularity_bytes,
+              uint64_t chunk_bytes, uint64_t largest_chunk_bytes);
   // Throws for anything but success; `what` is the call.
   void Check(cuda::Result result, const char* what) const;
   // The first loss is the one that is told from then on.
@@ -74,12 +75,16 @@ class CudaBacking final : public Backing {
   // Pieces alternate between two streams; `copy` enqueues one.
   template <typename Copy>
   void CopyPieces(uint64_t bytes, const Operation& operation, Copy copy);
+  // A driver clears what it got back by and by, and books that at the next creation, which then takes milliseconds for
+  // gigabytes: a small one, when nobody waits for it.
+  void Settle() noexcept;
   // Undoes the mapping of chunks without a word.
   void Forget(uintptr_t address, std::span<const Chunk> chunks) noexcept;
 
   const std::unique_ptr<Primary> primary_;
   const CudaDriver& driver_;
   const cuda::AllocationProperties properties_;
+  const uint64_t granularity_bytes_;
   std::string description_;
   mutable std::mutex lost_mutex_;
   mutable std::string lost_message_;
@@ -89,6 +94,8 @@ class CudaBacking final : public Backing {
   bool closed_ = false;
   std::atomic<int64_t> figures_nanoseconds_{0};
   std::atomic<uint64_t> used_bytes_{0}, total_bytes_{0};
+  std::mutex create_mutex_;  // what settling has for a moment is missing to nobody
+  DelayedTask settling_;
 };
 
 // One probe per CUDA device, or one named "cuda" with the reason why there is none.

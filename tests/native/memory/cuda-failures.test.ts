@@ -118,6 +118,22 @@ test("held chunks of other sizes give way, to the budget and to a card that othe
   await device.close();
 });
 
+test("a while after much went back, what the driver has cleared is booked by a small creation that keeps nothing", async () => {
+  const { device, region } = open(256 * MIB);
+  await region.resume();
+  double.arm({ call: "cuMemCreate", nth: Number.MAX_SAFE_INTEGER, result: OUT_OF_MEMORY });
+  await region.release({ mode: "discard" });
+  await expect.poll(() => double.calls(), { timeout: 30_000 }).toBe(1);
+  // Not even where there is no memory for it.
+  await region.resume();
+  failOnce("cuMemCreate", 1, OUT_OF_MEMORY);
+  await region.release({ mode: "discard" });
+  await expect.poll(() => double.calls(), { timeout: 30_000 }).toBe(1);
+  expect(double.disarm()).toBe(true);
+  await region.close();
+  await device.close();
+});
+
 test.each([1, 2, 3])("release: cuMemUnmap number %i fails, the region is mapped and intact", async (nth) => {
   const { device, region } = open();
   await region.resume();
