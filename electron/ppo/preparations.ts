@@ -9,16 +9,18 @@ import type { ScheduledConsumer, Work } from "../../core/schedule/works.ts";
 import type { PpoBackend } from "./backend.ts";
 import type { ActionRecord } from "./records.ts";
 
+type Backend = Pick<PpoBackend, "prepareOffload">;
+
 /** The work that leaves host and link alone. */
 const DURING: Work = "rollout";
 
 export class Preparations {
-  readonly #backend: PpoBackend;
+  readonly #backend: Backend;
   readonly #consumers: readonly ScheduledConsumer[];
   readonly #onAction: (action: ActionRecord) => void;
   readonly #underWay = new Set<ScheduledConsumer>();
 
-  constructor(backend: PpoBackend, schedule: Schedule, onAction: (action: ActionRecord) => void) {
+  constructor(backend: Backend, schedule: Schedule, onAction: (action: ActionRecord) => void) {
     this.#backend = backend;
     this.#consumers = offloadedToHost(schedule);
     this.#onAction = onAction;
@@ -54,8 +56,10 @@ export class Preparations {
       const receipt = await this.#backend.prepareOffload(consumer, signal);
       // From the second step on it is there.
       if (receipt.bytesPrepared) this.#onAction(recordOf({ receipt }));
-    } catch (error) {
-      this.#onAction(recordOf({ error: toErrorData(error) }));
+    } catch (thrown) {
+      const error = toErrorData(thrown);
+      // By whoever cancelled the rollout or closed the run, who knows.
+      if (error.code !== "cancelled") this.#onAction(recordOf({ error }));
     }
   }
 }
