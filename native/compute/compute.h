@@ -21,9 +21,10 @@
 #include <span>
 #include <vector>
 
-#include "compute/batch.h"  // StepToken, MicroBatch, RowRange
-#include "compute/dtype.h"  // DType
-#include "memory/error.h"   // Error
+#include "compute/batch.h"     // StepToken, MicroBatch, RowRange
+#include "compute/dtype.h"     // DType
+#include "compute/sampling.h"  // Draw, Choice
+#include "memory/error.h"      // Error
 
 namespace tideline {
 
@@ -207,6 +208,39 @@ class Compute {
   // Each row's token against all earlier ones of its sequence: its keys and values go into the KV cache first.
   virtual void StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) = 0;
   virtual void PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) = 0;
+
+  // --- Several of these at once, for which a GPU can have one kernel. Elsewhere they are what they stand for; `normed` and
+  // `gate_up` are where that is kept, and mean nothing afterwards.
+  // y = norm(x) * W^T + bias
+  virtual void NormLinearForward(const NormWeights& norm, const LinearWeights& linear, const float* x, float* normed,
+                                 float* y, uint64_t rows) {
+    NormForward(norm, x, normed, rows);
+    LinearForward(linear, normed, y, rows, false);
+  }
+  // y (rows, outputs / 2) = silu(gate) * up of norm(x) * W^T + bias
+  virtual void NormGatedForward(const NormWeights& norm, const LinearWeights& linear, const float* x, float* normed,
+                                float* gate_up, float* y, uint64_t rows) {
+    NormLinearForward(norm, linear, x, normed, gate_up, rows);
+    SiluMultiply(gate_up, y, rows, linear.outputs / 2);
+  }
+  // Keys and values into the KV cache once they are turned; in qkv, only the queries mean something afterwards.
+  virtual void RotateAndStore(const RotaryArgs& rotary, const KvLayer& cache, float* qkv) {
+    Rotate(rotary, qkv, nullptr);
+    StoreKeysValues(cache, rotary.shape, qkv);
+  }
+
+  // --- Choosing tokens
+  // How the next logits' tokens are chosen, row by row.
+  virtual void BeginChoosing(std::span<const Draw> draws) = 0;
+  // A token for each row of logits (draws, vocabulary). `scratch`: (vocabulary), of the host only.
+  virtual void ChooseTokens(const float* logits, uint64_t vocabulary, float* scratch) = 0;
+  // What was chosen, by row, until the next call.
+  virtual std::span<const Choice> Chosen() = 0;
+
+  // Makes the calls of `pass`, which lie between Begin (and BeginChoosing) and Chosen, give nothing back, and depend on
+  // nothing but the number of rows, where `weights` lie, and what lies on the device. A GPU records them and from then on
+  // repeats the record, also when its memory was released and resumed meanwhile: the addresses are the same.
+  virtual void Repeat([[maybe_unused]] const void* weights, const std::function<void()>& pass) { pass(); }
 
   // Causal, within each sequence of the micro-batch. Scores never exist for more than a tile (FlashAttention, Dao et al.
   // 2022).

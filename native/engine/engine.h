@@ -129,6 +129,11 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
     std::optional<Error> error;
   };
   std::vector<Chosen> RunStep(const Step& step, const std::byte* weights);
+  template <typename Look>
+  void ForLogits(const std::byte* weights, std::span<const WantedRow> wanted, const Look& look);
+  void BeginChoosing(std::span<const WantedRow> wanted);
+  void TakeChoices(std::span<const WantedRow> wanted, std::vector<Chosen>& chosen);
+  // Of a sequence that is scored.
   void LookAtRow(const WantedRow& wanted, std::span<const float> logits, std::vector<Chosen>& chosen);
   void Apply(const Step& step, std::vector<Chosen> chosen);
   void AcceptToken(Sequence& sequence, const Choice& choice);

@@ -2,6 +2,7 @@
 // out.
 #include <algorithm>
 
+#include "compute/host/sampler.h"  // LogProb, NotNumbers
 #include "engine/engine.h"
 
 namespace tideline {
@@ -59,40 +60,69 @@ void Engine::Loop() {
 
 std::vector<Engine::Chosen> Engine::RunStep(const Step& step, const std::byte* weights) {
   std::vector<Chosen> chosen;
-  const uint64_t vocab = own_->config().vocab_size;
   RunToEnd(*compute_, [&] {
-    transformer_->Run(weights, step.tokens);
+    transformer_->Begin(step.tokens);
     cache_->region().MarkWritten();
-    for (size_t begin = 0; begin < step.wanted.size(); begin += workspace_->logit_rows()) {
-      const size_t end = std::min<size_t>(step.wanted.size(), begin + workspace_->logit_rows());
-      std::vector<uint32_t> rows;
-      for (size_t index = begin; index < end; ++index) rows.push_back(step.wanted[index].row);
-      const auto logits = transformer_->Logits(weights, rows);
-      for (size_t index = begin; index < end; ++index) {
-        LookAtRow(step.wanted[index], logits.subspan((index - begin) * vocab, vocab), chosen);
-      }
+    if (step.scored.empty() && step.generated.size() == step.tokens.size() &&
+        step.tokens.size() <= workspace_->logit_rows()) {
+      BeginChoosing(step.generated);
+      transformer_->RunAndChoose(weights);
+      TakeChoices(step.generated, chosen);
+      return;
     }
+    transformer_->Run(weights);
+    ForLogits(weights, step.scored, [&](std::span<const WantedRow> wanted, const float* logits) {
+      const uint64_t vocab = own_->config().vocab_size;
+      const auto view = compute_->HostView(logits, wanted.size() * vocab);
+      for (size_t row = 0; row < wanted.size(); ++row) LookAtRow(wanted[row], view.subspan(row * vocab, vocab), chosen);
+    });
+    ForLogits(weights, step.generated, [&](std::span<const WantedRow> wanted, const float* logits) {
+      BeginChoosing(wanted);
+      transformer_->Choose(logits);
+      TakeChoices(wanted, chosen);
+    });
   });
   return chosen;
+}
+
+// look(rows, their logits on the device) for as many rows at a time as there is room for.
+template <typename Look>
+void Engine::ForLogits(const std::byte* weights, std::span<const WantedRow> wanted, const Look& look) {
+  while (!wanted.empty()) {
+    const auto some = wanted.first(std::min<size_t>(wanted.size(), workspace_->logit_rows()));
+    wanted = wanted.subspan(some.size());
+    std::vector<uint32_t> rows;
+    for (const WantedRow& row : some) rows.push_back(row.row);
+    look(some, transformer_->Logits(weights, rows));
+  }
+}
+
+void Engine::BeginChoosing(std::span<const WantedRow> wanted) {
+  std::vector<Draw> draws;
+  for (const WantedRow& row : wanted) draws.push_back({row.sequence->sampling, row.sequence->new_tokens()});
+  compute_->BeginChoosing(draws);
+}
+
+void Engine::TakeChoices(std::span<const WantedRow> wanted, std::vector<Chosen>& chosen) {
+  const std::span<const Choice> choices = compute_->Chosen();
+  for (size_t row = 0; row < wanted.size(); ++row) {
+    const bool none = choices[row].token == Choice::kNoToken;
+    chosen.push_back({wanted[row].sequence, none ? std::nullopt : std::optional(choices[row]),
+                      none ? std::optional(NotNumbers()) : std::nullopt});
+  }
 }
 
 void Engine::LookAtRow(const WantedRow& wanted, std::span<const float> logits, std::vector<Chosen>& chosen) {
   Sequence& sequence = *wanted.sequence;
   try {
-    if (sequence.scoring) {
-      ScoreResult& result = sequence.scoring->result;
-      const uint64_t next = wanted.position + 1;
-      if (next < sequence.tokens.size()) {
-        result.logprobs[wanted.position] = LogProb(logits, sequence.tokens[next]);
-      } else {
-        result.last_logits.assign(logits.begin(), logits.end());
-        chosen.push_back({&sequence, std::nullopt, std::nullopt});
-      }
-      return;
+    ScoreResult& result = sequence.scoring->result;
+    const uint64_t next = wanted.position + 1;
+    if (next < sequence.tokens.size()) {
+      result.logprobs[wanted.position] = LogProb(logits, sequence.tokens[next]);
+    } else {
+      result.last_logits.assign(logits.begin(), logits.end());
+      chosen.push_back({&sequence, std::nullopt, std::nullopt});
     }
-    const Choice choice =
-        ChooseToken(logits, sequence.sampling, sequence.new_tokens(), workspace_->Probabilities());
-    chosen.push_back({&sequence, choice, std::nullopt});
   } catch (const Error& error) {
     chosen.push_back({&sequence, std::nullopt, error});
   }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/sampler.h"    // Sampling
+#include "compute/sampling.h"   // Sampling
 #include "engine/stopwatch.h"  // Stopwatch
 #include "memory/error.h"      // Error
 

@@ -29,8 +29,10 @@ Step Scheduler::Plan(uint64_t before) {
     for (uint64_t position = sequence.computed; position < sequence.computed + count; ++position) {
       const uint32_t row = static_cast<uint32_t>(step.tokens.size());
       step.tokens.push_back({sequence.tokens[position], static_cast<uint32_t>(position), sequence.blocks.data()});
-      if (sequence.scoring || position + 1 == sequence.tokens.size()) {
-        step.wanted.push_back({&sequence, row, position});
+      if (sequence.scoring) {
+        step.scored.push_back({&sequence, row, position});
+      } else if (position + 1 == sequence.tokens.size()) {
+        step.generated.push_back({&sequence, row, position});
       }
     }
     step.advanced.emplace_back(&sequence, count);

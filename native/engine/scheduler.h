@@ -21,7 +21,7 @@ struct SchedulerLimits {
   uint64_t prefill_tokens;  // prompt tokens in one step
 };
 
-// A row of a step whose logits are wanted: the last of a generating sequence, or each of a scored one.
+// A row of a step whose logits are wanted.
 struct WantedRow {
   Sequence* sequence;
   uint32_t row;
@@ -30,7 +30,8 @@ struct WantedRow {
 
 struct Step {
   std::vector<StepToken> tokens;
-  std::vector<WantedRow> wanted;
+  std::vector<WantedRow> scored;     // each row of sequences that are scored
+  std::vector<WantedRow> generated;  // the last row of those that generate
   std::vector<std::pair<Sequence*, uint64_t>> advanced;  // and by how many tokens
 };
 

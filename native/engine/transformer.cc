@@ -11,44 +11,58 @@ Transformer::Transformer(const ModelConfig& config, const WeightsLayout& layout,
       compute_(compute),
       inverse_frequencies_(InverseFrequencies(config)) {}
 
-void Transformer::Run(const std::byte* weights, std::span<const StepToken> tokens) {
+void Transformer::Begin(std::span<const StepToken> tokens) {
   buffers_ = workspace_.Buffers();
-  const ModelWeights model(config_, layout_, weights);
+  rows_ = tokens.size();
   compute_.UseScratch(buffers_.scratch);
   compute_.Begin(tokens);
+}
+
+void Transformer::Run(const std::byte* weights) {
+  const ModelWeights model(config_, layout_, weights);
   compute_.Embed(model.Embedding(), buffers_.hidden);
   compute_.Angles(inverse_frequencies_, buffers_.cosine, buffers_.sine);
   for (uint64_t layer = 0; layer < config_.layers; ++layer) {
     const LayerWeights layer_weights = model.Layer(layer);
-    Attend(layer_weights, cache_.Layer(layer), tokens.size());
-    Feed(layer_weights, tokens.size());
+    Attend(layer_weights, cache_.Layer(layer));
+    Feed(layer_weights);
   }
 }
 
-void Transformer::Attend(const LayerWeights& weights, const KvLayer& cache, uint64_t rows) {
+void Transformer::Attend(const LayerWeights& weights, const KvLayer& cache) {
   const HeadShape shape = HeadShapeOf(config_);
-  compute_.NormForward(weights.input_norm, buffers_.hidden, buffers_.normed, rows);
-  compute_.LinearForward(weights.qkv, buffers_.normed, buffers_.qkv, rows, false);
-  compute_.Rotate({shape, weights.q_norm, weights.k_norm, buffers_.cosine, buffers_.sine}, buffers_.qkv, nullptr);
-  compute_.StoreKeysValues(cache, shape, buffers_.qkv);
+  compute_.NormLinearForward(weights.input_norm, weights.qkv, buffers_.hidden, buffers_.normed, buffers_.qkv, rows_);
+  compute_.RotateAndStore({shape, weights.q_norm, weights.k_norm, buffers_.cosine, buffers_.sine}, cache, buffers_.qkv);
   compute_.PagedAttention(cache, shape, buffers_.qkv, buffers_.attention);
-  compute_.LinearForward(weights.o_proj, buffers_.attention, buffers_.hidden, rows, true);
+  compute_.LinearForward(weights.o_proj, buffers_.attention, buffers_.hidden, rows_, true);
 }
 
-void Transformer::Feed(const LayerWeights& weights, uint64_t rows) {
-  compute_.NormForward(weights.post_norm, buffers_.hidden, buffers_.normed, rows);
-  compute_.LinearForward(weights.gate_up, buffers_.normed, buffers_.gate_up, rows, false);
-  compute_.SiluMultiply(buffers_.gate_up, buffers_.activated, rows, config_.intermediate_size);
-  compute_.LinearForward(weights.down, buffers_.activated, buffers_.hidden, rows, true);
+void Transformer::Feed(const LayerWeights& weights) {
+  compute_.NormGatedForward(weights.post_norm, weights.gate_up, buffers_.hidden, buffers_.normed, buffers_.gate_up,
+                            buffers_.activated, rows_);
+  compute_.LinearForward(weights.down, buffers_.activated, buffers_.hidden, rows_, true);
 }
 
-std::span<const float> Transformer::Logits(const std::byte* weights, std::span<const uint32_t> rows) {
+const float* Transformer::Logits(const std::byte* weights, std::span<const uint32_t> rows) {
+  compute_.GatherRows(buffers_.hidden, rows, config_.hidden_size, buffers_.logits_input);
+  return LogitsOf(weights, buffers_.logits_input, rows.size());
+}
+
+const float* Transformer::LogitsOf(const std::byte* weights, const float* hidden, uint64_t rows) {
   const ModelWeights model(config_, layout_, weights);
-  float* input = buffers_.logits_input;
-  compute_.GatherRows(buffers_.hidden, rows, config_.hidden_size, input);
-  compute_.NormForward(model.FinalNorm(), input, input, rows.size());
-  compute_.LinearForward(model.LmHead(), input, buffers_.logits, rows.size(), false);
-  return compute_.HostView(buffers_.logits, rows.size() * config_.vocab_size);
+  compute_.NormLinearForward(model.FinalNorm(), model.LmHead(), hidden, buffers_.logits_input, buffers_.logits, rows);
+  return buffers_.logits;
+}
+
+void Transformer::RunAndChoose(const std::byte* weights) {
+  compute_.Repeat(weights, [&] {
+    Run(weights);
+    Choose(LogitsOf(weights, buffers_.hidden, rows_));
+  });
+}
+
+void Transformer::Choose(const float* logits) {
+  compute_.ChooseTokens(logits, config_.vocab_size, buffers_.probabilities);
 }
 
 }  // namespace tideline

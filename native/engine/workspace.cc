@@ -10,7 +10,7 @@ Workspace::Workspace(Device& device, const ModelConfig& config, uint64_t tokens,
       tokens_(tokens),
       logit_rows_(logit_rows),
       scratch_bytes_(scratch_bytes),
-      probabilities_(device.is_host() ? 0 : config.vocab_size) {
+      on_host_(device.is_host()) {
   WorkspaceBuffers buffers{};
   bytes_ = Place(nullptr, buffers);
   if (bytes_ > (uint64_t{1} << 53)) {
@@ -25,8 +25,6 @@ WorkspaceBuffers Workspace::Buffers() const {
   Place(static_cast<std::byte*>(region_->MutableData()), buffers);
   return buffers;
 }
-
-float* Workspace::Probabilities() { return probabilities_.empty() ? Buffers().probabilities : probabilities_.data(); }
 
 uint64_t Workspace::Place(std::byte* base, WorkspaceBuffers& buffers) const {
   uint64_t offset = 0;
@@ -47,7 +45,7 @@ uint64_t Workspace::Place(std::byte* base, WorkspaceBuffers& buffers) const {
   buffers.sine = place(tokens_ * config_.head_dim / 2);
   buffers.logits_input = place(logit_rows_ * hidden);
   buffers.logits = place(logit_rows_ * config_.vocab_size);
-  buffers.probabilities = probabilities_.empty() ? place(config_.vocab_size) : nullptr;
+  buffers.probabilities = on_host_ ? place(config_.vocab_size) : nullptr;
   buffers.scratch = reinterpret_cast<std::byte*>(place(scratch_bytes_ / sizeof(float)));
   return offset;
 }

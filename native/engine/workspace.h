@@ -24,7 +24,7 @@ struct WorkspaceBuffers {
   float* sine;         // (tokens, head_dim / 2)
   float* logits_input; // (logit_rows, hidden)
   float* logits;       // (logit_rows, vocab)
-  float* probabilities; // (vocab), of the host only
+  float* probabilities; // (vocab), of the host's sampler; nullptr elsewhere
   std::byte* scratch;  // the Compute's
 };
 
@@ -39,9 +39,6 @@ class Workspace {
   uint64_t logit_rows() const { return logit_rows_; }
   // Error: not_resident.
   WorkspaceBuffers Buffers() const;
-  // (vocab): what the sampler writes, on the processor. In the region on the host, where every byte of an engine is
-  // counted; beside it for a GPU, whose memory the sampler cannot reach. Error: not_resident.
-  float* Probabilities();
   // After a resume: nothing in it outlives a step, so its contents need no defining.
   void ShowUsed() const { region_->SetUsedBytes(bytes_); }
 
@@ -51,7 +48,7 @@ class Workspace {
 
   const ModelConfig config_;
   const uint64_t tokens_, logit_rows_, scratch_bytes_;
-  std::vector<float> probabilities_;  // empty on the host
+  const bool on_host_;
   uint64_t bytes_ = 0;
   std::shared_ptr<Region> region_;
 };

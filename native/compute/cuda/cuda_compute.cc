@@ -55,10 +55,11 @@ void CudaCompute::EmbedBackward(const float* d_hidden, uint64_t hidden, float* d
 }
 
 void CudaCompute::Angles(std::span<const double> inverse_frequencies, float* cosine, float* sine) {
-  Arguments arguments(*this);
   const auto half = static_cast<uint32_t>(inverse_frequencies.size());
-  stream_.Launch("angles", RowGrid(batch_.rows(), half), cuda::kRowThreads,
-                 cuda::AnglesArgs{batch_.positions(), arguments.Upload(inverse_frequencies), cosine, sine, half});
+  PaddedHeadDim(2 * half);
+  cuda::AnglesArgs args{batch_.positions(), cosine, sine, half, {}};
+  std::copy(inverse_frequencies.begin(), inverse_frequencies.end(), args.frequencies);
+  stream_.Launch("angles", RowGrid(batch_.rows(), half), cuda::kRowThreads, args);
 }
 
 }  // namespace tideline

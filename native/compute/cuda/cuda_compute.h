@@ -5,6 +5,7 @@
 // (linear layers), cuda_layers.cc (all others), cuda_heads.cc (heads and optimizer).
 #pragma once
 
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -45,6 +46,15 @@ class CudaCompute final : public Compute {
   void GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) override;
   void StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) override;
   void PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) override;
+  void RotateAndStore(const RotaryArgs& rotary, const KvLayer& cache, float* qkv) override;
+  void NormLinearForward(const NormWeights& norm, const LinearWeights& linear, const float* x, float* normed, float* y,
+                         uint64_t rows) override;
+  void NormGatedForward(const NormWeights& norm, const LinearWeights& linear, const float* x, float* normed, float* gate_up,
+                        float* y, uint64_t rows) override;
+  void BeginChoosing(std::span<const Draw> draws) override;
+  void ChooseTokens(const float* logits, uint64_t vocabulary, float* scratch) override;
+  std::span<const Choice> Chosen() override;
+  void Repeat(const void* weights, const std::function<void()>& pass) override;
   void AttentionForward(const SelfAttention& attention) override;
 
   void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) override;
@@ -74,6 +84,21 @@ class CudaCompute final : public Compute {
   void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) override;
 
  private:
+  // A linear layer of at most kMatVecRows rows and what is done on the way: its input's norm, or the gate of its two halves.
+  struct FewRows {
+    const LinearWeights* linear;
+    const NormWeights* norm = nullptr;
+    const float* x;
+    float* y;
+    uint64_t rows;
+    bool accumulate = false, gated = false;
+  };
+  void FewRowsForward(const FewRows& layer);
+  bool StackedForward(const FewRows& layer);
+  bool TakesFewRows(const NormWeights& norm, const LinearWeights& linear, uint64_t rows) const;
+  cuda::StoreKeysValuesArgs StoreArgs(const KvLayer& cache, const HeadShape& shape, const float* qkv) const;
+  cuda::ChosenToken* ChosenTokens() const;
+
   // Where the call that is under way puts its spans: the first at the start of the scratch's arguments, and so on.
   class Arguments;
   class Narrowed;
@@ -98,6 +123,21 @@ class CudaCompute final : public Compute {
   const uint64_t workspace_bytes_;        // of cuBLAS
   CudaScratch scratch_;
   DeviceBatch batch_;
+  std::vector<Choice> chosen_;
+  bool draws_something_ = false;  // not all take the largest
+
+  // What a record of a pass depends on: a pass of another form is another record.
+  struct Form {
+    const void *weights, *scratch;
+    uint32_t rows, tiles, context;
+    bool draws;
+    bool operator==(const Form&) const = default;
+  };
+  struct Record {
+    Form form;
+    std::unique_ptr<CudaGraph> graph;  // nullptr: seen once
+  };
+  std::list<Record> records_;  // those used last first
 };
 
 }  // namespace tideline

@@ -11,11 +11,18 @@ constexpr uint64_t kBusyBlocks = 512;
 // Rows that a sum over them takes at once, in as many blocks as the partial sums have room for.
 constexpr uint64_t kSumRows = 128;
 // Tokens of a split at least.
-constexpr uint64_t kSplitTokens = 128;
+constexpr uint64_t kSplitTokens = cuda::kPagedTokens;
 
 cuda::PagedCache CacheOf(const KvLayer& cache, const HeadShape& shape) {
   return {cache.first, cache.block_stride_bytes, static_cast<uint32_t>(cache.block_tokens),
           static_cast<uint32_t>(shape.kv_heads), static_cast<uint32_t>(shape.head_dim)};
+}
+
+// Whether keys of some tokens, and values of one, are whole loads of 16 bytes.
+bool IsWide(const KvLayer& cache, const HeadShape& shape) {
+  constexpr uint64_t kLoadBytes = 16;
+  return reinterpret_cast<uintptr_t>(cache.first) % kLoadBytes == 0 && cache.block_stride_bytes % kLoadBytes == 0 &&
+         shape.head_dim * DTypeBytes(cache.dtype) % kLoadBytes == 0 && cache.block_tokens % kLoadBytes == 0;
 }
 
 cuda::AttentionArgs ArgsOf(const SelfAttention& attention, uint32_t rows, const DeviceBatch::Tiles& tiles) {
@@ -82,7 +89,8 @@ void CudaCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<con
 
 void CudaCompute::NormForward(const NormWeights& norm, const float* input, float* output, uint64_t rows) {
   stream_.Launch("rms_norm", {rows}, cuda::kRowThreads,
-                 cuda::RmsNormArgs{input, output, norm.weight, norm.dtype, static_cast<uint32_t>(norm.size), norm.eps});
+                 cuda::RmsNormArgs{input, output, norm.weight, norm.dtype, static_cast<uint32_t>(norm.size), norm.eps,
+                                   InFours(norm.size, {input, output})});
 }
 
 void CudaCompute::NormBackward(const NormWeights& norm, const NormBackwardArgs& args) {
@@ -150,13 +158,25 @@ void CudaCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, 
 // ---------------------------------------------------------------------------------------------------------------------
 // Attention
 
-void CudaCompute::StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) {
+cuda::StoreKeysValuesArgs CudaCompute::StoreArgs(const KvLayer& cache, const HeadShape& shape, const float* qkv) const {
   if (cache.block_tokens != limits_.block_tokens) throw Error("internal", "the cache's blocks are not as the limits said");
   const DeviceBatch::Steps& steps = batch_.steps();
-  stream_.Launch("store_keys_values", RowGrid(batch_.rows(), shape.kv_size()), cuda::kRowThreads,
-                 cuda::StoreKeysValuesArgs{CacheOf(cache, shape), cache.dtype, qkv, batch_.positions(), steps.row_tables,
-                                           steps.tables, static_cast<uint32_t>(shape.q_size()),
-                                           static_cast<uint32_t>(shape.qkv_size())});
+  return {CacheOf(cache, shape), cache.dtype, qkv, batch_.positions(), steps.row_tables, steps.tables,
+          static_cast<uint32_t>(shape.q_size()), static_cast<uint32_t>(shape.qkv_size())};
+}
+
+void CudaCompute::StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) {
+  stream_.Launch("store_keys_values", RowGrid(batch_.rows(), shape.kv_size()), cuda::kRowThreads, StoreArgs(cache, shape, qkv));
+}
+
+void CudaCompute::RotateAndStore(const RotaryArgs& rotary, const KvLayer& cache, float* qkv) {
+  const HeadShape& shape = rotary.shape;
+  PaddedHeadDim(shape.head_dim);
+  const uint64_t vectors = batch_.rows() * (shape.heads + 2 * shape.kv_heads);
+  stream_.Launch("rotate_and_store", {BlocksFor(vectors, cuda::kRotateThreads / 32)}, cuda::kRotateThreads,
+                 cuda::RotateAndStoreArgs{HeadsOf(rotary.q_norm, 0, shape.heads),
+                                          HeadsOf(rotary.k_norm, shape.q_size(), shape.kv_heads),
+                                          StoreArgs(cache, shape, qkv), qkv, rotary.cosine, rotary.sine, batch_.rows()});
 }
 
 void CudaCompute::PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) {
@@ -180,7 +200,7 @@ void CudaCompute::PagedAttention(const KvLayer& cache, const HeadShape& shape, c
                                           splits == 1 ? output : values, splits == 1 ? nullptr : sums,
                                           static_cast<uint32_t>(shape.heads), static_cast<uint32_t>(shape.qkv_size()),
                                           static_cast<uint32_t>(chunks), static_cast<uint32_t>(splits),
-                                          static_cast<uint32_t>(split_tokens), AttentionScale(shape.head_dim)},
+                                          static_cast<uint32_t>(split_tokens), AttentionScale(shape.head_dim), IsWide(cache, shape)},
                  cuda::PagedSharedBytes(padded_dim));
   if (splits == 1) return;
   stream_.Launch("paged_attention_combine", {batch_.rows() * shape.heads}, cuda::kPagedThreads,

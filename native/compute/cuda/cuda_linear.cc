@@ -20,12 +20,6 @@ namespace {
 
 using Lie = MatrixProduct::Lie;
 
-bool IsWide(const LinearWeights& linear, const float* x) {
-  constexpr uintptr_t kWideBytes = 16;
-  return linear.inputs * DTypeBytes(linear.dtype) % kWideBytes == 0 && linear.inputs % 4 == 0 &&
-         reinterpret_cast<uintptr_t>(linear.weights) % kWideBytes == 0 && reinterpret_cast<uintptr_t>(x) % kWideBytes == 0;
-}
-
 DType BiasDType(const LinearWeights& linear) { return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype; }
 
 Grid ProductGrid(uint64_t rows, uint64_t columns) {
@@ -111,15 +105,9 @@ void CudaCompute::NarrowInParts(RowRange rows, DType dtype, uint64_t columns, co
 void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) {
   if (rows == 0) return;
   if (rows <= cuda::kMatVecRows) {
-    const unsigned padded_rows = rows == 1 ? 1 : rows == 2 ? 2 : rows <= 4 ? 4 : 8;
-    const uint64_t outputs_per_block = cuda::kMatVecThreads / 32 * cuda::MatVecOutputs(padded_rows);
-    stream_.Launch(KernelName("matvec", linear.dtype) + "_" + std::to_string(padded_rows),
-                   {BlocksFor(linear.outputs, outputs_per_block)}, cuda::kMatVecThreads,
-                   cuda::MatVecArgs{x, linear.weights, linear.scales, linear.bias, y, static_cast<uint32_t>(rows),
-                                    static_cast<uint32_t>(linear.outputs), static_cast<uint32_t>(linear.inputs),
-                                    BiasDType(linear), accumulate, IsWide(linear, x)});
-    return;
+    return FewRowsForward({.linear = &linear, .x = x, .y = y, .rows = rows, .accumulate = accumulate});
   }
+  if (StackedForward({.linear = &linear, .x = x, .y = y, .rows = rows, .accumulate = accumulate})) return;
   if (cublas_ && linear.dtype == DType::kI8 && QuantisedForward(linear, x, y, rows, accumulate)) return;
   if (!cublas_ || linear.dtype == DType::kI8) {
     stream_.Launch(KernelName("linear_forward", linear.dtype), ProductGrid(rows, linear.outputs), cuda::kProductThreads,

@@ -41,6 +41,7 @@ CudaScratch CudaScratch::Place(std::byte* first, const ComputeLimits& limits, ui
   CudaScratch scratch{};
   scratch.batch = place(DeviceBatch::MostBytes(limits));
   scratch.arguments = place(ArgumentBytes(limits));
+  scratch.draws = reinterpret_cast<cuda::TokenDraw*>(place(limits.sequences * sizeof(cuda::TokenDraw)));
   scratch.results = reinterpret_cast<float*>(place(3 * limits.rows * sizeof(float)));
   scratch.partials = reinterpret_cast<float*>(place(kPartialFloats * sizeof(float)));
   if (workspace_bytes > 0) {

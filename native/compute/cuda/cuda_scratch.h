@@ -4,13 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compute/compute.h"  // ComputeLimits
+#include "compute/compute.h"               // ComputeLimits
+#include "compute/cuda/generation_args.h"  // TokenDraw
 
 namespace tideline {
 
 struct CudaScratch {
   std::byte* batch;      // DeviceBatch
   std::byte* arguments;  // what spans of one call hold; the next call may write over it, since all is in order
+  cuda::TokenDraw* draws;  // (sequences)
   float* results;        // (3, rows): what one call gives back
   float* partials;       // (kPartialFloats): sums of blocks, parts of split contexts
   std::byte* workspace;  // cuBLAS's

@@ -1,6 +1,7 @@
 #include "compute/cuda/cuda_stream.h"
 
 #include "compute/cuda/kernel_image.h"  // KernelImages
+#include "memory/error.h"               // Error
 
 namespace tideline {
 namespace {
@@ -8,6 +9,10 @@ namespace {
 // More shared memory than this has to be asked for.
 constexpr unsigned kUsualSharedBytes = 48 << 10;
 constexpr unsigned kNonBlocking = 1;
+
+// Blocks of a kernel that wait for the one before: since CUDA 12.3 in graphs too, and in this build's machine code for
+// Hopper, not in its PTX, which is for any GPU.
+constexpr int kFirstDriver = 12030, kCapabilityMajor = 75, kHopper = 9;
 
 cuda::Address AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
@@ -40,6 +45,10 @@ CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()) {
       modules_.push_back(module);
     }
     driver_.Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
+    int driver_version = 0, major = 0;
+    driver_.Check(driver_.DriverGetVersion(&driver_version), "cuDriverGetVersion");
+    driver_.Check(driver_.DeviceGetAttribute(&major, kCapabilityMajor, device_), "cuDeviceGetAttribute");
+    overlaps_ = driver_version >= kFirstDriver && major == kHopper;
   } catch (...) {
     CloseAll();
     throw;
@@ -85,6 +94,13 @@ void CudaStream::LaunchRaw(std::string_view name, Grid grid, unsigned threads, c
     kernel.shared_bytes = shared_bytes;
   }
   void* parameters[] = {const_cast<void*>(arguments)};
+  if (capturing_) {
+    cuda::LaunchAttribute overlaps{.id = cuda::kProgrammaticStreamSerialization, .padding = {}, .value = 1};
+    const cuda::LaunchConfig config{static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
+                                    static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_,
+                                    &overlaps, overlaps_ ? 1u : 0u};
+    return driver_.Check(driver_.LaunchKernelEx(&config, kernel.function, parameters, nullptr), "cuLaunchKernelEx");
+  }
   driver_.Check(driver_.LaunchKernel(kernel.function, static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                                      static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_, parameters,
                                      nullptr),
@@ -93,6 +109,7 @@ void CudaStream::LaunchRaw(std::string_view name, Grid grid, unsigned threads, c
 
 void CudaStream::Upload(void* target, const void* source, uint64_t bytes) {
   if (bytes == 0) return;
+  if (capturing_) throw Error("internal", "a recorded pass moves bytes to or from the host");
   const Current current(*this);
   // From memory that is not pinned: the driver has taken it when the call returns.
   driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target), source, bytes, stream_), "cuMemcpyHtoDAsync");
@@ -100,6 +117,7 @@ void CudaStream::Upload(void* target, const void* source, uint64_t bytes) {
 
 void CudaStream::Download(void* target, const void* source, uint64_t bytes) {
   if (bytes == 0) return;
+  if (capturing_) throw Error("internal", "a recorded pass moves bytes to or from the host");
   const Current current(*this);
   driver_.Check(driver_.MemcpyDtoHAsync(target, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
   driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
@@ -120,6 +138,41 @@ void CudaStream::Zero(void* target, uint64_t bytes) {
 void CudaStream::Synchronize() {
   const Current current(*this);
   driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+std::unique_ptr<CudaGraph> CudaStream::Capture(const std::function<void()>& work) {
+  const Current current(*this);
+  driver_.Check(driver_.StreamBeginCapture(stream_, cuda::kCaptureRelaxed), "cuStreamBeginCapture");
+  cuda::Graph graph = nullptr;
+  capturing_ = true;
+  try {
+    work();
+  } catch (...) {
+    capturing_ = false;
+    if (driver_.StreamEndCapture(stream_, &graph) == cuda::kSuccess && graph) driver_.GraphDestroy(graph);
+    throw;
+  }
+  capturing_ = false;
+  driver_.Check(driver_.StreamEndCapture(stream_, &graph), "cuStreamEndCapture");
+  cuda::GraphExec executable = nullptr;
+  const cuda::Result made = driver_.GraphInstantiate(&executable, graph, 0);
+  driver_.GraphDestroy(graph);
+  driver_.Check(made, "cuGraphInstantiate");
+  return std::unique_ptr<CudaGraph>(new CudaGraph(*this, executable));
+}
+
+void CudaStream::Launch(const CudaGraph& graph) {
+  const Current current(*this);
+  driver_.Check(driver_.GraphLaunch(graph.executable_, stream_), "cuGraphLaunch");
+}
+
+// What fails here is a lost device, which the calls before have said.
+CudaGraph::~CudaGraph() {
+  cuda::Context popped;
+  if (stream_.driver_.ContextPush(stream_.context_) != cuda::kSuccess) return;
+  stream_.driver_.StreamSynchronize(stream_.stream_);  // it may be under way
+  stream_.driver_.GraphExecDestroy(executable_);
+  stream_.driver_.ContextPop(&popped);
 }
 
 void CudaStream::Run(const std::function<void(cuda::Stream)>& work) const {

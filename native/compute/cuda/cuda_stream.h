@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@ namespace tideline {
 struct Grid {
   uint64_t x = 1, y = 1, z = 1;
 };
+
+class CudaGraph;
 
 class CudaStream {
  public:
@@ -37,10 +40,17 @@ class CudaStream {
   void Copy(void* target, const void* source, uint64_t bytes);
   void Zero(void* target, uint64_t bytes);
   void Synchronize();
+  // Records what `work` gives to the stream, which is not done. It may move nothing to or from the host. In such a record a
+  // kernel's blocks may start while the one before still runs, and wait for it where they need it
+  // (WaitForEarlierKernels).
+  std::unique_ptr<CudaGraph> Capture(const std::function<void()>& work);
+  void Launch(const CudaGraph& graph);
+
   // For libraries that launch kernels of their own: `work` is called with the context current and given the stream.
   void Run(const std::function<void(cuda::Stream)>& work) const;
 
  private:
+  friend class CudaGraph;
   // The primary context, held and current on this thread for a scope.
   class Current;
   struct Kernel {
@@ -58,6 +68,22 @@ class CudaStream {
   std::vector<cuda::Module> modules_;
   cuda::Stream stream_ = nullptr;
   std::map<std::string, Kernel, std::less<>> kernels_;
+  bool overlaps_ = false;   // this GPU lets blocks start before the kernel before has ended, and has the code that waits
+  bool capturing_ = false;
+};
+
+// A record of one stream, which outlives it.
+class CudaGraph {
+ public:
+  ~CudaGraph();
+  CudaGraph(const CudaGraph&) = delete;
+
+ private:
+  friend class CudaStream;
+  CudaGraph(const CudaStream& stream, cuda::GraphExec executable) : stream_(stream), executable_(executable) {}
+
+  const CudaStream& stream_;
+  const cuda::GraphExec executable_;
 };
 
 }  // namespace tideline

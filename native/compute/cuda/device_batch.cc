@@ -1,6 +1,7 @@
 #include "compute/cuda/device_batch.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 #include <unordered_map>
@@ -71,11 +72,12 @@ void DeviceBatch::Begin(CudaStream& stream, std::byte* area, std::span<const Ste
     positions.push_back(token.position);
     row_tables.push_back(at->second);
   }
+  steps_.most_context = std::bit_ceil(steps_.most_context);
   ids_ = Append<uint32_t>(ids);
   positions_ = Append<uint32_t>(positions);
   steps_.row_tables = Append<uint32_t>(row_tables);
-  steps_.tables = Append<uint32_t>(tables);
   steps_.tiles = Append<cuda::StepTile>(tiles);
+  steps_.tables = Append<uint32_t>(tables);  // last: how long they are is nobody else's business (CudaCompute::Repeat)
   steps_.tile_count = static_cast<uint32_t>(tiles.size());
   Send(stream);
 }

@@ -30,7 +30,8 @@ class DeviceBatch {
   struct Steps {
     const cuda::StepTile* tiles;
     const uint32_t *row_tables, *tables;
-    uint32_t tile_count, most_tile_rows, most_context;
+    uint32_t tile_count, most_tile_rows;
+    uint32_t most_context;  // rounded up to a power of two, so that a sequence changes it seldom as it grows
   };
   const Steps& steps() const { return steps_; }
 

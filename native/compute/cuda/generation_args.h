@@ -28,6 +28,17 @@ struct MatVecArgs {
 inline constexpr unsigned kMatVecRows = 8;
 inline constexpr unsigned kMatVecThreads = 128;
 
+// Of a product of activations in two halves, whose rows lie one below the other: y (rows, columns) = or += the halves'
+// sum + bias. Where it is gated there are twice as many columns, and y = silu(the first half) * the second.
+struct AddHalvesArgs {
+  const float* halves;  // (2 rows, columns)
+  const void* bias;     // (columns)
+  float* y;             // (rows, y_stride)
+  uint32_t rows, columns, y_stride;
+  DType bias_dtype;
+  bool accumulate, gated;
+};
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Choosing tokens (kernels/choose.cu)
 
@@ -40,8 +51,8 @@ struct LogitsPart {
 
 struct LogitsPartsArgs {
   const float* logits;  // (rows, vocabulary)
-  LogitsPart* parts;    // (rows, parts)
-  uint32_t vocabulary, parts;
+  LogitsPart* parts;    // (rows, parts_each)
+  uint32_t vocabulary, parts_each;
 };
 inline constexpr unsigned kLogitsThreads = 512;
 inline constexpr unsigned kLogitsPartTokens = 4096;
@@ -61,12 +72,11 @@ struct ChosenToken {
 inline constexpr uint32_t kNoToken = ~uint32_t{0};
 
 struct ChooseArgs {
-  const float* logits;
+  const float* logits;     // (rows, vocabulary)
   const LogitsPart* parts;
   const TokenDraw* draws;  // (rows); nullptr: all take the largest
-  float* weights;          // (rows, vocabulary): over the logits
   ChosenToken* chosen;     // (rows)
-  uint32_t vocabulary, part_count;
+  uint32_t vocabulary, parts_each;
 };
 inline constexpr unsigned kChooseThreads = 1024;
 

@@ -12,6 +12,7 @@ namespace tideline::cuda {
 // Rows (kernels/rows.cu, kernels/norms.cu, kernels/rotary.cu)
 
 inline constexpr unsigned kRowThreads = 256;
+inline constexpr unsigned kMostHeadDim = 256;
 
 struct EmbedArgs {
   const void* weights;  // (vocabulary, hidden)
@@ -34,9 +35,9 @@ struct EmbedBackwardArgs {
 
 struct AnglesArgs {
   const uint32_t* positions;   // (rows)
-  const double* frequencies;   // (half)
   float *cosine, *sine;        // (rows, half)
   uint32_t half;
+  double frequencies[kMostHeadDim / 2];  // (half)
 };
 
 struct GatherRowsArgs {
@@ -98,6 +99,7 @@ struct RmsNormArgs {
   DType dtype;
   uint32_t size;
   float eps;
+  bool wide;  // rows of input and output are whole loads of four numbers
 };
 
 struct RmsNormBackwardArgs {
@@ -140,7 +142,6 @@ struct RotateBackwardArgs {
 inline constexpr unsigned kRotateThreads = 128;
 inline constexpr unsigned kRotateBackwardThreads = 256;
 inline constexpr unsigned kRotateBackwardBlocks = 256;  // at most
-inline constexpr unsigned kMostHeadDim = 256;
 
 struct RowProductsArgs {
   const float* input;  // (rows, size)
@@ -161,23 +162,6 @@ struct OuterProductArgs {
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Linear layers (kernels/linear.cu)
-
-// y (rows, outputs) = or += x (rows, inputs) * W^T + bias, for at most kMatVecRows rows: W is read once.
-struct MatVecArgs {
-  const float* x;
-  const void* weights;
-  const float* scales;
-  const void* bias;
-  float* y;
-  uint32_t rows, outputs, inputs;
-  DType bias_dtype;
-  bool accumulate;
-  bool wide;  // every row of x and W starts at a multiple of 16 bytes and is a whole number of 16-byte loads
-};
-inline constexpr unsigned kMatVecRows = 8;
-inline constexpr unsigned kMatVecThreads = 128;
-// Outputs of one warp: two, where several rows make loads of x the limit.
-constexpr unsigned MatVecOutputs(unsigned rows) { return rows > 2 ? 2 : 1; }
 
 // C (rows, columns) = or += A (rows, steps) * B (steps, columns) + bias: A is float32, B of the kernel's type.
 struct ProductArgs {
@@ -239,6 +223,15 @@ struct StoreKeysValuesArgs {
   uint32_t q_size, qkv_stride;
 };
 
+// What RotateArgs and StoreKeysValuesArgs ask for, in one go; keys and values are then in the cache alone.
+struct RotateAndStoreArgs {
+  RotaryHeads queries, keys;
+  StoreKeysValuesArgs store;
+  float* qkv;
+  const float *cosine, *sine;
+  uint32_t rows;
+};
+
 // A block holds kPagedQueries (row, head) pairs that share one key head, against kPagedTokens tokens at a time.
 struct PagedAttentionArgs {
   PagedCache cache;
@@ -249,6 +242,7 @@ struct PagedAttentionArgs {
   float* partials;  // (rows, heads, splits, 2): largest score and sum; nullptr: one split
   uint32_t heads, qkv_stride, chunks, splits, split_tokens;
   float scale;
+  bool wide;  // what is loaded 16 bytes at a time begins at a multiple of them
 };
 inline constexpr unsigned kPagedThreads = 128;
 inline constexpr unsigned kPagedQueries = 16;

@@ -17,6 +17,13 @@ LaunchDriver::LaunchDriver() : CudaDriver(*CudaDriver::Load()) {
   Find("cuModuleGetFunction", ModuleGetFunction);
   Find("cuFuncSetAttribute", FunctionSetAttribute);
   Find("cuLaunchKernel", LaunchKernel);
+  Find("cuLaunchKernelEx", LaunchKernelEx);
+  Find("cuStreamBeginCapture_v2", StreamBeginCapture);
+  Find("cuStreamEndCapture", StreamEndCapture);
+  Find("cuGraphInstantiateWithFlags", GraphInstantiate);
+  Find("cuGraphDestroy", GraphDestroy);
+  Find("cuGraphLaunch", GraphLaunch);
+  Find("cuGraphExecDestroy", GraphExecDestroy);
   Find("cuMemsetD8Async", MemsetD8Async);
 }
 

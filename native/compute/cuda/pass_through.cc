@@ -1,7 +1,9 @@
 // PassThrough: arrays of host memory through a few megabytes of the device, both directions of the link busy at once.
+#include <algorithm>
 #include <array>
 
 #include "compute/cuda/cuda_compute.h"
+#include "memory/backing.h"  // kCopyPieceBytes
 
 namespace tideline {
 namespace {
@@ -13,7 +15,8 @@ constexpr unsigned kNonBlocking = 1;
 // current, which its user sees to.
 class SlotStreams {
  public:
-  SlotStreams() : driver_(LaunchDriver::Load()) {}
+  // `pinned` is where the host memory begins.
+  explicit SlotStreams(const std::byte* pinned) : driver_(LaunchDriver::Load()), pinned_(pinned) {}
   // Nobody may reuse the memory while a copy still runs.
   ~SlotStreams() {
     for (const cuda::Stream stream : streams_) {
@@ -28,17 +31,34 @@ class SlotStreams {
     for (cuda::Stream& stream : streams_) driver_.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
   }
   void Bring(size_t slot, std::byte* target, const std::byte* source, uint64_t bytes) {
-    driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target), source, bytes, streams_[slot]), "cuMemcpyHtoDAsync");
+    InPieces(source, bytes, [&](uint64_t offset, uint64_t piece) {
+      driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target + offset), source + offset, piece, streams_[slot]),
+                    "cuMemcpyHtoDAsync");
+    });
   }
   void TakeBack(size_t slot, std::byte* target, const std::byte* source, uint64_t bytes) {
-    driver_.Check(driver_.MemcpyDtoHAsync(target, AddressOf(source), bytes, streams_[slot]), "cuMemcpyDtoHAsync");
+    InPieces(target, bytes, [&](uint64_t offset, uint64_t piece) {
+      driver_.Check(driver_.MemcpyDtoHAsync(target + offset, AddressOf(source + offset), piece, streams_[slot]),
+                    "cuMemcpyDtoHAsync");
+    });
   }
   void Wait(size_t slot) { driver_.Check(driver_.StreamSynchronize(streams_[slot]), "cuStreamSynchronize"); }
 
  private:
+  // Host memory is pinned piece by piece, and no copy may cross from one piece into the next.
+  template <typename Copy>
+  void InPieces(const std::byte* host, uint64_t bytes, const Copy& copy) const {
+    const uint64_t first = static_cast<uint64_t>(host - pinned_) % kCopyPieceBytes;
+    for (uint64_t offset = 0; offset < bytes;) {
+      const uint64_t piece = std::min(bytes - offset, kCopyPieceBytes - (first + offset) % kCopyPieceBytes);
+      copy(offset, piece);
+      offset += piece;
+    }
+  }
   static cuda::Address AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
   const LaunchDriver& driver_;
+  const std::byte* const pinned_;
   std::array<cuda::Stream, kSlots> streams_{};
 };
 
@@ -49,7 +69,7 @@ void CudaCompute::PassThrough(const HostArrays& arrays, std::span<const ByteRang
   const size_t count = arrays.firsts.size();
   const uint64_t most = MostPassedBytes(staging.size(), count);
   stream_.Run([&](cuda::Stream) {
-    SlotStreams streams;
+    SlotStreams streams(arrays.firsts[0]);
     streams.Open();
     const auto at = [&](size_t index, size_t array) {
       return staging.data() + (index % kSlots * count + array) * most;

@@ -7,6 +7,7 @@
 
 #include "compute/host/attention_scratch.h"  // AttentionScratchFloats
 #include "compute/host/kernels.h"            // BestKernels, kMatMulScratchFloats
+#include "compute/host/sampler.h"            // ChooseToken
 #include "compute/host/training_kernels.h"   // BestTrainingKernels, kProductScratchFloats
 
 namespace tideline {
@@ -111,6 +112,13 @@ void HostCompute::Angles(std::span<const double> inverse_frequencies, float* cos
       sine[row * half + pair] = static_cast<float>(std::sin(angle));
     }
   });
+}
+
+void HostCompute::ChooseTokens(const float* logits, uint64_t vocabulary, float* scratch) {
+  chosen_.clear();
+  for (const Draw& draw : draws_) {
+    chosen_.push_back(ChooseToken({logits + chosen_.size() * vocabulary, vocabulary}, draw, scratch));
+  }
 }
 
 }  // namespace tideline

@@ -41,6 +41,9 @@ class HostCompute final : public Compute {
   void GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) override;
   void StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) override;
   void PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) override;
+  void BeginChoosing(std::span<const Draw> draws) override { draws_.assign(draws.begin(), draws.end()); }
+  void ChooseTokens(const float* logits, uint64_t vocabulary, float* scratch) override;
+  std::span<const Choice> Chosen() override { return chosen_; }
   void AttentionForward(const SelfAttention& attention) override;
 
   void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) override;
@@ -86,6 +89,8 @@ class HostCompute final : public Compute {
   // The rows under way. A step of the engine has no sequences or pieces, but blocks of the KV cache.
   MicroBatch batch_;
   std::vector<const uint32_t*> blocks_;  // (rows)
+  std::vector<Draw> draws_;
+  std::vector<Choice> chosen_;
 };
 
 }  // namespace tideline

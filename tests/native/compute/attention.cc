@@ -85,6 +85,8 @@ void CheckAttention() {
   CheckPaged({3, 3, 128}, DType::kBF16, 16, {{0, 33}});
   CheckPaged({2, 1, 160}, DType::kF32, 48, {{60, 63}});
   CheckPaged({20, 1, 8}, DType::kF32, 16, {{0, 5}, {70, 71}});
+  CheckPaged({4, 2, 12}, DType::kBF16, 16, {{0, 33}, {50, 51}});  // not in whole loads
+  CheckPaged({6, 2, 200}, DType::kF16, 16, {{0, 3}, {90, 91}});
   CheckPaged({4, 2, 64}, DType::kF32, 16, {{700, 701}, {3, 4}});  // split among blocks, and some have nothing to do
   CheckSequences({1, 1, 8}, {1});
   CheckSequences({4, 2, 64}, {1, 65, 30, 128});

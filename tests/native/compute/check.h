@@ -84,6 +84,28 @@ inline Bytes Stored(const Floats& values, DType dtype) {
   return bytes;
 }
 
+// The sum of two numbers of 16-bit types is what cuBLAS is given for an activation: with these it is given just that.
+inline Floats OfTwoParts(size_t count, DType dtype) {
+  Floats values = Normals(count);
+  if (dtype == DType::kF32) return values;
+  HostCompute host({.threads = 1});
+  for (float& value : values) {
+    uint16_t stored;
+    float high, rest = value;
+    const auto narrow = [&](float number) {
+      const ConvertPiece down{&stored, &number, 1};
+      host.Convert({&down, 1}, dtype, DType::kF32);
+      const ConvertPiece up{&number, &stored, 1};
+      host.Convert({&up, 1}, DType::kF32, dtype);
+      return number;
+    };
+    high = narrow(value);
+    rest = narrow(value - high);
+    value = high + rest;
+  }
+  return values;
+}
+
 // Runs `call` on both, each on copies of `outputs`, and compares those, or what lies in them of `dtype`. Every number may be
 // off by `tolerance` times 1 + its size: inputs are made so that results are about 1.
 using Call = std::function<void(Compute&, const std::vector<float*>& outputs)>;
@@ -127,9 +149,11 @@ inline MicroBatch BatchOf(const std::vector<uint32_t>& lengths, uint32_t vocabul
   return batch;
 }
 
-void CheckRows();       // rows.cc
-void CheckLinear();     // linear.cc
-void CheckAttention();  // attention.cc
-void CheckHeads();      // heads.cc
+void CheckPassThrough();
+void CheckRows();        // rows.cc
+void CheckLinear();      // linear.cc
+void CheckAttention();   // attention.cc
+void CheckHeads();       // heads.cc
+void CheckGeneration();  // generation.cc
 
 }  // namespace compute_check

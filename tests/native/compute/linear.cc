@@ -28,7 +28,7 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
   const Floats scales = Normals(outputs, 1 / (64 * std::sqrt(float(inputs))));
   const Bytes bias = Stored(Normals(outputs), whole ? DType::kF32 : dtype);
   LinearWeights linear{weights.data(), whole ? scales.data() : nullptr, bias.data(), dtype, outputs, inputs};
-  const Floats x = Normals(rows * inputs), d_y = Normals(rows * outputs, 1 / std::sqrt(float(outputs)));
+  const Floats x = OfTwoParts(rows * inputs, whole ? DType::kBF16 : dtype), d_y = Normals(rows * outputs, 1 / std::sqrt(float(outputs)));
   // Beside bfloat16, cuBLAS is given gradients narrowed to it. The host is given just those, so that no tolerance has to
   // cover it.
   const bool narrows = FindCublas().library != nullptr && dtype == DType::kBF16;

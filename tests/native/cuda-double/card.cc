@@ -1,5 +1,7 @@
 #include "card.h"
 
+#include "capture.h"  // capture
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -7,6 +9,8 @@
 #include <utility>
 
 namespace cuda_double {
+
+thread_local Graph* capture = nullptr;
 
 thread_local std::vector<int> current_devices;
 thread_local int asked_device = 0;
@@ -96,6 +100,15 @@ void Card::Unmap(std::map<Address, Mapping>::iterator mapping) {
   --counts().mappings;
 }
 
+bool Card::CrossesPinned(Address address, size_t bytes) const {
+  const auto after = pinned.upper_bound(address);
+  if (after != pinned.end() && after->first < address + bytes) return true;
+  if (after == pinned.begin()) return false;
+  const auto& [first, range] = *std::prev(after);
+  const Address end = first + range.bytes;
+  return address < end && address + bytes > end;
+}
+
 void Card::Forget(int device) {
   for (auto mapping = mappings.begin(); mapping != mappings.end();) {
     const auto next = std::next(mapping);
@@ -117,7 +130,8 @@ void Card::Forget(int device) {
     reservation = next;
   }
   counts().streams -= std::exchange(streams[device], 0);
-  counts().registered_buffers -= std::exchange(registered_buffers[device], 0);
+  counts().registered_buffers -= static_cast<int64_t>(
+      std::erase_if(pinned, [device](const auto& one) { return one.second.device == device; }));
   counts().lost[device] = 0;
 }
 

@@ -44,13 +44,20 @@ struct Reservation {
   int device;
 };
 
+// Host memory that the driver was told to pin.
+struct Pinned {
+  size_t bytes;
+  int device;
+};
+
 struct Card {
   std::mutex mutex;
   std::map<Handle, Allocation> allocations;
   std::map<Address, Mapping> mappings;
   std::map<Address, Reservation> reservations;
+  std::map<Address, Pinned> pinned;
   // Of each device: what its context takes along when it is lost.
-  int64_t streams[kMostDevices] = {}, registered_buffers[kMostDevices] = {};
+  int64_t streams[kMostDevices] = {};
   Handle next_handle = 1;
 
   static Card& Get();
@@ -60,6 +67,8 @@ struct Card {
   size_t UsedBytes(int device);
   // On which card an address is mapped, or -1.
   int DeviceOf(Address address) const;
+  // Whether the addresses are partly pinned, or pinned by more than one call: no copy may reach from one into the next.
+  bool CrossesPinned(Address address, size_t bytes) const;
   void Drop(Handle handle);
   // What a driver does with the memory of a lost context once that is released.
   void Forget(int device);

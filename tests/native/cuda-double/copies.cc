@@ -1,7 +1,8 @@
 // Streams, on which everything is done at once, copies and pinned host memory.
 #include <cstring>
 
-#include "card.h"  // Card, BEGIN
+#include "capture.h"  // capture, RefuseInCapture
+#include "card.h"     // Card, BEGIN
 
 using namespace cuda_double;
 
@@ -20,8 +21,16 @@ int Copy(Address target, int target_device, Address source, int source_device, s
   BEGIN(call);
   if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
   if (!IsOn(card, source, source_device) || !IsOn(card, target, target_device)) return kInvalidValue;
-  const Opened opened_source(card, source, bytes), opened_target(card, target, bytes);
-  std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
+  if (card.CrossesPinned(source, bytes) || card.CrossesPinned(target, bytes)) return kInvalidValue;
+  const auto copy = [=, &card] {
+    const Opened opened_source(card, source, bytes), opened_target(card, target, bytes);
+    std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
+    return static_cast<int>(kSuccess);
+  };
+  if (!capture) return copy();
+  // Whether host memory is still there when the graph runs nobody knows.
+  if (card.DeviceOf(source) < 0 || card.DeviceOf(target) < 0) return RefuseInCapture();
+  capture->nodes.emplace_back(copy);
   return kSuccess;
 }
 
@@ -42,7 +51,7 @@ EXPORT int cuStreamDestroy_v2(void*) {
 }
 EXPORT int cuStreamSynchronize(void*) {
   BEGIN("cuStreamSynchronize");
-  return kSuccess;
+  return RefuseInCapture();
 }
 EXPORT int cuMemcpyHtoDAsync_v2(Address target, const void* source, size_t bytes, const void* stream) {
   const int device = CurrentDevice();
@@ -61,16 +70,15 @@ EXPORT int cuMemcpyPeerAsync(Address target, const void* target_context, Address
   return Copy(target, DeviceOfContext(target_context), source, DeviceOfContext(source_context), bytes, stream,
               "cuMemcpyPeerAsync");
 }
-EXPORT int cuMemHostRegister_v2(void*, size_t, unsigned) {
+EXPORT int cuMemHostRegister_v2(void* first, size_t bytes, unsigned) {
   BEGIN("cuMemHostRegister");
+  if (!card.pinned.emplace(reinterpret_cast<Address>(first), Pinned{bytes, CurrentDevice()}).second) return kInvalidValue;
   ++card.counts().registered_buffers;
-  ++card.registered_buffers[CurrentDevice()];
   return kSuccess;
 }
-EXPORT int cuMemHostUnregister(void*) {
+EXPORT int cuMemHostUnregister(void* first) {
   BEGIN("cuMemHostUnregister");
-  if (card.counts().registered_buffers == 0) return kInvalidValue;
+  if (card.pinned.erase(reinterpret_cast<Address>(first)) == 0) return kInvalidValue;
   --card.counts().registered_buffers;
-  --card.registered_buffers[CurrentDevice()];
   return kSuccess;
 }

@@ -144,4 +144,23 @@ TIDELINE_MATVEC(float16, DType::kF16)
 TIDELINE_MATVEC(bfloat16, DType::kBF16)
 TIDELINE_MATVEC(int8, DType::kI8)
 
+// A grid of (rows, columns of y / kRowThreads).
+TIDELINE_KERNEL(add_halves, AddHalvesArgs, kRowThreads) {
+  const uint32_t column = blockIdx.y * kRowThreads + threadIdx.x, width = args.gated ? 2 * args.columns : args.columns;
+  if (column >= args.columns) return;
+  const float* high = args.halves + uint64_t{blockIdx.x} * width;
+  const float* rest = high + uint64_t{args.rows} * width;
+  const auto value_of = [&](uint32_t at) {
+    const float value = high[at] + rest[at];
+    return args.bias ? value + Load(args.bias, args.bias_dtype, at) : value;
+  };
+  float* y = args.y + uint64_t{blockIdx.x} * args.y_stride + column;
+  const float value = value_of(column);
+  if (args.gated) {
+    *y = value / (1.0f + expf(-value)) * value_of(args.columns + column);
+  } else {
+    *y = args.accumulate ? *y + value : value;
+  }
+}
+
 }  // namespace tideline::cuda

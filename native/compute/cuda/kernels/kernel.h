@@ -11,7 +11,13 @@
 #include "compute/cuda/kernel_args.h"
 
 #ifdef __CUDACC__
-#define TIDELINE_KERNEL(name, Args, threads) extern "C" __global__ void __launch_bounds__(threads) name(const Args args)
+// One that calls WaitForEarlierKernels itself, before it touches anything that another kernel writes.
+#define TIDELINE_EARLY_KERNEL(name, Args, threads) \
+  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args args)
+#define TIDELINE_KERNEL(name, Args, threads)                                                        \
+  static __device__ __forceinline__ void name##_body(const Args& args);                             \
+  TIDELINE_EARLY_KERNEL(name, Args, threads) { WaitForEarlierKernels(), name##_body(args); }        \
+  static __device__ __forceinline__ void name##_body(const Args& args)
 // Of one block. `Type` is the whole variable's: float[32] through an alias.
 #define TIDELINE_SHARED(Type, name) __shared__ Type name
 // As many bytes as the launch says, aligned to 16.
@@ -23,6 +29,26 @@
 #endif
 
 namespace tideline::cuda {
+
+#ifdef __CUDACC__
+// In a recorded pass a kernel's blocks may come before those of the kernel before have ended (cuda_stream.h): here they wait
+// until they have, and all that they wrote is seen. The next kernel's may come from now on.
+__device__ __forceinline__ void WaitForEarlierKernels() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+// 16 bytes that are read once and written by no kernel that runs meanwhile: they leave the caches to others.
+__device__ __forceinline__ uint4 LoadOnce(const void* address) {
+  uint4 value;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+      : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+      : "l"(address));
+  return value;
+}
+__device__ __forceinline__ void AtomicAdd(uint32_t& target, uint32_t value) { atomicAdd(&target, value); }
+#endif
 
 inline constexpr unsigned kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;

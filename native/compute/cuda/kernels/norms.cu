@@ -9,10 +9,24 @@ TIDELINE_KERNEL(rms_norm, RmsNormArgs, kRowThreads) {
   const float* input = args.input + uint64_t{blockIdx.x} * args.size;
   float* output = args.output + uint64_t{blockIdx.x} * args.size;
   float squares = 0;
-  for (uint32_t i = threadIdx.x; i < args.size; i += kRowThreads) squares += input[i] * input[i];
+  const uint32_t in_fours = args.wide ? args.size : 0;
+#pragma unroll 2
+  for (uint32_t i = 4 * threadIdx.x; i < in_fours; i += 4 * kRowThreads) {
+    const float4 x = *reinterpret_cast<const float4*>(input + i);
+    squares += x.x * x.x + x.y * x.y + x.z * x.z + x.w * x.w;
+  }
+  for (uint32_t i = in_fours + threadIdx.x; i < args.size; i += kRowThreads) squares += input[i] * input[i];
   squares = BlockSum<kRowThreads>(squares, partials);
   const float inverse_rms = 1.0f / sqrtf(squares / static_cast<float>(args.size) + args.eps);
-  for (uint32_t i = threadIdx.x; i < args.size; i += kRowThreads) {
+#pragma unroll 2
+  for (uint32_t i = 4 * threadIdx.x; i < in_fours; i += 4 * kRowThreads) {
+    const float4 x = *reinterpret_cast<const float4*>(input + i);
+    *reinterpret_cast<float4*>(output + i) = {x.x * inverse_rms * Load(args.weight, args.dtype, i),
+                                              x.y * inverse_rms * Load(args.weight, args.dtype, i + 1),
+                                              x.z * inverse_rms * Load(args.weight, args.dtype, i + 2),
+                                              x.w * inverse_rms * Load(args.weight, args.dtype, i + 3)};
+  }
+  for (uint32_t i = in_fours + threadIdx.x; i < args.size; i += kRowThreads) {
     output[i] = input[i] * inverse_rms * Load(args.weight, args.dtype, i);
   }
 }

@@ -1,6 +1,7 @@
 // Queries and keys: a norm per head where the model has one, then the rotation of pairs (d, d + half) by position. A warp
 // takes one head of one row; a lane owns whole pairs, so it may work in place.
 #include "compute/cuda/kernels/kernel.h"
+#include "compute/cuda/kernels/rotate_head.h"
 
 namespace tideline::cuda {
 
@@ -10,26 +11,12 @@ TIDELINE_KERNEL(rotate, RotateArgs, kRotateThreads) {
   const uint64_t row = vector / args.of.heads, column = args.of.first_column + vector % args.of.heads * args.head_dim;
   const uint32_t half = args.head_dim / 2;
   float* head = args.qkv + row * args.qkv_stride + column;
-  float* raw = args.raw_qk ? args.raw_qk + row * args.raw_stride + column : nullptr;
-  float inverse_rms = 1.0f;
-  if (args.of.norm_weight) {
-    float squares = 0;
-    for (uint32_t pair = Lane(); pair < half; pair += kWarp) {
-      squares += head[pair] * head[pair] + head[pair + half] * head[pair + half];
-    }
-    inverse_rms = 1.0f / sqrtf(WarpSum(squares) / static_cast<float>(args.head_dim) + args.of.eps);
+  if (args.raw_qk) {
+    float* raw = args.raw_qk + row * args.raw_stride + column;
+    for (uint32_t pair = Lane(); pair < half; pair += kWarp) raw[pair] = head[pair], raw[pair + half] = head[pair + half];
   }
-  for (uint32_t pair = Lane(); pair < half; pair += kWarp) {
-    float low = head[pair], high = head[pair + half];
-    if (raw) raw[pair] = low, raw[pair + half] = high;
-    if (args.of.norm_weight) {
-      low *= inverse_rms * Load(args.of.norm_weight, args.of.norm_dtype, pair);
-      high *= inverse_rms * Load(args.of.norm_weight, args.of.norm_dtype, pair + half);
-    }
-    const float cosine = args.cosine[row * half + pair], sine = args.sine[row * half + pair];
-    head[pair] = low * cosine - high * sine;
-    head[pair + half] = high * cosine + low * sine;
-  }
+  RotateHead(args.of, head, args.cosine + row * half, args.sine + row * half, half,
+             [&](uint32_t d, float value) { head[d] = value; });
 }
 
 // Warps go through heads by strides, so each lane sums what its pairs add to the norm's weight; the block's sum is left for

@@ -23,6 +23,7 @@ struct alignas(16) uint4 {
   static const ::cuda_double::Registration name##_registration(                                         \
       #name, sizeof(Args), threads, [](const void* args) { name(*static_cast<const Args*>(args)); });  \
   static void name([[maybe_unused]] const Args& args)
+#define TIDELINE_EARLY_KERNEL TIDELINE_KERNEL
 
 #define TIDELINE_SHARED(Type, name) Type& name = ::cuda_double::Block::Current().Shared<Type>(__FILE__, __LINE__)
 #define TIDELINE_DYNAMIC_SHARED(name) float* const name = ::cuda_double::Block::Current().DynamicShared()
@@ -36,6 +37,11 @@ struct alignas(16) uint4 {
   ::cuda_double::Block::Current().ShuffleXor(mask, value, lanes, __FILE__, __LINE__)
 
 namespace tideline::cuda {
+
+// Kernels run one after the other.
+inline void WaitForEarlierKernels() {}
+inline uint4 LoadOnce(const void* address) { return *static_cast<const uint4*>(address); }
+inline void AtomicAdd(uint32_t& target, uint32_t value) { target += value; }
 
 // From the definition of IEEE 754's half precision.
 inline float HalfToFloat(uint16_t half) {

@@ -2,12 +2,15 @@
 // gives unasked has to have been asked for, sizes have to be those of the kernel, and grids those that a GPU has.
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <string>
+#include <vector>
 
-#include "../card.h"  // Card, BEGIN
-#include "block.h"    // FindKernel, RunGrid
+#include "../capture.h"  // capture
+#include "../card.h"     // Card, BEGIN
+#include "block.h"       // FindKernel, RunGrid
 
 using namespace cuda_double;
 
@@ -36,6 +39,35 @@ class AllOpened {
   const Card& card_;
 };
 
+// As far as it is looked at.
+struct LaunchConfig {
+  Index grid, block;
+  unsigned shared_bytes;
+  const void* stream;
+};
+
+int Launch(Card& card, const Kernel* function, Index grid, Index block, unsigned shared_bytes, const void* stream, const void* args) {
+  if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
+    return kInvalidValue;
+  }
+  if (block.x != function->threads || block.y != 1 || block.z != 1) return kLaunchOutOfResources;
+  if (shared_bytes > kUsualSharedBytes && shared_bytes > shared_bytes_asked_for[function]) return kInvalidValue;
+  const auto run = [=, &card](const void* given) {
+    const AllOpened opened(card);
+    const std::string problem = RunGrid(*function, given, grid, shared_bytes);
+    if (problem.empty()) return static_cast<int>(kSuccess);
+    std::fprintf(stderr, "%s\n", problem.c_str());
+    return kLaunchFailed;
+  };
+  if (!capture) return run(args);
+  // Copied, as the driver copies them; in words, so that they lie as they have to.
+  std::vector<uint64_t> kept((function->args_bytes + 7) / 8);
+  std::memcpy(kept.data(), args, function->args_bytes);
+  capture->nodes.emplace_back([run, kept] { return run(kept.data()); });
+  return kSuccess;
+}
+
 }  // namespace
 
 EXPORT int cuModuleLoadData(void** module, const void*) {
@@ -63,25 +95,31 @@ EXPORT int cuLaunchKernel(const Kernel* function, unsigned grid_x, unsigned grid
                           unsigned block_y, unsigned block_z, unsigned shared_bytes, const void* stream, void** parameters, void**) {
   // Held while it runs: a block's threads are this thread, and nobody closes what it reads.
   BEGIN("cuLaunchKernel");
-  if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
-  if (grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535) {
-    return kInvalidValue;
-  }
-  if (threads != function->threads || block_y != 1 || block_z != 1) return kLaunchOutOfResources;
-  if (shared_bytes > kUsualSharedBytes && shared_bytes > shared_bytes_asked_for[function]) return kInvalidValue;
-  const AllOpened opened(card);
-  const std::string problem = RunGrid(*function, parameters[0], {grid_x, grid_y, grid_z}, shared_bytes);
-  if (problem.empty()) return kSuccess;
-  std::fprintf(stderr, "%s\n", problem.c_str());
-  return kLaunchFailed;
+  return Launch(card, function, {grid_x, grid_y, grid_z}, {threads, block_y, block_z}, shared_bytes, stream, parameters[0]);
+}
+EXPORT int cuLaunchKernelEx(const LaunchConfig* config, const Kernel* function, void** parameters, void**) {
+  BEGIN("cuLaunchKernelEx");
+  return Launch(card, function, config->grid, config->block, config->shared_bytes, config->stream, parameters[0]);
 }
 
 // For the doubles of libraries that launch kernels of their own (../cublas): `work` as a launch, and whether bytes are this
 // card's memory, to be asked by `work`. A card that has given out none stands aside: its user's memory is the heap's.
 EXPORT int tidelineDoubleRun(const char* call, int (*work)(void*), void* argument) {
   BEGIN(call);
+  if (capture) return RefuseInCapture();
   const AllOpened opened(card);
   return work(argument);
+}
+// The same for what a graph may repeat: `work` is kept, where one is captured.
+EXPORT int tidelineDoubleGive(const char* call, const std::function<int()>& work) {
+  BEGIN(call);
+  const auto run = [work, &card] {
+    const AllOpened opened(card);
+    return work();
+  };
+  if (!capture) return run();
+  capture->nodes.emplace_back(run);
+  return kSuccess;
 }
 EXPORT bool tidelineDoubleHolds(const void* first, size_t bytes) {
   const Card& card = Card::Get();
@@ -99,6 +137,7 @@ EXPORT bool tidelineDoubleHolds(const void* first, size_t bytes) {
 
 EXPORT int cuMemsetD8Async(Address target, unsigned char value, size_t bytes, const void* stream) {
   BEGIN("cuMemsetD8Async");
+  if (capture) return RefuseInCapture();
   if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
   const Opened opened(card, target, bytes);
   std::memset(reinterpret_cast<void*>(target), value, bytes);

@@ -56,6 +56,14 @@ int Run(const char* call, const std::function<int()>& work) {
   return result > 100 ? kExecutionFailed : result;
 }
 
+// What a graph may repeat: `work` is copied.
+int Give(const char* call, const std::function<int()>& work) {
+  static const auto give = OfDriver<int (*)(const char*, const std::function<int()>&)>("tidelineDoubleGive");
+  const int result = give(call, work);
+  if (result == 201) return Refuse(std::string(call) + " without a current context", kNotInitialized);
+  return result > 100 ? kExecutionFailed : result;
+}
+
 bool Holds(const void* first, size_t bytes) {
   static const auto holds = OfDriver<bool (*)(const void*, size_t)>("tidelineDoubleHolds");
   return holds(first, bytes);
@@ -154,14 +162,14 @@ EXPORT int cublasSetWorkspace_v2(Handle* handle, void* workspace, size_t bytes) 
 EXPORT int cublasGemmEx(Handle* handle, Operation of_a, Operation of_b, int m, int n, int k, const float* alpha,
                         const void* a_first, Type a_type, int lda, const void* b_first, Type b_type, int ldb,
                         const float* beta, float* c_first, Type c_type, int ldc, Compute compute, int algorithm) {
-  const auto product = [&]() -> int {
+  if (!alpha || !beta) return Refuse("no scalars");
+  const auto product = [=, alpha = *alpha, beta = *beta]() -> int {
     if (!handles.contains(handle)) return Refuse("cublasGemmEx of what is no handle", kNotInitialized);
     if (!handle->stream) return Refuse("no stream was set");
     if (!handle->workspace || handle->workspace_bytes == 0) return Refuse("no workspace was set, or not after the stream");
     if (!Holds(handle->workspace, handle->workspace_bytes)) return Refuse("the workspace is not the card's memory");
     if ((of_a != kN && of_a != kT) || (of_b != kN && of_b != kT)) return Refuse("an operation that is none");
     if (m <= 0 || n <= 0 || k <= 0) return Refuse("an empty product");
-    if (!alpha || !beta) return Refuse("no scalars");
     const bool typed = a_type == b_type && c_type == kFloat32 && (a_type == kFloat32 || a_type == kFloat16 || a_type == kBFloat16);
     if (!typed || (compute != k32F && compute != k32FPedantic)) return Refuse("types that do not go together", kNotSupported);
     if (algorithm != -1) return Refuse("an algorithm that is none");
@@ -187,10 +195,10 @@ EXPORT int cublasGemmEx(Handle* handle, Operation of_a, Operation of_b, int m, i
           sum += rounds ? ToTf32(left) * ToTf32(right) : left * right;
         }
         float& target = c_first[size_t(column) * ldc + row];
-        target = *beta == 0 ? *alpha * sum : *alpha * sum + *beta * target;
+        target = beta == 0 ? alpha * sum : alpha * sum + beta * target;
       }
     }
     return kSuccess;
   };
-  return Run("cublasGemmEx", product);
+  return Give("cublasGemmEx", product);
 }

@@ -1,37 +1,18 @@
-#include "engine/sampler.h"
+#include "compute/host/sampler.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "compute/host/kernels.h"  // BestKernels
-#include "memory/error.h"          // Error
 
 namespace tideline {
 namespace {
 
-// SplitMix64's finaliser: every bit of the result depends on every bit of the input.
-uint64_t Mix(uint64_t value) {
-  value += 0x9e3779b97f4a7c15u;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-  return value ^ (value >> 31);
-}
-
-// In [0, 1), 53 bits.
-double Uniform(uint64_t seed, uint64_t step) { return static_cast<double>(Mix(Mix(seed) ^ step) >> 11) * 0x1p-53; }
-
-void RefuseUnless(bool finite) {
-  if (!finite) {
-    throw Error("internal", "the model produced logits that are not numbers",
-                "its weights are damaged: load or swap them again");
-  }
-}
-
+// kNoToken: none is larger than all others, or it is no number.
 uint32_t Largest(std::span<const float> logits) {
   const uint64_t index = BestKernels().argmax(logits.data(), logits.size());
-  RefuseUnless(index < logits.size() && std::isfinite(logits[index]));
-  return static_cast<uint32_t>(index);
+  return index < logits.size() && std::isfinite(logits[index]) ? static_cast<uint32_t>(index) : Choice::kNoToken;
 }
 
 // Tokens by falling weight, the lower number first among equals, until `most` of them are there or their weights reach
@@ -81,11 +62,11 @@ struct AllTokens {
   Iterator end() const { return {count}; }
 };
 
-uint32_t Sample(std::span<const float> logits, const Sampling& sampling, uint32_t largest, uint64_t step, float* scratch) {
-  const float scale = static_cast<float>(1.0 / sampling.temperature);
-  const double total = BestKernels().exp_sum(logits.data(), logits.size(), logits[largest], scale, scratch);
+uint32_t Sample(std::span<const float> logits, const Draw& draw, uint32_t largest, float* scratch) {
+  const Sampling& sampling = draw.sampling;
+  const double total = BestKernels().exp_sum(logits.data(), logits.size(), logits[largest], sampling.scale(), scratch);
   const std::span<const float> weights(scratch, logits.size());
-  const double uniform = Uniform(sampling.seed, step);
+  const double uniform = draw.Uniform();
   if (sampling.top_k == 0 && sampling.top_p >= 1) {
     return Walk(AllTokens{static_cast<uint32_t>(logits.size())}, weights, uniform * total, largest);
   }
@@ -103,21 +84,33 @@ uint32_t Sample(std::span<const float> logits, const Sampling& sampling, uint32_
   return Walk(kept, weights, uniform * sum, largest);
 }
 
+// log softmax at `token`; no number where a logit is none.
+float LogProbAt(std::span<const float> logits, uint32_t token, float largest) {
+  const double sum = BestKernels().exp_sum(logits.data(), logits.size(), largest, 1.0f, nullptr);
+  return std::isfinite(sum) ? static_cast<float>(static_cast<double>(logits[token]) - largest - std::log(sum)) : NAN;
+}
+
 }  // namespace
 
-Choice ChooseToken(std::span<const float> logits, const Sampling& sampling, uint64_t step, float* scratch) {
+Choice ChooseToken(std::span<const float> logits, const Draw& draw, float* scratch) {
   const uint32_t largest = Largest(logits);
-  // Below this the second-best token has no weight in float32, and 1 / temperature would overflow.
-  const bool greedy = sampling.temperature < 1e-6;
-  const uint32_t token = greedy ? largest : Sample(logits, sampling, largest, step, scratch);
-  return {token, LogProb(logits, token)};
+  if (largest == Choice::kNoToken) return {};
+  const uint32_t token = draw.sampling.greedy() ? largest : Sample(logits, draw, largest, scratch);
+  const float logprob = LogProbAt(logits, token, logits[largest]);
+  return std::isnan(logprob) ? Choice{} : Choice{token, logprob};
 }
 
 float LogProb(std::span<const float> logits, uint32_t token) {
-  const float shift = logits[Largest(logits)];
-  const double sum = BestKernels().exp_sum(logits.data(), logits.size(), shift, 1.0f, nullptr);
-  RefuseUnless(std::isfinite(sum));
-  return static_cast<float>(static_cast<double>(logits[token]) - shift - std::log(sum));
+  const uint32_t largest = Largest(logits);
+  if (largest == Choice::kNoToken) throw NotNumbers();
+  const float logprob = LogProbAt(logits, token, logits[largest]);
+  if (std::isnan(logprob)) throw NotNumbers();
+  return logprob;
+}
+
+Error NotNumbers() {
+  return Error("internal", "the model produced logits that are not numbers",
+               "its weights are damaged: load or swap them again");
 }
 
 }  // namespace tideline
