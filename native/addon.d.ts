@@ -640,6 +640,7 @@ export interface TidelineAddon {
   openDevice(options: {
     readonly name: string;
     readonly capacityBytes: number;
+    /** All chunks then have this size. Left out, a GPU's are as large as fits a region, the host's 2 MiB or more. */
     readonly chunkBytes?: number;
   }): NativeDevice;
   createCancellation(): NativeCancellation;
