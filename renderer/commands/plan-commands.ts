@@ -189,11 +189,10 @@ async function runPlan(
     ...(capacityBytes !== undefined && { capacityBytes }),
   });
   setPreferences({ screen: "run" });
-  if (apart !== undefined) {
-    notify(`The engine is on ${apart}, the trainers on ${session?.device.name}`);
-  } else if (run.workload.plan !== undefined && isSameWorkload(plan, run.workload.plan)) {
+  if (run.workload.plan !== undefined && isSameWorkload(plan, run.workload.plan)) {
     drawBeside("run");
-    notify("What a step of this run measures is drawn beside the plan");
+    const where = apart === undefined ? "" : `; the engine is on ${apart}`;
+    notify(`What a step of this run measures is drawn beside the plan${where}`);
   } else {
     notify("The run has the plan's schedule, but models or sizes of its own: its bytes are not the plan's");
   }

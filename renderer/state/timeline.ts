@@ -19,14 +19,15 @@ const stores = new Map<string | undefined, TimelineStore>();
 
 export const useTimeline = create<TimelineState>(() => shownAs(undefined));
 
-function storeOf(device: string | undefined): TimelineStore {
+/** Of a device as batches name it. */
+export function samplesOf(device: string | undefined): TimelineStore {
   const store = stores.get(device) ?? new TimelineStore();
   stores.set(device, store);
   return store;
 }
 
 function shownAs(device: string | undefined): TimelineState {
-  const store = storeOf(device);
+  const store = samplesOf(device);
   return { device, store, revision: store.revision };
 }
 
@@ -37,13 +38,13 @@ export function showDevice(device: string | undefined): void {
 /** Starts over with what the session kept. */
 export function replaceSamples(batches: readonly SampleBatch[]): void {
   stores.clear();
-  for (const batch of batches) storeOf(batch.device).append(batch);
+  for (const batch of batches) samplesOf(batch.device).append(batch);
   useTimeline.setState(shownAs(useTimeline.getState().device));
 }
 
 /** Adds a batch as it arrives; rows that its store already has (they came with the history) are left out. */
 export function addSamples(batch: SampleBatch): void {
-  const store = storeOf(batch.device);
+  const store = samplesOf(batch.device);
   const fresh = rowsAfter(batch, store.lastSeconds);
   if (fresh.rows === 0 && fresh.dropped === 0) return;
   store.append(fresh);

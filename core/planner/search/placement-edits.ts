@@ -7,7 +7,7 @@ import { architectureOf } from "../planned-model.ts";
 import { type Edit, step } from "./edit.ts";
 
 export function placementEdits(plan: Plan): readonly Edit[] {
-  // The embedded engine has one device.
+  // The embedded engine has one device, and its trainers the same or one other.
   if (isEmbedded(plan.gpu)) return [];
   const counts =
     plan.placement.kind === "colocated"

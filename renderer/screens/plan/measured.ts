@@ -1,31 +1,49 @@
 /** What a run measured, laid beside a plan: only where run and plan are the same loop on the same memory. */
 import type { Plan } from "../../../core/planner/plan.ts";
+import type { PredictedGpu } from "../../../core/planner/predict/prediction.ts";
 import { rolesOfPlan } from "../../../core/planner/resolve.ts";
-import type { PhaseRecord, StepRecord } from "../../../core/run/records.ts";
+import type { PlacedDevice } from "../../../core/run/placement.ts";
+import { type PhaseRecord, peakOn, type StepRecord } from "../../../core/run/records.ts";
 import type { RunState } from "../../../core/run/state.ts";
 import { describeAction, type Roles, type Schedule } from "../../../core/schedule/schedule.ts";
 
 export interface Measured {
   /** Counted from 1. */
   readonly step: number;
+  /** Of the device that is that GPU of the plan. */
   readonly phases: readonly PhaseRecord[];
+  /** As batches of samples name it: undefined is the engine's. */
+  readonly device: string | undefined;
 }
 
-/** The last complete step of a run of this plan; undefined where there is none. */
+/** The last complete step of a run of this plan, on its GPUs of a kind; undefined where there is none. */
 export function measuredOf(
   plan: Plan,
   schedule: Schedule,
   run: RunState | undefined,
   steps: readonly StepRecord[],
+  kind: PredictedGpu["kind"] = "shared",
 ): Measured | undefined {
   const last = steps.at(-1);
   const planned = run?.workload.plan;
   if (last === undefined || run === undefined || planned === undefined) return undefined;
-  // What a plan predicts is of one GPU, and these figures are of several together.
-  if (run.devices.length > 1) return undefined;
   if (!isSameWorkload(plan, planned) || !isSameLoop(schedule, run.schedule)) return undefined;
-  return { step: last.step + 1, phases: last.phases };
+  const index = run.devices.findIndex(({ holds }) => KIND_HOLDS[kind](holds));
+  const name = run.devices[index]?.name;
+  if (name === undefined) return undefined;
+  return {
+    step: last.step + 1,
+    phases: last.phases.map((phase) => ({ ...phase, ...peakOn(phase, name) })),
+    device: index === 0 ? undefined : name,
+  };
 }
+
+/** Which device of a run of a plan is that kind of its GPUs. */
+const KIND_HOLDS: Readonly<Record<PredictedGpu["kind"], (holds: PlacedDevice["holds"]) => boolean>> = {
+  shared: () => true,
+  engine: (holds) => holds.includes("engine"),
+  trainer: (holds) => holds.includes("policy"),
+};
 
 /** Whether two plans are of the same models, sizes and memory, whatever they are called and whichever strategies they have. */
 export function isSameWorkload(one: Plan, other: Plan): boolean {

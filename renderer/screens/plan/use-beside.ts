@@ -19,13 +19,13 @@ export interface Beside {
   readonly prediction?: Prediction;
 }
 
-/** What the run that has the device measured of this plan. */
-export function useMeasured(prediction: Prediction | undefined): Measured | undefined {
+/** What the run that has the device measured of this plan, on the GPU at `index` of its kinds. */
+export function useMeasured(prediction: Prediction | undefined, index: number): Measured | undefined {
   const run = useSession((store) => store.session?.run);
   const steps = useRun((store) => store.steps);
   return useMemo(
-    () => prediction && measuredOf(prediction.plan, prediction.schedule, run, steps),
-    [prediction, run, steps],
+    () => prediction && measuredOf(prediction.plan, prediction.schedule, run, steps, prediction.gpus[index]?.kind),
+    [prediction, run, steps, index],
   );
 }
 
@@ -33,7 +33,7 @@ export function useMeasured(prediction: Prediction | undefined): Measured | unde
 export function useBeside(prediction: Prediction | undefined, kind: string | undefined): Beside | undefined {
   const other = usePlan((store) => store.other);
   const beside = usePlan((store) => store.beside);
-  const measured = useMeasured(prediction);
+  const measured = useMeasured(prediction, prediction === undefined ? 0 : gpuIndex(prediction, kind));
   return useMemo((): Beside | undefined => {
     if (beside === "run" && measured !== undefined) {
       return {

@@ -2,7 +2,7 @@
 import { TidelineError } from "../../../errors.ts";
 import { MIB } from "../../../units.ts";
 import { type Gpu, HOST } from "../../gpus/catalogue.ts";
-import type { FrozenRole, TrainedRole } from "../../plan.ts";
+import { type FrozenRole, layoutOf, type TrainedRole } from "../../plan.ts";
 import { sumOf, type Term } from "../../provenance.ts";
 import type { ResolvedPlan, ResolvedRole } from "../../resolve.ts";
 import { type Footprint, type PassMemory, wholeChunks } from "../footprint.ts";
@@ -24,7 +24,7 @@ const LOGIT_ROWS = 128;
 const THREADS = 8;
 
 export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
-  requireOneDevice(resolved);
+  requireOneDeviceEach(resolved);
   const { workload, gpu } = resolved.plan;
   const computer: Computer =
     gpu.name === HOST
@@ -127,9 +127,14 @@ function storedPrecision({ precision }: FrozenRole, field: string): StoredPrecis
   throw refused(field.replace(/model$/, "precision"), `the embedded engine has no ${precision}`, "choose int8");
 }
 
-function requireOneDevice({ plan: { placement } }: ResolvedPlan): void {
-  if (placement.kind === "colocated" && placement.gpus === 1) return;
-  throw refused("placement", "the embedded engine computes on one device", "choose colocated on 1 GPU");
+function requireOneDeviceEach({ plan: { placement } }: ResolvedPlan): void {
+  const { trainerGpus, engineGpus } = layoutOf(placement);
+  if (trainerGpus === 1 && engineGpus === 1) return;
+  throw refused(
+    "placement",
+    "the embedded engine computes on one device, and so do its trainers",
+    "choose 1 GPU for both, or 1 for each",
+  );
 }
 
 function requireBlock(kvBytes: number): void {

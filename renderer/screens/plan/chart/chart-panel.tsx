@@ -46,7 +46,9 @@ export function ChartPanel(props: ChartPanelProps): ReactNode {
   const { prediction, isStale, kind } = props;
   const { gpus } = prediction;
   const shownAs = usePreferences((preferences) => preferences.planChart);
-  const measured = useMeasured(prediction);
+  // Over time the fullest is drawn.
+  const drawnIndex = shownAs === "phases" ? gpuIndex(prediction, kind) : gpus.indexOf(prediction.fullest);
+  const measured = useMeasured(prediction, drawnIndex);
   return (
     <section className="panel plan-chart" aria-label="Memory by phase" data-stale={isStale || undefined}>
       <ChartHeader

@@ -8,7 +8,7 @@ import { timelineOf } from "../../../../core/planner/predict/timeline.ts";
 import { outlineOver } from "../../../../core/timeline/outline.ts";
 import { TimelineStore } from "../../../../core/timeline/store.ts";
 import { formatBytes } from "../../../../core/units.ts";
-import { useTimeline } from "../../../state/timeline.ts";
+import { samplesOf, useTimeline } from "../../../state/timeline.ts";
 import { Timeline } from "../../../timeline/timeline.tsx";
 import { TimelineView } from "../../../timeline/view.ts";
 import type { Measured } from "../measured.ts";
@@ -44,13 +44,18 @@ const NO_SAMPLES = new TimelineStore();
 /** This session's samples, once they reach to the end of what was measured: they come a little later than it. */
 function useSamplesOf(measured: Measured | undefined): TimelineStore {
   const endSeconds = measured?.phases.at(-1)?.endSeconds ?? Number.POSITIVE_INFINITY;
-  return useTimeline(({ store }) => ((store.lastSeconds ?? 0) >= endSeconds ? store : NO_SAMPLES));
+  const device = measured?.device;
+  return useTimeline(() => {
+    const store = samplesOf(device);
+    return (store.lastSeconds ?? 0) >= endSeconds ? store : NO_SAMPLES;
+  });
 }
 
 /** "Measured over predicted in step 3: rollout 8.2 MiB of 8.2 MiB, …" */
-function wordsOf({ phases }: Prediction, measured: Measured): string {
+function wordsOf({ phases, gpus, fullest }: Prediction, measured: Measured): string {
+  const index = gpus.indexOf(fullest);
   const peaks = measured.phases.map(({ work, peakBytes }) => {
-    const predicted = phases.find((phase) => phase.work === work)?.peaks[0]?.bytes;
+    const predicted = phases.find((phase) => phase.work === work)?.peaks[index]?.bytes;
     return `${work} ${formatBytes(peakBytes)}${predicted === undefined ? "" : ` of ${formatBytes(predicted)}`}`;
   });
   return `Measured of predicted in step ${measured.step}: ${peaks.join(", ")}.`;

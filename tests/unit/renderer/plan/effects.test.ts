@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { type Plan, planSchema } from "../../../../core/planner/plan.ts";
 import { predict } from "../../../../core/planner/predict/predict.ts";
 import { presetNamed } from "../../../../core/planner/presets.ts";
+import type { PhaseRecord } from "../../../../core/run/records.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { differenceFromRoles, isSameWorkload, measuredOf } from "../../../../renderer/screens/plan/measured.ts";
 import { effectOf, stepSeconds } from "../../../../renderer/screens/plan/strategies/effects.ts";
@@ -40,6 +42,30 @@ describe("what a run measured of a plan", () => {
     expect(measuredOf(demo, prediction.schedule, run(), steps)?.step).toBe(2);
     expect(measuredOf(demo, prediction.schedule, run(), [])).toBeUndefined();
     expect(measuredOf(demo, prediction.schedule, undefined, steps)).toBeUndefined();
+  });
+
+  it("is of the device that is the GPU of the plan, where the engine has one of its own", () => {
+    const placement = { kind: "separate", trainerGpus: 1, engineGpus: 1 };
+    const apart: Plan = planSchema.parse({ ...demo, placement });
+    const { schedule } = predict(apart);
+    const onTwo = run({
+      workload: { ...workload, plan: apart },
+      schedule,
+      devices: [
+        { name: "cuda:1", capacityBytes: 1, holds: ["engine"] },
+        { name: "cuda:0", capacityBytes: 1, holds: ["policy", "critic", "reference"] },
+      ],
+    });
+    const phase: PhaseRecord = {
+      ...{ step: 1, startSeconds: 1, endSeconds: 2, workSeconds: 1, memorySeconds: 0 },
+      ...{ peakBytes: 30, holders: {} },
+      work: "rollout",
+      devices: { "cuda:1": { peakBytes: 10, holders: {} }, "cuda:0": { peakBytes: 20, holders: {} } },
+    };
+    const measured = (kind: "engine" | "trainer") =>
+      measuredOf(apart, schedule, onTwo, [{ ...stepRecord(1), phases: [phase] }], kind);
+    expect(measured("engine")).toMatchObject({ device: undefined, phases: [{ peakBytes: 10 }] });
+    expect(measured("trainer")).toMatchObject({ device: "cuda:0", phases: [{ peakBytes: 20 }] });
   });
 
   it("is nothing where sizes, memory or the loop are others", () => {
