@@ -25,8 +25,14 @@ mkdirSync(directory);
 /** What the steps below make, and what they know of it. */
 class Scene {
   device: NativeDevice | undefined;
+  /** Left out, a region's chunks are as large as fits it. */
+  readonly chunkBytes: number | undefined;
   readonly regions = new Map<string, NativeRegion>();
   checksum = "";
+
+  constructor(chunkBytes: number | undefined) {
+    this.chunkBytes = chunkBytes;
+  }
 
   get open(): NativeDevice {
     if (this.device === undefined) throw new Error("the device is opened first");
@@ -73,7 +79,9 @@ function described(error: unknown): { readonly code: string; readonly message: s
 type Step = (scene: Scene) => unknown;
 
 const OPEN: Step = (scene) => {
-  scene.device = addon.openDevice({ name: "cuda:0", capacityBytes: 64 * MIB, chunkBytes: 2 * MIB });
+  const { chunkBytes } = scene;
+  const options = { name: "cuda:0", capacityBytes: 64 * MIB };
+  scene.device = addon.openDevice({ ...options, ...(chunkBytes !== undefined && { chunkBytes }) });
 };
 
 const LIFE: readonly Step[] = [
@@ -113,42 +121,51 @@ const MOST_CALLS = 2000;
 /** So much of life is led after a failure, which is enough to see that it goes on. */
 const STEPS_AFTER = 5;
 
-test("out of memory at any one call changes nothing, and the next attempt works", { timeout: 300_000 }, async () => {
-  const refused = new Set<string>();
-  let nth = 0;
-  do {
-    nth += 1;
-    const scene = new Scene();
-    double.arm({ nth, result: OUT_OF_MEMORY });
-    let failed = LIFE.length;
-    for (const [index, step] of LIFE.entries()) {
-      if (index > failed + STEPS_AFTER) break;
-      const before = scene.snapshot();
-      try {
-        await step(scene);
-      } catch (error) {
-        const { code, message } = described(error);
-        expect({ nth, index, code, message }).toMatchObject({
-          code: index === 0 ? "device_unavailable" : "out_of_memory",
-        });
-        expect({ nth, index, after: scene.snapshot() }).toEqual({ nth, index, after: before });
-        refused.add(message);
-        failed = index;
-        await step(scene);
+test.each([
+  ["chunks of one size", 2 * MIB],
+  ["chunks of several", undefined],
+])(
+  "out of memory at any one call changes nothing, and the next attempt works: %s",
+  {
+    timeout: 300_000,
+  },
+  async (_, chunkBytes) => {
+    const refused = new Set<string>();
+    let nth = 0;
+    do {
+      nth += 1;
+      const scene = new Scene(chunkBytes);
+      double.arm({ nth, result: OUT_OF_MEMORY });
+      let failed = LIFE.length;
+      for (const [index, step] of LIFE.entries()) {
+        if (index > failed + STEPS_AFTER) break;
+        const before = scene.snapshot();
+        try {
+          await step(scene);
+        } catch (error) {
+          const { code, message } = described(error);
+          expect({ nth, index, code, message }).toMatchObject({
+            code: index === 0 ? "device_unavailable" : "out_of_memory",
+          });
+          expect({ nth, index, after: scene.snapshot() }).toEqual({ nth, index, after: before });
+          refused.add(message);
+          failed = index;
+          await step(scene);
+        }
       }
+      const device = scene.open;
+      await scene.close().catch(() => scene.close());
+      expect(() => device.observe()).toThrow("closed");
+      expect({ nth, counts: double.counts() }).toEqual({ nth, counts: NOTHING });
+    } while (double.disarm() && nth < MOST_CALLS);
+    expect(nth).toBeGreaterThan(100);
+    expect(nth).toBeLessThan(MOST_CALLS);
+    // Of all kinds of calls that can be refused, some were.
+    for (const call of ["cuMemAddressReserve", "cuMemCreate", "cuMemMap", "cuMemSetAccess", "cuMemUnmap"]) {
+      expect([...refused].join()).toContain(call);
     }
-    const device = scene.open;
-    await scene.close().catch(() => scene.close());
-    expect(() => device.observe()).toThrow("closed");
-    expect({ nth, counts: double.counts() }).toEqual({ nth, counts: NOTHING });
-  } while (double.disarm() && nth < MOST_CALLS);
-  expect(nth).toBeGreaterThan(100);
-  expect(nth).toBeLessThan(MOST_CALLS);
-  // Of all kinds of calls that can be refused, some were.
-  for (const call of ["cuMemAddressReserve", "cuMemCreate", "cuMemMap", "cuMemSetAccess", "cuMemUnmap"]) {
-    expect([...refused].join()).toContain(call);
-  }
-});
+  },
+);
 
 test("a device lost at any one call is refused as lost, closes, and can be opened again", {
   timeout: 300_000,
@@ -157,7 +174,7 @@ test("a device lost at any one call is refused as lost, closes, and can be opene
   let fired: boolean;
   do {
     nth += 1;
-    const scene = new Scene();
+    const scene = new Scene(2 * MIB);
     double.arm({ nth, result: ILLEGAL_ADDRESS, sticky: true });
     let message: string | undefined;
     for (const [index, step] of LIFE.entries()) {
@@ -184,7 +201,7 @@ test("a device lost at any one call is refused as lost, closes, and can be opene
   } while (fired && nth < MOST_CALLS);
   expect(nth).toBeGreaterThan(100);
 
-  const scene = new Scene();
+  const scene = new Scene(2 * MIB);
   for (const step of LIFE) await step(scene);
   await scene.close();
   expect(double.counts()).toEqual(NOTHING);
