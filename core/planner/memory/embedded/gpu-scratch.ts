@@ -17,17 +17,20 @@ export interface ComputeLimits {
 const ALIGN_BYTES = 256;
 const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 
+/** How a token is drawn. */
+const DRAW_BYTES = 32;
 const PARTIAL_FLOATS = 2 ** 19;
 const MOST_HEAD_DIM = 256;
 const MOST_NARROWED_ELEMENTS = 64 * 2 ** 20;
 const NARROWED_ALIGNMENT = 8;
 
 export function gpuScratchBytes(limits: ComputeLimits, cublasBytes: number): number {
-  const { rows } = limits;
+  const { rows, sequences } = limits;
   const argumentBytes = rows * (4 + 16) + MOST_HEAD_DIM * 8 + 2 * ALIGN_BYTES;
   return (
     aligned(batchBytes(limits)) +
     aligned(argumentBytes) +
+    aligned(sequences * DRAW_BYTES) +
     aligned(3 * rows * 4) +
     aligned(PARTIAL_FLOATS * 4) +
     aligned(cublasBytes + ALIGN_BYTES) +
