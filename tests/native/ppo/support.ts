@@ -34,6 +34,7 @@ export const LOSSLESS: Readonly<Record<string, Partial<StrategySet>>> = {
   "reward on disk": { reward: "disk" },
   "training memory only while training": { trainingMemoryOnlyWhileTraining: true },
   "optimizer on host": { optimizerOnHost: true },
+  "optimizer streamed": { optimizerOnHost: true, optimizerStreamed: true },
   "one policy copy": { singlePolicyCopy: "as_is", swap: { method: "copy" } },
 };
 /** As many of them as go together. */
