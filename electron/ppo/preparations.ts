@@ -1,9 +1,10 @@
 /**
- * Host memory for what a step will offload is taken in the background while its rollout runs: on a GPU that memory is
- * pinned, which takes longer than the copy, and then no offload waits for it. What fails here is recorded, and fails nothing
- * else: the offload itself asks again.
+ * Host memory for what a step will offload, and for optimizers that are never anywhere else, is taken in the background while
+ * its rollout runs: on a GPU that memory is pinned, which takes longer than the copy, and then nothing waits for it. What
+ * fails here is recorded, and fails nothing else: whoever needs the memory asks again.
  */
 import { toErrorData } from "../../core/errors.ts";
+import { streamedConsumers } from "../../core/schedule/residency.ts";
 import { itemsOf, type Schedule } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer, Work } from "../../core/schedule/works.ts";
 import type { PpoBackend } from "./backend.ts";
@@ -22,7 +23,7 @@ export class Preparations {
 
   constructor(backend: Backend, schedule: Schedule, onAction: (action: ActionRecord) => void) {
     this.#backend = backend;
-    this.#consumers = offloadedToHost(schedule);
+    this.#consumers = [...new Set([...offloadedToHost(schedule), ...streamedConsumers(schedule.roles)])];
     this.#onAction = onAction;
   }
 
@@ -68,5 +69,5 @@ function offloadedToHost(schedule: Schedule): readonly ScheduledConsumer[] {
   const consumers = itemsOf(schedule).flatMap((item) =>
     item.kind === "action" && item.action.kind === "offload" && item.action.to === "host" ? [item.action.consumer] : [],
   );
-  return [...new Set(consumers)];
+  return consumers;
 }

@@ -25,6 +25,7 @@ function receiptOf(consumer: ScheduledConsumer, bytesPrepared: number): Receipt 
 async function during(
   works: readonly ("rollout" | "train_policy")[],
   answer: (consumer: ScheduledConsumer) => Promise<Receipt>,
+  schedule = SCHEDULE,
 ): Promise<{ readonly asked: readonly ScheduledConsumer[]; readonly told: readonly ActionRecord[] }> {
   const asked: ScheduledConsumer[] = [];
   const told: ActionRecord[] = [];
@@ -35,7 +36,7 @@ async function during(
     answers.push(answered);
     return answered;
   };
-  const preparations = new Preparations({ prepareOffload }, SCHEDULE, (action) => told.push(action));
+  const preparations = new Preparations({ prepareOffload }, schedule, (action) => told.push(action));
   for (const [step, work] of works.entries()) preparations.duringWork(work, step, signal);
   await Promise.allSettled(answers);
   await new Promise(setImmediate);
@@ -51,6 +52,16 @@ test("each consumer that is offloaded to the host is prepared during the rollout
   expect(told.map(({ label }) => label)).toContain("prepare policy.optimizer for the host");
   expect(told[0]?.receipt).toMatchObject({ bytesPrepared: 100 });
   expect((await during(["train_policy"], async (consumer) => receiptOf(consumer, 100))).asked).toEqual([]);
+});
+
+test("optimizers that stay on the host are prepared too, though no action takes them there", async () => {
+  const streamed = strategySetSchema.parse({ optimizerOnHost: true, optimizerStreamed: true });
+  const { asked } = await during(
+    ["rollout"],
+    async (consumer) => receiptOf(consumer, 100),
+    buildSchedule(streamed, ROLES),
+  );
+  expect(asked.toSorted()).toEqual(["critic.optimizer", "policy.optimizer"]);
 });
 
 test("what is still under way is not asked for again, and what was there is not told", async () => {
