@@ -60,7 +60,10 @@ async function run(deviceName: string, strategies: Partial<StrategySet>) {
     statistics: steps.map(({ statistics }) => ({ ...statistics })),
     said: steps.flatMap(({ samples }) => samples.map(({ prompt, response }) => ({ prompt, response }))),
     holders: steps.flatMap(({ phases }) => phases.map(({ work, holders }) => ({ work, holders: sized(holders) }))),
-    moved: actions.map(({ label, consumer, receipt }) => ({ label, moved: receipt && movedBy(consumer, receipt) })),
+    // What is prepared in the background is done when there is time for it.
+    moved: actions
+      .filter(({ origin }) => origin !== "ahead")
+      .map(({ label, consumer, receipt }) => ({ label, moved: receipt && movedBy(consumer, receipt) })),
     hash: await policyHash(started),
   };
 }

@@ -61,7 +61,9 @@ test("an action that needs another one first names it, and is on the timeline al
     code: "not_resident",
     hint: "first `resume policy.weights`, then `swap policy.weights from engine.weights (copy)`",
   });
-  expect(actions().at(-1)).toMatchObject({ kind: "swap", error: { code: "not_resident" } });
+  // What is prepared in the background may come last.
+  const acted = actions().filter(({ kind }) => kind !== "prepare");
+  expect(acted.at(-1)).toMatchObject({ kind: "swap", error: { code: "not_resident" } });
 });
 
 test("undo takes back what was done by hand since the last item, the last first", async () => {
