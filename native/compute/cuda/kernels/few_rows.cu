@@ -6,6 +6,26 @@
 
 namespace tideline::cuda {
 
+// The sums over a warp of kCount values, a power of two: with each exchange a lane gives away half of its values and keeps the
+// sums of the others, which takes as many exchanges as there are values, not five for each. It ends with the sum of value
+// Lane() / (kWarp / kCount).
+template <unsigned kCount, unsigned kStep = kWarp / 2, unsigned kAll>
+__device__ inline float WarpSums(float (&values)[kAll]) {
+  constexpr unsigned kHalf = kCount / 2;
+  if constexpr (kHalf > 0) {
+    const bool upper = (Lane() & kStep) != 0;
+#pragma unroll
+    for (unsigned i = 0; i < kHalf; ++i) {
+      const float kept = upper ? values[i + kHalf] : values[i], given = upper ? values[i] : values[i + kHalf];
+      values[i] = kept + __shfl_xor_sync(kAllLanes, given, kStep);
+    }
+  } else {
+    values[0] += __shfl_xor_sync(kAllLanes, values[0], kStep);
+  }
+  if constexpr (kStep > 1) return WarpSums<(kHalf > 0 ? kHalf : 1), kStep / 2>(values);
+  return values[0];
+}
+
 // A block takes kOutputs rows of W; its threads stride along the inputs, 16 bytes of weights at a time. norm(x) W^T is the
 // rows' inverse rms times (x * norm weight) W^T, so squares are summed beside the products.
 template <DType kType, unsigned kRows, unsigned kOutputs>
@@ -26,7 +46,7 @@ __device__ inline void MatVec(const MatVecArgs& args) {
     weights[o] = static_cast<const Stored*>(args.weights) + uint64_t{row_of_weights(o)} * args.inputs;
   }
   const Stored* norm = static_cast<const Stored*>(args.norm);
-  float sums[kOutputs][kRows] = {}, squares[kRows] = {};
+  float sums[kOutputs * kRows] = {}, squares[kRows] = {};
   if (args.wide) {
     uint4 packed[kOutputs];
     const auto load = [&](uint32_t i) {
@@ -63,7 +83,7 @@ __device__ inline void MatVec(const MatVecArgs& args) {
               xs[e] *= normed[e];
             }
 #pragma unroll
-            for (unsigned o = 0; o < kOutputs; ++o) sums[o][r] += xs[e] * widened[o][e];
+            for (unsigned o = 0; o < kOutputs; ++o) sums[o * kRows + r] += xs[e] * widened[o][e];
           }
         }
       }
@@ -82,24 +102,19 @@ __device__ inline void MatVec(const MatVecArgs& args) {
           x *= S::Widen(norm[i]);
         }
 #pragma unroll
-        for (unsigned o = 0; o < kOutputs; ++o) sums[o][r] += x * S::Widen(weights[o][i]);
+        for (unsigned o = 0; o < kOutputs; ++o) sums[o * kRows + r] += x * S::Widen(weights[o][i]);
       }
     }
   }
 
   using Partials = float[kWarps][kOutputs + 1][kRows];
   TIDELINE_SHARED(Partials, partials);
-#pragma unroll
-  for (unsigned r = 0; r < kRows; ++r) {
-#pragma unroll
-    for (unsigned o = 0; o < kOutputs; ++o) {
-      const float sum = WarpSum(sums[o][r]);
-      if (Lane() == 0) partials[Warp()][o][r] = sum;
-    }
-    if (!norm) continue;
-    const float sum = WarpSum(squares[r]);
-    if (Lane() == 0) partials[Warp()][kOutputs][r] = sum;
-  }
+  // What a lane ends with, at the first of the lanes that have it.
+  const auto put = [](float* to, float sum, unsigned count) {
+    if (Lane() % (kWarp / count) == 0) to[Lane() / (kWarp / count)] = sum;
+  };
+  put(&partials[Warp()][0][0], WarpSums<kOutputs * kRows>(sums), kOutputs * kRows);
+  if (norm) put(partials[Warp()][kOutputs], WarpSums<kRows>(squares), kRows);
   __syncthreads();
   const unsigned r = threadIdx.x / kOutputs, at = threadIdx.x % kOutputs;
   if (r >= args.rows || at >= outputs) return;
