@@ -32,7 +32,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
     await ppo.consumer("activations").getByText("not taken yet").waitFor();
     await ppo.step("Play");
     await ppo.failure.getByText(/^out of memory: .* asked for, .* of 12\.0 MiB are free$/).waitFor();
-    await ppo.standsAt("step 1 · score_policy · work");
+    await ppo.standsAt("step 1 · train_critic");
     const held = await ppo.failure.getByRole("meter", { name: "engine.kv_cache" }).getAttribute("aria-valuetext");
     expect(held).toBe("4.00 MiB");
 
@@ -40,7 +40,7 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
     await ppo.dialog.getByText(/in the next step, rollout needs engine\.kv_cache/i).waitFor();
     await ppo.dialog.getByRole("button", { name: "Do it" }).click();
     await ppo.consumer("engine.kv_cache").getByText("released").waitFor();
-    await ppo.failure.getByRole("button", { name: "Retry score_policy" }).click();
+    await ppo.failure.getByRole("button", { name: "Retry train_critic" }).click();
     // The rest of the step fits now; the next one begins with what was freed.
     await ppo.failure.getByText("phase rollout needs engine.kv_cache, which is released").waitFor();
     await ppo.standsAt("step 2 · rollout · work");

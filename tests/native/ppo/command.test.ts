@@ -79,8 +79,8 @@ it("runs a schedule that was printed and edited by hand, and names what an edit 
 });
 
 it("says where memory ran out and who held it", () => {
-  const { code, error } = run("--capacity", "11MiB", "--steps", "1");
-  expect(error).toContain("step 1, score_policy: out of memory");
+  const { code, error } = run("--capacity", "12MiB", "--steps", "1");
+  expect(error).toContain("step 1, train_critic: out of memory");
   expect(error).toMatch(/engine\.kv_cache +4\.00 MiB/);
   expect(code).toBe(1);
 });
@@ -138,12 +138,12 @@ describe("--report", () => {
   it("names who held what when memory ran out", async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "report.html");
-      const { code, out } = run("--capacity", "11MiB", "--steps", "1", "--report", file);
+      const { code, out } = run("--capacity", "12MiB", "--steps", "1", "--report", file);
       expect(code).toBe(1);
       expect(out).toContain(`report written to ${file}`);
       const text = readFileSync(file, "utf8").replaceAll(/<[^>]*>/g, " ");
-      expect(text).toMatch(/Stopped after 0 of 1 step, in step 1, score_policy: out of memory/);
-      expect(text).toMatch(/engine\.kv_cache\s+4\.00 MiB\s+36 %/);
+      expect(text).toMatch(/Stopped after 0 of 1 step, in step 1, train_critic: out of memory/);
+      expect(text).toMatch(/engine\.kv_cache\s+4\.00 MiB\s+33 %/);
     });
   });
 
