@@ -3,14 +3,14 @@
  * of its own because they measure the process's memory; end-to-end ones need the builds and a Chromium, one at a time.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const SECOND = 1000;
 
-/** A card's memory is everybody's: files that measure it run one after the other, where the host has each process's own. */
-const nativeWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? {} : { maxWorkers: 1 };
+/** A card's memory is everybody's: files that measure it run one after the other. On the host each process has its own. */
+const nativeWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? availableParallelism() : 1;
 
 // What tests and what they start leave in the temporary folder lies in one that goes with the run.
 const temporary = mkdtempSync(join(tmpdir(), "tideline-tests-"));
@@ -35,7 +35,7 @@ export default defineConfig({
           include: ["tests/native/**/*.test.ts"],
           setupFiles,
           pool: "forks",
-          ...nativeWorkers,
+          maxWorkers: nativeWorkers,
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
         },
