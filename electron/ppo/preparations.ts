@@ -19,7 +19,8 @@ export class Preparations {
   readonly #backend: Backend;
   readonly #consumers: readonly ScheduledConsumer[];
   readonly #onAction: (action: ActionRecord) => void;
-  readonly #underWay = new Set<ScheduledConsumer>();
+  /** Under way, or there: it stays there, and what was discarded by hand since is taken again by whoever needs it. */
+  readonly #begun = new Set<ScheduledConsumer>();
 
   constructor(backend: Backend, schedule: Schedule, onAction: (action: ActionRecord) => void) {
     this.#backend = backend;
@@ -27,13 +28,13 @@ export class Preparations {
     this.#onAction = onAction;
   }
 
-  /** Begins what the step will need, and what is not under way. Never throws; `signal` stops it. */
+  /** Begins what the steps will need, and what failed or was stopped before. Never throws; `signal` stops it. */
   duringWork(work: Work, step: number, signal: AbortSignal): void {
     if (work !== DURING) return;
     for (const consumer of this.#consumers) {
-      if (this.#underWay.has(consumer)) continue;
-      this.#underWay.add(consumer);
-      void this.#prepare(consumer, { step, work }, signal).finally(() => this.#underWay.delete(consumer));
+      if (this.#begun.has(consumer)) continue;
+      this.#begun.add(consumer);
+      void this.#prepare(consumer, { step, work }, signal);
     }
   }
 
@@ -55,9 +56,10 @@ export class Preparations {
     });
     try {
       const receipt = await this.#backend.prepareOffload(consumer, signal);
-      // From the second step on it is there.
+      // It may be there already, by an action by hand.
       if (receipt.bytesPrepared) this.#onAction(recordOf({ receipt }));
     } catch (thrown) {
+      this.#begun.delete(consumer);
       const error = toErrorData(thrown);
       // By whoever cancelled the rollout or closed the run, who knows.
       if (error.code !== "cancelled") this.#onAction(recordOf({ error }));

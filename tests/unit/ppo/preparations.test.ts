@@ -70,6 +70,21 @@ test("what is still under way is not asked for again, and what was there is not 
   expect(told).toEqual([]);
 });
 
+test("what is there is not asked for again, and what failed is", async () => {
+  const asked: ScheduledConsumer[] = [];
+  const prepareOffload = async (consumer: ScheduledConsumer) => {
+    asked.push(consumer);
+    if (consumer === "reference.weights") throw new TidelineError({ code: "out_of_memory", message: "refused" });
+    return receiptOf(consumer, 100);
+  };
+  const preparations = new Preparations({ prepareOffload }, SCHEDULE, () => undefined);
+  for (const step of [0, 1]) {
+    preparations.duringWork("rollout", step, signal);
+    await new Promise(setImmediate);
+  }
+  expect(asked.slice(3)).toEqual(["reference.weights"]);
+});
+
 test("what fails is told and fails nothing else; what was cancelled is not", async () => {
   const { told } = await during(["rollout"], async (consumer) => {
     throw new TidelineError({
