@@ -171,9 +171,7 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   async prepareOffload(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
-    const [first] = this.#devices;
-    const { device } = this.#devices.find((placed) => holdsConsumer(placed, consumer)) ?? first;
-    return device.prepareBackups(consumer, this.#operation(signal));
+    return this.#holding(consumer).device.prepareBackups(consumer, this.#operation(signal));
   }
 
   async #act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt> {
@@ -248,8 +246,7 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   deviceOf(consumer: ScheduledConsumer): string {
-    const [first] = this.#devices;
-    return (this.#devices.find((device) => holdsConsumer(device, consumer)) ?? first).name;
+    return this.#holding(consumer).name;
   }
 
   sizings(): readonly SizedDevice[] {
@@ -346,6 +343,12 @@ export class NativePpoBackend implements PpoBackend {
       const own = this.#devices.filter((device) => holdsConsumer(device, consumer));
       throw this.#devices.length === 1 || own.length > 1 ? error : namingDevice(error, this.deviceOf(consumer));
     }
+  }
+
+  /** The first of those that hold some of a consumer's memory. */
+  #holding(consumer: ScheduledConsumer): OpenedDevice {
+    const [first] = this.#devices;
+    return this.#devices.find((device) => holdsConsumer(device, consumer)) ?? first;
   }
 
   #deviceOf(placed: Placed): NativeDevice {

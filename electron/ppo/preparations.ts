@@ -68,8 +68,7 @@ export class Preparations {
 }
 
 function offloadedToHost(schedule: Schedule): readonly ScheduledConsumer[] {
-  const consumers = itemsOf(schedule).flatMap((item) =>
+  return itemsOf(schedule).flatMap((item) =>
     item.kind === "action" && item.action.kind === "offload" && item.action.to === "host" ? [item.action.consumer] : [],
   );
-  return consumers;
 }

@@ -65,6 +65,10 @@ inline std::string KernelName(const char* kernel, DType dtype) {
   return std::string(kernel) + "_" + std::string(DTypeName(dtype));
 }
 
+inline DType BiasDType(const LinearWeights& linear) {
+  return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype;
+}
+
 inline float AttentionScale(uint64_t head_dim) {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
 }

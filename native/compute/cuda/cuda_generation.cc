@@ -6,8 +6,6 @@
 namespace tideline {
 namespace {
 
-DType BiasDType(const LinearWeights& linear) { return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype; }
-
 bool IsWhole(const void* address) {
   constexpr uintptr_t kLoadBytes = 16;
   return reinterpret_cast<uintptr_t>(address) % kLoadBytes == 0;

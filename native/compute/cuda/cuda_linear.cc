@@ -20,8 +20,6 @@ namespace {
 
 using Lie = MatrixProduct::Lie;
 
-DType BiasDType(const LinearWeights& linear) { return linear.dtype == DType::kI8 ? DType::kF32 : linear.dtype; }
-
 Grid ProductGrid(uint64_t rows, uint64_t columns) {
   return {BlocksFor(columns, cuda::kProductTile), BlocksFor(rows, cuda::kProductTile)};
 }

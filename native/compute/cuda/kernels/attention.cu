@@ -6,6 +6,7 @@
 // 16 x 16 threads share a tile: thread (y, x) has the rows y + 16 i and the columns x + 16 j of a product, and of what is
 // head_dim wide the columns 4 x + 64 k to 4 x + 64 k + 3.
 #include "compute/cuda/kernels/kernel.h"
+#include "compute/cuda/kernels/sequence_tile.h"
 
 namespace tideline::cuda {
 
@@ -112,19 +113,8 @@ __device__ inline void WriteHead(float* target, uint32_t target_stride, uint32_t
   }
 }
 
-// Over the 16 threads that have the same rows.
-__device__ inline float RowMax(float value) {
-  for (unsigned step = 8; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
-  return value;
-}
-__device__ inline float RowSum(float value) {
-  for (unsigned step = 8; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
-  return value;
-}
-
-__device__ inline uint32_t RowsIn(const SequenceTile& tile, uint32_t first, uint32_t most) {
-  return tile.end - first < most ? tile.end - first : most;
-}
+// Threads of a block that have the same rows.
+constexpr unsigned kRowLanes = 16;
 
 // A grid of (tiles, heads): the outputs and log-sums of one tile of queries.
 template <unsigned kTile, unsigned kFours>
@@ -161,7 +151,7 @@ __device__ inline void Forward(const AttentionArgs& args) {
         most = fmaxf(most, scores[i][j]);
       }
       // The first tile has the sequence's first row, which everyone sees: `larger` is a number from there on.
-      const float larger = fmaxf(largest[i], RowMax(most)), correction = expf(largest[i] - larger);
+      const float larger = fmaxf(largest[i], LaneMax<kRowLanes>(most)), correction = expf(largest[i] - larger);
       float sum = 0;
 #pragma unroll
       for (unsigned j = 0; j < kEach; ++j) {
@@ -169,7 +159,7 @@ __device__ inline void Forward(const AttentionArgs& args) {
         sum += scores[i][j];
       }
       largest[i] = larger;
-      sums[i] = sums[i] * correction + RowSum(sum);
+      sums[i] = sums[i] * correction + LaneSum<kRowLanes>(sum);
 #pragma unroll
       for (unsigned k = 0; k < kFours; ++k) {
         weighted[i][k].x *= correction;

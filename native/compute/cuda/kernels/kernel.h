@@ -144,15 +144,20 @@ __device__ inline void Store(void* values, DType dtype, uint64_t index, float va
 __device__ inline unsigned Lane() { return threadIdx.x % kWarp; }
 __device__ inline unsigned Warp() { return threadIdx.x / kWarp; }
 
+// Over each `kLanes` neighbours of a warp, a power of two.
+template <unsigned kLanes, typename T>
+__device__ inline T LaneSum(T value) {
+  for (unsigned step = kLanes / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
+  return value;
+}
+template <unsigned kLanes>
+__device__ inline float LaneMax(float value) {
+  for (unsigned step = kLanes / 2; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
+  return value;
+}
 template <typename T>
-__device__ inline T WarpSum(T value) {
-  for (unsigned step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
-  return value;
-}
-__device__ inline float WarpMax(float value) {
-  for (unsigned step = kWarp / 2; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
-  return value;
-}
+__device__ inline T WarpSum(T value) { return LaneSum<kWarp>(value); }
+__device__ inline float WarpMax(float value) { return LaneMax<kWarp>(value); }
 
 // `partials` is shared and has room for one value per warp; it may be used again after the block's next barrier.
 template <unsigned kThreads, typename T>

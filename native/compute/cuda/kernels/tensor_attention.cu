@@ -2,6 +2,7 @@
 // on tensor cores. A warp has 16 rows of a tile for itself. Scores stay in its registers: as they lie there as a product, each
 // thread holds rows of them at columns 2 c and 2 c + 1, which are taken for the columns c and c + 4 of the next product's first
 // matrix by reading the rows of its second one in that order.
+#include "compute/cuda/kernels/sequence_tile.h"
 #include "compute/cuda/kernels/tensor_cores.h"
 
 namespace tideline::cuda {
@@ -85,19 +86,8 @@ __device__ inline void WriteRows(float* target, uint32_t target_stride, uint32_t
   }
 }
 
-// Over the 4 threads that have the same rows.
-__device__ inline float FragmentMax(float value) {
-  for (unsigned step = 2; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, step));
-  return value;
-}
-__device__ inline float FragmentSum(float value) {
-  for (unsigned step = 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
-  return value;
-}
-
-__device__ inline uint32_t TileRows(const SequenceTile& tile, uint32_t first, uint32_t most) {
-  return tile.end - first < most ? tile.end - first : most;
-}
+// Threads of a warp that have the same rows of a fragment.
+constexpr unsigned kFragmentLanes = 4;
 
 // A grid of (tiles, heads): the outputs and log-sums of one tile of queries.
 template <unsigned kDim>
@@ -105,7 +95,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
   constexpr unsigned kBlocks = kTensorTile / 8;
   const SequenceTile tile = args.tiles[blockIdx.x];
   const uint32_t head = blockIdx.y, kv_head = head / (args.heads / args.kv_heads), dim = args.head_dim;
-  const uint32_t rows = TileRows(tile, tile.first, kTensorTile), key_column = (args.heads + kv_head) * dim;
+  const uint32_t rows = RowsIn(tile, tile.first, kTensorTile), key_column = (args.heads + kv_head) * dim;
   TIDELINE_DYNAMIC_SHARED(shared);
   float* queries = shared;
   float* keys = queries + kTensorTile * TensorStride(kDim);
@@ -117,7 +107,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
 
   for (uint32_t first_key = tile.begin; first_key < tile.first + rows; first_key += kTensorTile) {
     const float* key_rows = args.qkv + uint64_t{first_key} * args.qkv_stride + key_column;
-    const uint32_t count = TileRows(tile, first_key, kTensorTile);
+    const uint32_t count = RowsIn(tile, first_key, kTensorTile);
     LoadRounded<kTensorTile, kDim>(keys, key_rows, args.qkv_stride, count, dim);
     LoadRounded<kTensorTile, kDim>(values, key_rows + args.kv_heads * dim, args.qkv_stride, count, dim);
     __syncthreads();
@@ -140,7 +130,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
         most = fmaxf(most, fmaxf(scores[block][2 * half], scores[block][2 * half + 1]));
       }
       // The first tile has the sequence's first row, which everyone sees: `larger` is a number from there on.
-      const float larger = fmaxf(largest[half], FragmentMax(most)), correction = Exp2(largest[half] - larger);
+      const float larger = fmaxf(largest[half], LaneMax<kFragmentLanes>(most)), correction = Exp2(largest[half] - larger);
       float sum = 0;
 #pragma unroll
       for (unsigned block = 0; block < kBlocks; ++block) {
@@ -152,7 +142,7 @@ __device__ inline void TensorForward(const AttentionArgs& args) {
         }
       }
       largest[half] = larger;
-      sums[half] = sums[half] * correction + FragmentSum(sum);
+      sums[half] = sums[half] * correction + LaneSum<kFragmentLanes>(sum);
 #pragma unroll
       for (unsigned d = 0; d < kDim / 8; ++d) {
         weighted[d][2 * half] *= correction;
@@ -205,7 +195,7 @@ __device__ inline void TensorBackwardKeys(const AttentionArgs& args) {
   constexpr unsigned kBlocks = kTensorOther / 8;
   const SequenceTile tile = args.tiles[blockIdx.x];
   const uint32_t kv_head = blockIdx.y / args.parts, part = blockIdx.y % args.parts, group = args.heads / args.kv_heads;
-  const uint32_t rows = TileRows(tile, tile.first, kTensorTile), dim = args.head_dim, kv_size = args.kv_heads * dim;
+  const uint32_t rows = RowsIn(tile, tile.first, kTensorTile), dim = args.head_dim, kv_size = args.kv_heads * dim;
   TIDELINE_DYNAMIC_SHARED(shared);
   float* keys = shared;
   float* values = keys + kTensorTile * TensorStride(kDim);
@@ -222,7 +212,7 @@ __device__ inline void TensorBackwardKeys(const AttentionArgs& args) {
   const uint32_t last_head = kv_head * group + (part + 1) * group / args.parts;
   for (uint32_t head = kv_head * group + part * group / args.parts; head < last_head; ++head) {
     for (uint32_t first = tile.first; first < tile.end; first += kTensorOther) {
-      const uint32_t count = TileRows(tile, first, kTensorOther);
+      const uint32_t count = RowsIn(tile, first, kTensorOther);
       LoadQueries<kTensorOther, kDim>(args, first, count, head, queries, d_outputs, log_sums, shifts);
       __syncthreads();
       float probabilities[kBlocks][4], d_scores[kBlocks][4];
@@ -278,7 +268,7 @@ __device__ inline void TensorBackwardQueries(const AttentionArgs& args) {
   constexpr unsigned kBlocks = kTensorOther / 8;
   const SequenceTile tile = args.tiles[blockIdx.x];
   const uint32_t head = blockIdx.y, kv_head = head / (args.heads / args.kv_heads), dim = args.head_dim;
-  const uint32_t rows = TileRows(tile, tile.first, kTensorTile);
+  const uint32_t rows = RowsIn(tile, tile.first, kTensorTile);
   TIDELINE_DYNAMIC_SHARED(shared);
   float* queries = shared;
   float* d_outputs = queries + kTensorTile * TensorStride(kDim);
@@ -292,7 +282,7 @@ __device__ inline void TensorBackwardQueries(const AttentionArgs& args) {
   const unsigned own = Warp() * 16 * TensorStride(kDim), own_row = Warp() * 16 + FragmentRow();
 
   for (uint32_t first_key = tile.begin; first_key < tile.first + rows; first_key += kTensorOther) {
-    LoadKeys<kTensorOther, kDim>(args, first_key, TileRows(tile, first_key, kTensorOther), kv_head, keys, values);
+    LoadKeys<kTensorOther, kDim>(args, first_key, RowsIn(tile, first_key, kTensorOther), kv_head, keys, values);
     __syncthreads();
     float scores[kBlocks][4], d_scores[kBlocks][4];
     MultiplyRows<kDim>(scores, queries + own, keys);

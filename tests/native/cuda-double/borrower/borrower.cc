@@ -1,7 +1,6 @@
 // The other side of native/memory/sharing.h in one page: maps a shared region through the driver that TIDELINE_CUDA_DRIVER
 // names, and does what it is told on its standard input: `read <offset> <bytes>`, `write <offset> <byte>`, `end`. Answers
 // are lines of its standard output; the first is the region's description.
-#include <dlfcn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,18 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "../driver_call.h"
+
 namespace {
-
-void* library = nullptr;
-
-template <typename... Arguments>
-void Call(const char* name, Arguments... arguments) {
-  const auto function = reinterpret_cast<int (*)(Arguments...)>(::dlsym(library, name));
-  const int result = function ? function(arguments...) : -1;
-  if (result == 0) return;
-  std::printf("%s failed: %d\n", name, result);
-  std::exit(1);
-}
 
 void Receive(int socket, void* target, size_t bytes) {
   auto* at = static_cast<char*>(target);
@@ -93,7 +83,7 @@ int main(int, char** arguments) {
 
   const uint64_t bytes = NumberAfter(description, "bytes");
   const std::vector<uint64_t> chunks = ChunksOf(description);
-  library = ::dlopen(std::getenv("TIDELINE_CUDA_DRIVER"), RTLD_NOW);
+  LoadDriver();
   Call("cuInit", 0u);
   void* context = nullptr;
   Call("cuDevicePrimaryCtxRetain", &context, 0);

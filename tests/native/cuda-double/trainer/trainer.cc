@@ -1,8 +1,6 @@
 // A process that has weights of its own on the GPU and hands them over by CUDA IPC: two allocations, of NVIDIA's driver or of
 // the one that TIDELINE_CUDA_DRIVER names, filled with a file's bytes before and after where it is told to split them. Prints
 // the GPU's UUID and the two handles, a line each. `free` frees them, the end of its standard input ends it.
-#include <dlfcn.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -11,27 +9,13 @@
 #include <string>
 #include <vector>
 
-namespace {
-
-void* library = nullptr;
-
-template <typename... Arguments>
-void Call(const char* name, Arguments... arguments) {
-  const auto function = reinterpret_cast<int (*)(Arguments...)>(::dlsym(library, name));
-  const int result = function ? function(arguments...) : -1;
-  if (result == 0) return;
-  std::printf("%s failed: %d\n", name, result);
-  std::exit(1);
-}
-
-}  // namespace
+#include "../driver_call.h"
 
 int main(int, char** arguments) {
   std::ifstream file(arguments[1], std::ios::binary);
   const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
   const size_t split = std::strtoull(arguments[2], nullptr, 10);
-  const char* driver = std::getenv("TIDELINE_CUDA_DRIVER");
-  library = ::dlopen(driver ? driver : "libcuda.so.1", RTLD_NOW);
+  LoadDriver();
   Call("cuInit", 0u);
   unsigned char uuid[16];
   Call("cuDeviceGetUuid", static_cast<void*>(uuid), 0);
