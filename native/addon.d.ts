@@ -169,6 +169,9 @@ export interface DeviceObservation {
   readonly regions: readonly RegionObservation[];
 }
 
+/** Of a device; as in its observation. */
+export type DeviceUsage = Pick<DeviceObservation, "committedBytes" | "heldBytes">;
+
 /** As an `out_of_memory` error names them; `pool` is what no region has mapped. */
 export interface Holder {
   readonly consumer: string;
@@ -199,7 +202,9 @@ export interface NativeTelemetry {
 
 export interface NativeDevice {
   observe(): DeviceObservation;
-  /** Who has taken how much of the capacity: cheap, for somebody who asks after every action. */
+  /** What is taken of the capacity: costs next to nothing, for somebody who asks after every action. */
+  usage(): DeviceUsage;
+  /** Who has taken it; the same bytes in all. */
   holders(): readonly Holder[];
   /** `prepareBackup` of all regions of a consumer, those of models, engines and trainers too. Error `not_found` without any. */
   prepareBackups(consumer: string, operation?: LongOperation): Promise<Receipt>;

@@ -23,7 +23,7 @@ import type {
   TrainingSequence,
   UpdateReceipt,
 } from "../../native/addon.d.ts";
-import type { DeviceHolders } from "./records.ts";
+import type { RecordedDevice } from "./device-peaks.ts";
 
 /** A prompt and the response that the engine gave to it. */
 export interface Rollout {
@@ -108,8 +108,8 @@ export interface PpoBackend {
 
   /** The engine's device, and what lies on others, always in one order. */
   observe(): readonly [DeviceObservation, ...DeviceObservation[]];
-  /** Of each device. Cheap: asked for after every action. */
-  holders(): readonly DeviceHolders[];
+  /** The same devices, to be asked after every action. */
+  devices(): readonly RecordedDevice[];
   /** On which device a consumer lies; of one that has a part on each, the first. */
   deviceOf(consumer: ScheduledConsumer): string;
   /** Of each device, once `prepare` is done. */

@@ -64,7 +64,7 @@ export class PpoRun {
     this.#works = works;
     this.#listener = listener;
     this.records = new RunRecords({
-      holders: () => backend.holders(),
+      devices: backend.devices(),
       deviceOf: (consumer) => backend.deviceOf(consumer),
     });
     const onAction = (action: ActionRecord) => {

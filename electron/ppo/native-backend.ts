@@ -39,8 +39,8 @@ import type {
   SavedPolicy,
 } from "./backend.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
+import type { RecordedDevice } from "./device-peaks.ts";
 import { NativeModels, namingDevice, scratchBytesOf } from "./native-models.ts";
-import type { DeviceHolders } from "./records.ts";
 import { devicesOf, type Workload } from "./workload.ts";
 
 const DEFAULT_SAMPLING_HERTZ = 100;
@@ -241,8 +241,12 @@ export class NativePpoBackend implements PpoBackend {
     return [first.device.observe(), ...others.map(({ device }) => device.observe())];
   }
 
-  holders(): readonly DeviceHolders[] {
-    return this.#devices.map(({ name, device }) => ({ device: name, holders: device.holders() }));
+  devices(): readonly RecordedDevice[] {
+    return this.#devices.map(({ name, device }) => ({
+      name,
+      usage: () => device.usage(),
+      holders: () => device.holders(),
+    }));
   }
 
   deviceOf(consumer: ScheduledConsumer): string {

@@ -1,8 +1,7 @@
 /**
  * What happened in a run: phases, actions with their receipts, and steps, with the seconds that went into work and into
- * memory, and the peak of each device with who held it. Memory only changes with an action, so it is read after each, and
- * a receipt says what came and went within one; the sampler's rows, which arrive a moment later, only confirm that.
- * Long runs keep their newest steps.
+ * memory, and the peak of each device with who held it. That is read after each action, and a receipt says what came and
+ * went within one; the sampler's rows, which arrive a moment later, only confirm it. Long runs keep their newest steps.
  */
 import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
 import { TidelineError, type TidelineErrorData } from "../../core/errors.ts";
@@ -11,6 +10,7 @@ import type { Measurement } from "../../core/run/state.ts";
 import type { Item } from "../../core/schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer, type Work } from "../../core/schedule/works.ts";
 import type { Holder, Receipt, SampleBatch } from "../../native/addon.d.ts";
+import { DevicePeaks, type Peak, type RecordedDevice } from "./device-peaks.ts";
 
 /** native/addon.d.ts: places among the columns before the consumers', and among a consumer's own. */
 const HELD_COLUMN = 5;
@@ -52,35 +52,21 @@ export interface ExecutedStep extends StepRecord {
 type Growing<T> = { -readonly [Key in keyof T]: T[Key] };
 type Holders = PhaseRecord["holders"];
 
-/** Who holds what on a device. */
-export interface DeviceHolders {
-  readonly device: string;
-  readonly holders: readonly Holder[];
-}
-
-/** The bytes that are taken of a device, and by whom. */
-interface Taken extends DeviceHolders {
-  readonly bytes: number;
-}
-
 /** A phase whose peaks may still rise: who held them is put into words once it is asked for, not at every rise. */
 interface OpenPhase extends Growing<Omit<PhaseRecord, "peakBytes" | "holders" | "devices">> {
   /** In the order of the run's devices. */
-  readonly peaks: Taken[];
+  readonly peaks: Peak[];
 }
 
 export interface RunRecordsOptions {
-  /** Of each device, always in one order. */
-  readonly holders: () => readonly DeviceHolders[];
+  readonly devices: readonly RecordedDevice[];
   /** On which device the target of an action lies; left out, there is one. */
   readonly deviceOf?: (consumer: ScheduledConsumer) => string;
 }
 
-/** What a bucketed swap takes for its length is a region of this consumer. */
-const TRANSIENT_HOLDER = "workspace";
-
 export class RunRecords {
-  readonly #options: RunRecordsOptions;
+  readonly #devices: readonly DevicePeaks[];
+  readonly #deviceOf: RunRecordsOptions["deviceOf"];
   #steps: Growing<ExecutedStep>[] = [];
   /** Of all completed steps, also of those that are not kept. */
   readonly #totals = { steps: 0, workSeconds: 0, memorySeconds: 0 };
@@ -88,15 +74,10 @@ export class RunRecords {
   /** Of the step before: samples of its end arrive when the next has begun. */
   #lastPhases: readonly { readonly open: OpenPhase; readonly record: Growing<PhaseRecord> }[] = [];
   #actions: ActionRecord[] = [];
-  /** Of the whole run, by device. */
-  readonly #peaks: number[];
-  /** Since the last action. */
-  #taken: readonly Taken[];
 
-  constructor(options: RunRecordsOptions) {
-    this.#options = options;
-    this.#taken = this.#read();
-    this.#peaks = this.#taken.map(() => 0);
+  constructor({ devices, deviceOf }: RunRecordsOptions) {
+    this.#devices = devices.map((device) => new DevicePeaks(device));
+    this.#deviceOf = deviceOf;
   }
 
   /** The newest completed steps; old ones without their samples and actions. */
@@ -114,7 +95,7 @@ export class RunRecords {
 
   /** Of the whole run. */
   get peakBytes(): number {
-    return sum(this.#peaks);
+    return sum(this.#devices.map(({ runBytes }) => runBytes));
   }
 
   /** What the whole run took so far, and its completed steps cost. */
@@ -124,7 +105,9 @@ export class RunRecords {
     return {
       steps,
       peakBytes: this.peakBytes,
-      ...(this.#peaks.length > 1 && { devicePeakBytes: this.#byDevice(this.#peaks) }),
+      ...(this.#devices.length > 1 && {
+        devicePeakBytes: Object.fromEntries(this.#devices.map(({ device, runBytes }) => [device, runBytes])),
+      }),
       stepSeconds: mean(workSeconds + memorySeconds),
       memorySeconds: mean(memorySeconds),
     };
@@ -135,7 +118,7 @@ export class RunRecords {
     const open = this.#phases.at(-1);
     if (open !== undefined && open.step === step && open.work === work) return;
     const now = Date.now() / 1000;
-    const peaks = [...this.#taken];
+    const peaks = this.#devices.map((device) => device.now());
     this.#phases.push({ step, work, startSeconds: now, endSeconds: now, workSeconds: 0, memorySeconds: 0, peaks });
   }
 
@@ -147,12 +130,18 @@ export class RunRecords {
   /** What is done by hand between two items belongs to no phase, and is no cost of the schedule. */
   addAction(action: ActionRecord): void {
     this.#actions.push(action);
-    const most = this.#mostDuring(action);
-    this.#raise(most);
-    const phase = this.#phases.at(-1);
-    if (phase === undefined || action.origin === "by_hand" || action.origin === "ahead") return;
-    phase.memorySeconds += action.endSeconds - action.startSeconds;
-    raiseOpen(phase, most);
+    const phase = action.origin === "by_hand" || action.origin === "ahead" ? undefined : this.#phases.at(-1);
+    if (phase !== undefined) phase.memorySeconds += action.endSeconds - action.startSeconds;
+    // Where there was nothing to do, there is nothing to read.
+    if (action.receipt === undefined && action.error === undefined) return;
+    const committedBytes = action.receipt?.bytesCommitted ?? 0;
+    const itsDevice = this.#deviceOf?.(action.consumer) ?? this.#devices[0]?.device;
+    for (let index = 0; index < this.#devices.length; index++) {
+      const device = at(this.#devices, index);
+      const transientBytes = device.readAfter(device.device === itsDevice ? committedBytes : 0);
+      device.raiseRun(device.takenBytes + transientBytes);
+      if (phase !== undefined) phase.peaks[index] = device.raised(at(phase.peaks, index), transientBytes);
+    }
   }
 
   /** An item is over, one way or the other. @returns the bytes that are taken now. */
@@ -160,16 +149,21 @@ export class RunRecords {
     const phase = this.#phases.at(-1);
     if (phase !== undefined) {
       phase.endSeconds = Date.now() / 1000;
-      raiseOpen(phase, this.#taken);
+      // What was done by hand before it.
+      for (let index = 0; index < this.#devices.length; index++) {
+        phase.peaks[index] = at(this.#devices, index).raised(at(phase.peaks, index), 0);
+      }
     }
     return this.look();
   }
 
   /** Something was done by hand. @returns the bytes that are taken now. */
   look(): number {
-    this.#raise(this.#taken);
     let bytes = 0;
-    for (const taken of this.#taken) bytes += taken.bytes;
+    for (const device of this.#devices) {
+      device.raiseRun(device.takenBytes);
+      bytes += device.takenBytes;
+    }
     return bytes;
   }
 
@@ -197,8 +191,9 @@ export class RunRecords {
 
   /** Rows of the sampler of a device, the only one where it is left out, which lie up to a batch behind. */
   addSamples({ consumers, rows, samples }: SampleBatch, device?: string): void {
-    const index = device === undefined ? 0 : this.#taken.findIndex((taken) => taken.device === device);
-    if (index < 0) return;
+    const index = device === undefined ? 0 : this.#devices.findIndex((sampled) => sampled.device === device);
+    const sampled = this.#devices[index];
+    if (sampled === undefined) return;
     const columns = rowColumns({ consumers });
     for (let row = 0; row < rows; row++) {
       const first = row * columns;
@@ -206,7 +201,7 @@ export class RunRecords {
       let bytes = heldBytes;
       for (let position = 0; position < consumers.length; position++)
         bytes += committedBytesAt(samples, first, position);
-      this.#peaks[index] = Math.max(this.#peaks[index] ?? 0, bytes);
+      sampled.raiseRun(bytes);
       const timeSeconds = samples[first] ?? 0;
       const began = ({ startSeconds }: Pick<PhaseRecord, "startSeconds">) => startSeconds <= timeSeconds;
       const open = this.#phases.findLast(began);
@@ -220,7 +215,7 @@ export class RunRecords {
         bytes: committedBytesAt(samples, first, position),
       }));
       const holders = [...held, { consumer: "pool", bytes: heldBytes }];
-      phase.peaks[index] = { device: at(phase.peaks, index).device, bytes, holders };
+      phase.peaks[index] = { device: sampled.device, bytes, holders };
       if (closed !== undefined) this.#tellAgain(closed.record, closed.open);
     }
   }
@@ -230,16 +225,6 @@ export class RunRecords {
     Object.assign(record, peaksOf(phase));
     const step = this.#steps.at(-1);
     if (step !== undefined) step.peakBytes = peakOfAll(this.#lastPhases.map(({ open }) => open));
-  }
-
-  #raise(taken: readonly Taken[]): void {
-    for (let index = 0; index < taken.length; index++) {
-      this.#peaks[index] = Math.max(this.#peaks[index] ?? 0, at(taken, index).bytes);
-    }
-  }
-
-  #byDevice(bytes: readonly number[]): Record<string, number> {
-    return Object.fromEntries(this.#taken.map(({ device }, index) => [device, bytes[index] ?? 0]));
   }
 
   #keep(record: Growing<ExecutedStep>): void {
@@ -255,35 +240,6 @@ export class RunRecords {
     // Another object, because whoever was told of the step may keep that one.
     if (old !== undefined) this.#steps.splice(-1 - kept, 1, { ...old, ...nothing });
   }
-
-  #read(): readonly Taken[] {
-    return this.#options.holders().map(({ device, holders }) => {
-      let bytes = 0;
-      for (const holder of holders) bytes += holder.bytes;
-      return { device, bytes, holders };
-    });
-  }
-
-  /** What an action that is over took at most: it may have given something back before it was. */
-  #mostDuring({ receipt, error, consumer }: ActionRecord): readonly Taken[] {
-    const before = this.#taken;
-    if (receipt === undefined && error === undefined) return before;
-    const after = this.#read();
-    this.#taken = after;
-    const device = this.#options.deviceOf?.(consumer) ?? after[0]?.device;
-    return after.map((taken, index) =>
-      taken.device === device ? mostBetween(at(before, index), taken, receipt?.bytesCommitted ?? 0) : taken,
-    );
-  }
-}
-
-/** Of a device that had so much before an action which took `committedBytes`, and has so much after it. */
-function mostBetween(before: Taken, after: Taken, committedBytes: number): Taken {
-  const bytes = before.bytes - pooledBytes(before) + committedBytes;
-  const transientBytes = bytes - after.bytes;
-  if (transientBytes <= 0) return after;
-  const holders = [...after.holders, { consumer: TRANSIENT_HOLDER, bytes: transientBytes }];
-  return { device: after.device, bytes, holders };
 }
 
 function recordOf(phase: OpenPhase): Growing<PhaseRecord> {
@@ -309,12 +265,6 @@ function peakOfAll(phases: readonly OpenPhase[]): number {
   return sum(first.peaks.map((_, index) => Math.max(...phases.map(({ peaks }) => at(peaks, index).bytes))));
 }
 
-function raiseOpen({ peaks }: OpenPhase, taken: readonly Taken[]): void {
-  for (let index = 0; index < taken.length; index++) {
-    if (at(taken, index).bytes > at(peaks, index).bytes) peaks[index] = at(taken, index);
-  }
-}
-
 /** An element that is there: a run has the same devices all the time. */
 function at<T>(list: readonly T[], index: number): T {
   const element = list[index];
@@ -324,10 +274,6 @@ function at<T>(list: readonly T[], index: number): T {
 
 function committedBytesAt(samples: Float64Array, rowAt: number, consumer: number): number {
   return samples[rowAt + HEADER_COLUMNS + CONSUMER_COLUMNS * consumer + COMMITTED_COLUMN] ?? 0;
-}
-
-function pooledBytes({ holders }: Taken): number {
-  return holders.find(({ consumer }) => consumer === "pool")?.bytes ?? 0;
 }
 
 /** As a record has them; a swap's bucket is part of the workspace. */

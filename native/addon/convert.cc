@@ -72,6 +72,13 @@ const char* NameOf(ReleaseMode mode) {
 
 Napi::Number ToJs(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
+Napi::Object ToJs(Napi::Env env, const DeviceUsage& usage) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("committedBytes", ToJs(env, usage.committed_bytes));
+  object.Set("heldBytes", ToJs(env, usage.held_bytes));
+  return object;
+}
+
 Napi::Array ToJs(Napi::Env env, const std::vector<Holder>& holders) {
   Napi::Array array = Napi::Array::New(env, holders.size());
   for (uint32_t i = 0; i < holders.size(); ++i) {

@@ -39,6 +39,7 @@ auto Guarded(Napi::Env env, Body&& body) -> decltype(body()) {
 
 // --- to JavaScript ---
 
+Napi::Object ToJs(Napi::Env env, const DeviceUsage& usage);
 Napi::Array ToJs(Napi::Env env, const std::vector<Holder>& holders);
 Napi::Object ToJs(Napi::Env env, const Receipt& receipt);
 Napi::Object ToJs(Napi::Env env, const RegionObservation& observation);

@@ -14,8 +14,8 @@ namespace tideline {
 void NativeDevice::Register(Napi::Env env) {
   AddonInstance::Of(env).constructors[kClassName] = Napi::Persistent(DefineClass(
       env, kClassName,
-      {InstanceMethod<&NativeDevice::Observe>("observe"), InstanceMethod<&NativeDevice::Holders>("holders"),
-       InstanceMethod<&NativeDevice::CreateRegion>("createRegion"),
+      {InstanceMethod<&NativeDevice::Observe>("observe"), InstanceMethod<&NativeDevice::Usage>("usage"),
+       InstanceMethod<&NativeDevice::Holders>("holders"), InstanceMethod<&NativeDevice::CreateRegion>("createRegion"),
        InstanceMethod<&NativeDevice::PrepareBackups>("prepareBackups"),
        InstanceMethod<&NativeDevice::SetCapacity>("setCapacity"), InstanceMethod<&NativeDevice::Trim>("trim"),
        InstanceMethod<&NativeDevice::StartTelemetry>("startTelemetry"), InstanceMethod<&NativeDevice::Close>("close")}));
@@ -34,6 +34,10 @@ const DeviceHandle& NativeDevice::handle() const {
 
 Napi::Value NativeDevice::Observe(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] { return ToJs(info.Env(), handle().device->Observe()); });
+}
+
+Napi::Value NativeDevice::Usage(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] { return ToJs(info.Env(), handle().device->Usage()); });
 }
 
 Napi::Value NativeDevice::Holders(const Napi::CallbackInfo& info) {

@@ -32,6 +32,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
  private:
   Napi::Value Observe(const Napi::CallbackInfo& info);
+  Napi::Value Usage(const Napi::CallbackInfo& info);
   Napi::Value Holders(const Napi::CallbackInfo& info);
   Napi::Value PrepareBackups(const Napi::CallbackInfo& info);
   Napi::Value CreateRegion(const Napi::CallbackInfo& info);

@@ -32,6 +32,11 @@ struct DeviceSample {
   std::vector<Consumer> consumers;
 };
 
+// Chunks of a device: mapped by regions, and in the pool, mapped by nobody.
+struct DeviceUsage {
+  uint64_t committed_bytes = 0, held_bytes = 0;
+};
+
 struct DeviceProbe {
   std::string name, description;
   uint64_t total_bytes = 0, free_bytes = 0;
@@ -54,6 +59,8 @@ class Device {
   // Region::PrepareBackup of a consumer's regions, one after another. Error not_found without any.
   virtual Receipt PrepareBackups(const std::string& consumer, const Operation& operation = {}) = 0;
   virtual DeviceObservation Observe() const = 0;
+  // What is taken of the capacity; costs next to nothing.
+  virtual DeviceUsage Usage() const = 0;
   // Who has taken how much of the capacity, regions of one consumer summed; what the pool holds is the last one's.
   virtual std::vector<Holder> Holders() const = 0;
   // Overwrites `sample`, reusing its memory.

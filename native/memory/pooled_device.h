@@ -22,6 +22,7 @@ class PooledDevice final : public Device, public std::enable_shared_from_this<Po
   std::shared_ptr<Region> CreateRegion(const std::string& consumer, const std::string& tag, uint64_t bytes) override;
   Receipt PrepareBackups(const std::string& consumer, const Operation& operation) override;
   DeviceObservation Observe() const override;
+  DeviceUsage Usage() const override { return {pool_.committed_bytes(), pool_.held_bytes()}; }
   std::vector<Holder> Holders() const override;
   void Sample(DeviceSample& sample) const override;
   void SetCapacity(uint64_t bytes) override { pool_.SetCapacity(bytes); }

@@ -76,6 +76,7 @@ describeDevice("capacity", () => {
       { consumer: "policy.weights", bytes: 8 * MIB },
       { consumer: "pool", bytes: 4 * MIB },
     ]);
+    expect(device.usage()).toEqual({ committedBytes: 8 * MIB, heldBytes: 4 * MIB });
     for (const region of regions) await region.close();
   });
 

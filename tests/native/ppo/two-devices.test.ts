@@ -178,10 +178,10 @@ test("what lies on both cards is taken on both or on none", async () => {
     const cursor = await run.go({ kind: "steps", steps: 1 });
     expect(cursor.run).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
     expect(cursor.run).toHaveProperty("error.message", expect.stringMatching(/^cuda:1: out of memory/));
-    for (const { device, holders } of backend.holders()) {
+    for (const { name, holders } of backend.devices()) {
       expect(
-        holders.map(({ consumer }) => consumer),
-        device,
+        holders().map(({ consumer }) => consumer),
+        name,
       ).not.toContain("activations");
     }
   });

@@ -1,14 +1,25 @@
 /** What is kept of a run: who held its peaks, also those within an action, and a bounded part of a long one. */
 import { expect, test } from "vitest";
 import type { Item } from "../../../core/schedule/schedule.ts";
+import type { RecordedDevice } from "../../../electron/ppo/device-peaks.ts";
 import { type ActionRecord, RunRecords } from "../../../electron/ppo/records.ts";
 import type { Holder } from "../../../native/addon.d.ts";
 
 const ROLLOUT: Item = { kind: "work", index: 0, phase: 0, work: "rollout" };
 
+/** A device that holds this now. */
+function deviceWith(name: string, holders: () => readonly Holder[]): RecordedDevice {
+  const bytesOf = (isIt: (consumer: string) => boolean) =>
+    holders().reduce((sum, { consumer, bytes }) => sum + (isIt(consumer) ? bytes : 0), 0);
+  const usage = () => ({
+    committedBytes: bytesOf((consumer) => consumer !== "pool"),
+    heldBytes: bytesOf((consumer) => consumer === "pool"),
+  });
+  return { name, usage, holders };
+}
+
 /** Of a run on one device. */
-const recordsOf = (holders: () => readonly Holder[]) =>
-  new RunRecords({ holders: () => [{ device: "host", holders: holders() }] });
+const recordsOf = (holders: () => readonly Holder[]) => new RunRecords({ devices: [deviceWith("host", holders)] });
 
 function swapThrough(bucketBytes: number, origin: ActionRecord["origin"]): ActionRecord {
   return {
@@ -109,9 +120,9 @@ test("of several devices each has its own peaks, and a step's are what all of th
   const SCORE: Item = { kind: "work", index: 1, phase: 1, work: "score_policy" };
   let [engine, policy] = [100, 40];
   const records = new RunRecords({
-    holders: () => [
-      { device: "cuda:1", holders: [{ consumer: "engine.weights", bytes: engine }] },
-      { device: "cuda:0", holders: [{ consumer: "policy.weights", bytes: policy }] },
+    devices: [
+      deviceWith("cuda:1", () => [{ consumer: "engine.weights", bytes: engine }]),
+      deviceWith("cuda:0", () => [{ consumer: "policy.weights", bytes: policy }]),
     ],
     deviceOf: (consumer) => (consumer === "engine.weights" ? "cuda:1" : "cuda:0"),
   });

@@ -5,6 +5,7 @@
  */
 import type {
   DeviceObservation,
+  DeviceUsage,
   EngineObservation,
   GenerateRequest,
   GenerationEvent,
@@ -160,6 +161,11 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
         hostBackupBytes: 0,
         regions,
       };
+    }
+
+    usage(): DeviceUsage {
+      const { committedBytes, heldBytes } = this.observe();
+      return { committedBytes, heldBytes };
     }
 
     holders(): readonly Holder[] {
