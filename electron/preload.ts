@@ -1,10 +1,10 @@
 /**
- * The Electron door, window side: gives the renderer `window.tidelineDoor`, exactly the `Door` of core/contract.ts.
+ * The Electron door, window side: gives the renderer `window.tidelineDoor`, exactly the `Door` of core/contract.
  * Nothing of Electron passes the bridge: no event objects, no ipcRenderer, no channel names. Runs sandboxed, so it is
  * built to one CommonJS file and may require nothing but `electron`.
  */
 import { contextBridge, ipcRenderer, webUtils } from "electron";
-import type { Door } from "../core/contract.ts";
+import type { Door } from "../core/contract/messages.ts";
 import { CHANNELS } from "./hosts/electron/channels.ts";
 
 /** Calls `listener` with the payload of each message on a channel until the returned function is called. */

@@ -2,7 +2,7 @@
  * What a report of a PPO run says: settings, what was measured of the run and of the baseline beside it, and the step
  * that its pictures show. Everything else that a reader sees is derived from this.
  */
-import type { ActionRecord } from "../contract.ts";
+import type { ActionRecord } from "../contract/timeline.ts";
 import type { TidelineErrorData } from "../errors.ts";
 import type { PlacedDevice } from "../run/placement.ts";
 import type { QuantisedRole } from "../run/quantisation.ts";

@@ -2,7 +2,7 @@
  * A whole run as a timeline of one device, from the records of its phases: each phase holds what it held at its peak. So a run of any
  * length is one picture, without the samples of hours.
  */
-import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract.ts";
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract/timeline.ts";
 import type { PlacedDevice } from "../run/placement.ts";
 import { type PhaseRecord, peakOn } from "../run/records.ts";
 import { SCHEDULED_CONSUMERS } from "../schedule/works.ts";

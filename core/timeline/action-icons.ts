@@ -1,5 +1,5 @@
 /** One small sign per kind of action, as strokes: the window and reports draw the same ones. */
-import type { ActionRecord } from "../contract.ts";
+import type { ActionRecord } from "../contract/timeline.ts";
 
 /** A polyline. */
 export type Stroke = readonly (readonly [number, number])[];

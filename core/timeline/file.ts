@@ -3,7 +3,7 @@
  * read by a script in three lines. A column that never changes is written as one number.
  */
 import { z } from "zod";
-import { actionRecordSchema } from "../contract.ts";
+import { actionRecordSchema } from "../contract/timeline.ts";
 import { TidelineError } from "../errors.ts";
 import { SERIES, type Series, TimelineStore } from "./store.ts";
 import type { Timeline } from "./timeline.ts";

@@ -3,7 +3,7 @@
  * markers lie in cells of time instead, fewer and with room for a large count; cells do not depend on where the window
  * begins, so that what is seen does not regroup while it moves. A failure is never hidden inside a group that looks well.
  */
-import type { ActionRecord } from "../contract.ts";
+import type { ActionRecord } from "../contract/timeline.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "./time-scale.ts";
 
 export interface Marker {

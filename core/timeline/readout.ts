@@ -1,7 +1,7 @@
 /**
  * What a timeline says at one moment, and between two: the figures beside the pointer and between the cursors.
  */
-import type { ActionRecord } from "../contract.ts";
+import type { ActionRecord } from "../contract/timeline.ts";
 import { bandsOf, capacityAt } from "./stack.ts";
 import { SERIES } from "./store.ts";
 import { actionsAround, type Phase, phaseAt, type Timeline } from "./timeline.ts";

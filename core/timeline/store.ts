@@ -7,11 +7,11 @@
  * then the device's context, then `unaccounted`. The stack therefore sums exactly to what the device says is used —
  * unless consumers claim more than the device says (committed, not yet touched), and then the stack shows their claim.
  */
-import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract.ts";
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../contract/timeline.ts";
 import { TidelineError } from "../errors.ts";
 import { CHUNK_ROWS, Column, type Extremes } from "./column.ts";
 
-/** A batch as core/contract.ts carries it; the rows may also be the addon's own Float64Array. */
+/** A batch as core/contract carries it; the rows may also be the addon's own Float64Array. */
 export interface SampleRows {
   readonly consumers: readonly string[];
   readonly rows: number;

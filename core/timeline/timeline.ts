@@ -3,7 +3,7 @@
  * executes one and the recorder records one; all three are this type, so one component draws them, a plan lies over
  * what was measured, and two runs subtract.
  */
-import type { ActionRecord } from "../contract.ts";
+import type { ActionRecord } from "../contract/timeline.ts";
 import type { Outline } from "./outline.ts";
 import type { TimelineStore } from "./store.ts";
 import type { TimeWindow } from "./time-scale.ts";

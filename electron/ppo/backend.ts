@@ -3,7 +3,7 @@
  * this file may assume that models and engine live in this process: all work is asynchronous, and everything is named by
  * role or consumer. A verb that fails has changed nothing, but for training: there, each update is all or nothing.
  */
-import type { Receipt } from "../../core/contract.ts";
+import type { Receipt } from "../../core/contract/vocabulary.ts";
 import type { SizedDevice } from "../../core/run/largest-fit.ts";
 import type { MemoryState } from "../../core/schedule/residency.ts";
 import type { Action } from "../../core/schedule/schedule.ts";

@@ -3,7 +3,7 @@
  * memory, and the peak of each device with who held it. That is read after each action, and a receipt says what came and
  * went within one; the sampler's rows, which arrive a moment later, only confirm it. Long runs keep their newest steps.
  */
-import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract/timeline.ts";
 import { TidelineError, type TidelineErrorData } from "../../core/errors.ts";
 import type { PhaseRecord, RolloutSample, StepRecord, StepStatistics } from "../../core/run/records.ts";
 import type { Measurement } from "../../core/run/state.ts";

@@ -2,7 +2,7 @@
  * One device's memory over time. It is read when an item is over, which is exact, and between those moments there are the
  * sampler's rows; both lie in one timeline, which keeps an hour.
  */
-import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract.ts";
+import { CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../core/contract/timeline.ts";
 import { SCHEDULED_CONSUMERS } from "../../core/schedule/works.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";
 import type { DeviceObservation, SampleBatch } from "../../native/addon.d.ts";

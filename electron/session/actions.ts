@@ -2,7 +2,8 @@
  * Everything that is done to memory goes through here: it waits its turn, can be watched and cancelled, and leaves a
  * record with what it cost, also when it failed.
  */
-import type { ActionRecord, Receipt } from "../../core/contract.ts";
+import type { ActionRecord } from "../../core/contract/timeline.ts";
+import type { Receipt } from "../../core/contract/vocabulary.ts";
 import { type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import type { Work } from "./backend.ts";
 import { withHint } from "./hints.ts";

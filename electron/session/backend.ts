@@ -4,17 +4,15 @@
  * all work is asynchronous, models are named by role, and observing gives the latest that is known.
  */
 import type { Role } from "../../core/consumers.ts";
+import type { CheckpointSummary, Obstacle, OpenDevice } from "../../core/contract/state.ts";
 import type {
-  CheckpointSummary,
-  Obstacle,
-  OpenDevice,
   PauseMode,
   Receipt,
   ReleaseDestination,
   ReleaseMode,
   RunningPolicy,
   SwapMethod,
-} from "../../core/contract.ts";
+} from "../../core/contract/vocabulary.ts";
 import type { LinkMeasurement } from "../../core/link-measurement.ts";
 import type { GenerateRequest, GenerationEvent } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";

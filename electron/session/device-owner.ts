@@ -3,7 +3,7 @@
  * opening a run takes the workbench's models off the device, and whatever becomes of the run brings them back.
  */
 import { join } from "node:path";
-import type { Receipt } from "../../core/contract.ts";
+import type { Receipt } from "../../core/contract/vocabulary.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { EndedRun } from "../../core/run/ended-runs.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";

@@ -2,7 +2,10 @@
  * Generations as people watch them: turns the engine's token events into text and speed, and tells at most 20 times a
  * second however fast tokens come.
  */
-import type { GenerationState, Prompt, Sampling } from "../../core/contract.ts";
+
+import type { Prompt } from "../../core/contract/commands.ts";
+import type { GenerationState } from "../../core/contract/timeline.ts";
+import type { Sampling } from "../../core/contract/vocabulary.ts";
 import { errorDataSchema, TidelineError } from "../../core/errors.ts";
 import type { FinishReason, GenerationEvent } from "../../native/addon.d.ts";
 import type { Backend } from "./backend.ts";

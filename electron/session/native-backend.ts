@@ -4,7 +4,8 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
-import type { CheckpointSummary, PauseMode } from "../../core/contract.ts";
+import type { CheckpointSummary } from "../../core/contract/state.ts";
+import type { PauseMode } from "../../core/contract/vocabulary.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { LinkMeasurement } from "../../core/link-measurement.ts";
 import type {

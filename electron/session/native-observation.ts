@@ -1,7 +1,7 @@
 /**
  * The addon's observations in the contract's shapes.
  */
-import type { CheckpointSummary, ConsumerState, DeviceChoice, OpenDevice } from "../../core/contract.ts";
+import type { CheckpointSummary, ConsumerState, DeviceChoice, OpenDevice } from "../../core/contract/state.ts";
 import type { DeviceObservation, RegionObservation, TidelineAddon } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 

@@ -3,7 +3,7 @@
  * letting a person run into the error.
  */
 import { engineConsumer } from "../../core/consumers.ts";
-import type { ConsumerState, Obstacle } from "../../core/contract.ts";
+import type { ConsumerState, Obstacle } from "../../core/contract/state.ts";
 import type { BackendEngine } from "./backend.ts";
 
 /** The first obstacle, the one to remove first; undefined when the engine can generate. */

@@ -2,7 +2,7 @@
  * Long work a person can watch and cancel, and the queue that keeps two changes from meeting: commands that change
  * memory run one after another, in the order in which they arrived.
  */
-import type { OperationState } from "../../core/contract.ts";
+import type { OperationState } from "../../core/contract/state.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { Work } from "./backend.ts";
 

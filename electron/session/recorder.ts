@@ -9,7 +9,7 @@ import {
   HEADER_COLUMNS,
   rowColumns,
   type SampleBatch,
-} from "../../core/contract.ts";
+} from "../../core/contract/timeline.ts";
 import { type EndedRun, withEndedRun } from "../../core/run/ended-runs.ts";
 import type { SampleBatch as NativeBatch } from "../../native/addon.d.ts";
 import { SampleHistory } from "./sample-history.ts";

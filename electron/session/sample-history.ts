@@ -2,7 +2,7 @@
  * Samples of one device that are kept, oldest dropped first: as the sampler lays them out, in chunks that share a list of
  * consumers.
  */
-import { rowColumns, type SampleBatch } from "../../core/contract.ts";
+import { rowColumns, type SampleBatch } from "../../core/contract/timeline.ts";
 import type { SampleBatch as NativeBatch } from "../../native/addon.d.ts";
 
 const CHUNK_ROWS = 4096;

@@ -4,19 +4,14 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type CommandName, commands, isCommandName } from "../../core/contract/commands.ts";
 import {
   type AnswerEnvelope,
-  type CommandName,
-  type ConsumerState,
-  commands,
-  type DeviceChoice,
-  type EngineState,
   eventSchema,
-  isCommandName,
   requestEnvelopeSchema,
   type SessionEvent,
-  type SessionState,
-} from "../../core/contract.ts";
+} from "../../core/contract/messages.ts";
+import type { ConsumerState, DeviceChoice, EngineState, SessionState } from "../../core/contract/state.ts";
 import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
 import type { ActionRecord as ExecutedAction } from "../ppo/records.ts";

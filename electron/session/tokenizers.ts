@@ -2,7 +2,7 @@
  * The tokenizer of each checkpoint in use, read once. Opening a checkpoint reads it first, so that a damaged one is an
  * error of opening and not of the first prompt.
  */
-import type { CheckpointSummary } from "../../core/contract.ts";
+import type { CheckpointSummary } from "../../core/contract/state.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /** Checkpoints that one session swaps between; a tokenizer of a large vocabulary takes tens of MB. */

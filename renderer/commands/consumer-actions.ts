@@ -5,7 +5,8 @@
  */
 
 import { engineConsumer } from "../../core/consumers.ts";
-import type { ConsumerState, EngineState, ReleaseDestination, ReleaseMode } from "../../core/contract.ts";
+import type { ConsumerState, EngineState } from "../../core/contract/state.ts";
+import type { ReleaseDestination, ReleaseMode } from "../../core/contract/vocabulary.ts";
 import { formatBytes } from "../../core/units.ts";
 
 export type ConsumerAction =

@@ -1,5 +1,7 @@
 /** What commands are made from: the state they depend on and the means they act with. */
-import type { GenerationState, SessionState } from "../../core/contract.ts";
+
+import type { SessionState } from "../../core/contract/state.ts";
+import type { GenerationState } from "../../core/contract/timeline.ts";
 import type { Action } from "../../core/schedule/schedule.ts";
 import type { Client } from "../door/client.ts";
 import type { Preferences } from "../state/preferences.ts";

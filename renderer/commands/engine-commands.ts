@@ -1,5 +1,5 @@
 /** Pausing, continuing and swapping the engine, and the one click that makes it able to generate again. */
-import type { EngineState, SessionState } from "../../core/contract.ts";
+import type { EngineState, SessionState } from "../../core/contract/state.ts";
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";

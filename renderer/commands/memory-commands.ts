@@ -1,5 +1,5 @@
 /** Every memory action of every consumer, made from the state: the same commands are a row's buttons. */
-import type { ConsumerState } from "../../core/contract.ts";
+import type { ConsumerState } from "../../core/contract/state.ts";
 import { formatBytes } from "../../core/units.ts";
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";

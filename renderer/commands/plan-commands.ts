@@ -1,7 +1,7 @@
 /** What can be done with the plan on the Plan screen. */
 import { useMemo } from "react";
 import { useShallow } from "zustand/react/shallow";
-import type { SessionState } from "../../core/contract.ts";
+import type { SessionState } from "../../core/contract/state.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { HOST } from "../../core/planner/gpus/catalogue.ts";
 import { gpuOfDevice, isEmbedded } from "../../core/planner/gpus/planned-gpu.ts";

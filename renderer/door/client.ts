@@ -2,16 +2,9 @@
  * The typed side of a door: requests are checked before they leave, answers and events when they arrive, and a refusal
  * becomes a TidelineError. Everything else in the renderer deals in the contract's types only.
  */
-import {
-  answerEnvelopeSchema,
-  type CommandAnswer,
-  type CommandInput,
-  type CommandName,
-  commands,
-  type Door,
-  eventSchema,
-  type SessionEvent,
-} from "../../core/contract.ts";
+
+import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../core/contract/commands.ts";
+import { answerEnvelopeSchema, type Door, eventSchema, type SessionEvent } from "../../core/contract/messages.ts";
 import { TidelineError } from "../../core/errors.ts";
 
 /** Questions that the session answers at once; silence means something is wrong. */

@@ -2,7 +2,7 @@
  * Which door this window came through. The desktop shell puts one on `window`; without it the page was served by the
  * browser host and talks to the same session over a WebSocket. Nothing else in the renderer asks.
  */
-import type { Door } from "../../core/contract.ts";
+import type { Door } from "../../core/contract/messages.ts";
 import { openWebSocketDoor } from "./websocket-door.ts";
 
 declare global {

@@ -3,7 +3,7 @@
  * under way when it closed are answered with `session_lost` rather than left hanging, because the session may or may
  * not have done them: the state that follows the reconnection tells.
  */
-import type { AnswerEnvelope, Door, RequestEnvelope } from "../../core/contract.ts";
+import type { AnswerEnvelope, Door, RequestEnvelope } from "../../core/contract/messages.ts";
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5000;

@@ -1,7 +1,7 @@
 /** Product, screens, device, engine and connection at a glance, and the window's own commands. */
 import { CircleHelp, Cpu, Footprints, Monitor, Moon, Search, SlidersHorizontal, Sun } from "lucide-react";
 import type { ReactNode } from "react";
-import type { DeviceState, EngineState } from "../../core/contract.ts";
+import type { DeviceState, EngineState } from "../../core/contract/state.ts";
 import type { RunState } from "../../core/run/state.ts";
 import { formatBytes } from "../../core/units.ts";
 import { execute } from "../commands/registry.ts";

@@ -1,6 +1,6 @@
 /** What was done to memory and what was generated, as the session recorded it; newest last in both lists. */
 import { create } from "zustand";
-import type { ActionRecord, GenerationState } from "../../core/contract.ts";
+import type { ActionRecord, GenerationState } from "../../core/contract/timeline.ts";
 import { type Action, describeAction } from "../../core/schedule/schedule.ts";
 
 /** A long session keeps its newest records; the recording, not this list, is the archive. */

@@ -1,6 +1,6 @@
 /** The generation being written: prompt, length, sampling. A draft of the `generate` command, checked here. */
 import { create } from "zustand";
-import type { CommandInput, Prompt } from "../../core/contract.ts";
+import type { CommandInput, Prompt } from "../../core/contract/commands.ts";
 
 export interface PromptDraft {
   /** `ids`: token ids, the only way without a tokenizer. */

@@ -1,6 +1,6 @@
 /** The PPO run being put together: a draft of the `open_run` command, checked here. It outlives its dialog. */
 import { create } from "zustand";
-import type { CommandInput, RoleFolders } from "../../core/contract.ts";
+import type { CommandInput, RoleFolders } from "../../core/contract/commands.ts";
 import { type TidelineErrorData, toErrorData } from "../../core/errors.ts";
 import { type Placement, refuseSharingAcross } from "../../core/run/placement.ts";
 import type { WorkloadSummary } from "../../core/run/state.ts";

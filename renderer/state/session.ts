@@ -1,6 +1,6 @@
 /** The session as this window last heard of it, and whether it can hear it now. */
 import { create } from "zustand";
-import type { SessionState } from "../../core/contract.ts";
+import type { SessionState } from "../../core/contract/state.ts";
 
 /** `connecting`: never reached yet; `lost`: reached before, being redialled. */
 export type Connection = "connecting" | "connected" | "lost";

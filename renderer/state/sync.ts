@@ -2,7 +2,10 @@
  * Keeps the stores in step with the session: on every (re)connection the whole state and the kept history, then the
  * events. Because everything is asked again, a reloaded window and a restarted session both end up right.
  */
-import type { SampleBatch, SessionEvent, SessionState } from "../../core/contract.ts";
+
+import type { SessionEvent } from "../../core/contract/messages.ts";
+import type { SessionState } from "../../core/contract/state.ts";
+import type { SampleBatch } from "../../core/contract/timeline.ts";
 import { assertNever, toErrorData } from "../../core/errors.ts";
 import type { Client } from "../door/client.ts";
 import { addActions, putGeneration, replaceActivity } from "./activity.ts";

@@ -3,7 +3,7 @@
  * `revision` is what components and the drawing loop compare.
  */
 import { create } from "zustand";
-import { rowColumns, type SampleBatch } from "../../core/contract.ts";
+import { rowColumns, type SampleBatch } from "../../core/contract/timeline.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";
 
 interface TimelineState {

@@ -1,6 +1,6 @@
 /** What an action did, beside its marker: bytes freed or mapped, milliseconds, and for a failed one why. */
 import type { ReactNode } from "react";
-import type { ActionRecord } from "../../core/contract.ts";
+import type { ActionRecord } from "../../core/contract/timeline.ts";
 import type { Marker } from "../../core/timeline/markers.ts";
 import { formatBytes, formatSeconds } from "../../core/units.ts";
 import type { Geometry } from "./canvas/geometry.ts";

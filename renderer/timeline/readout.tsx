@@ -3,7 +3,7 @@
  * now. With two cursors it also says what changed between them.
  */
 import { memo, type ReactNode } from "react";
-import type { ActionRecord } from "../../core/contract.ts";
+import type { ActionRecord } from "../../core/contract/timeline.ts";
 import {
   type ConsumerReading,
   type Difference,

@@ -3,7 +3,7 @@
  * sixty times a second, so it is an object that the drawing loop reads, not React state; components listen at their own
  * pace (use-view.ts). Pausing only lets go of the live edge: samples go on being recorded.
  */
-import type { ActionRecord } from "../../core/contract.ts";
+import type { ActionRecord } from "../../core/contract/timeline.ts";
 import { FollowClock } from "../../core/timeline/follow-clock.ts";
 import type { StackHeight } from "../../core/timeline/stack.ts";
 import { TimelineStore } from "../../core/timeline/store.ts";

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Page } from "playwright-core";
 import { afterEach, describe, expect, inject, it } from "vitest";
-import type { Door } from "../../core/contract.ts";
+import type { Door } from "../../core/contract/messages.ts";
 import { Desktop, type DesktopFolders } from "./electron-double/launch.ts";
 import { PpoPage } from "./pages/ppo-page.ts";
 

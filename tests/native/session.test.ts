@@ -3,13 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import {
-  type CommandAnswer,
-  type CommandInput,
-  type CommandName,
-  commands,
-  type GenerationState,
-} from "../../core/contract.ts";
+import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../core/contract/commands.ts";
+import type { GenerationState } from "../../core/contract/timeline.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { MIB } from "../../core/units.ts";
 import { Session } from "../../electron/session/session.ts";

@@ -1,5 +1,5 @@
 /** A prediction as a timeline, so that the component that draws measured ones draws it too, and one lies over the other. */
-import { type ActionRecord, CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../contract.ts";
+import { type ActionRecord, CONSUMER_COLUMNS, HEADER_COLUMNS, rowColumns } from "../../contract/timeline.ts";
 import { type Action, describeAction, targetOf } from "../../schedule/schedule.ts";
 import { SCHEDULED_CONSUMERS } from "../../schedule/works.ts";
 import { TimelineStore } from "../../timeline/store.ts";

@@ -1,5 +1,5 @@
 /** The report of `tideline run`, from what was executed. */
-import type { DeviceChoice } from "../../../core/contract.ts";
+import type { DeviceChoice } from "../../../core/contract/state.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { HOST } from "../../../core/planner/gpus/catalogue.ts";
 import type { RunReport } from "../../../core/report/report.ts";

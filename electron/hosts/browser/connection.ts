@@ -4,7 +4,7 @@
  * does not read at all is let go.
  */
 import type { RawData, WebSocket } from "ws";
-import type { AnswerEnvelope, SessionEvent } from "../../../core/contract.ts";
+import type { AnswerEnvelope, SessionEvent } from "../../../core/contract/messages.ts";
 
 /** From here on what can be missed is not sent. */
 const CROWDED_BYTES = 2 * 2 ** 20;

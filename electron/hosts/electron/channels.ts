@@ -1,6 +1,6 @@
 /** The IPC channels between a window and the main process. Their names appear nowhere else. */
 export const CHANNELS = {
-  /** Window asks, main answers: one request envelope of core/contract.ts, one answer envelope. */
+  /** Window asks, main answers: one request envelope of core/contract, one answer envelope. */
   request: "tideline:request",
   /** Main tells: one session event. */
   event: "tideline:event",

@@ -1,5 +1,6 @@
 /** What the handlers of the commands work with: the parts of a session, and nothing of its doors. */
-import type { CommandAnswer, CommandName, CommandRequest, SessionState } from "../../../core/contract.ts";
+import type { CommandAnswer, CommandName, CommandRequest } from "../../../core/contract/commands.ts";
+import type { SessionState } from "../../../core/contract/state.ts";
 import type { Actions } from "../actions.ts";
 import type { DeviceOwner } from "../device-owner.ts";
 import type { Generations } from "../generations.ts";

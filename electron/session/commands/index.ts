@@ -1,5 +1,5 @@
 /** Every command of the contract and its handler; one that is missing here does not compile. */
-import { type CommandName, commands } from "../../../core/contract.ts";
+import { type CommandName, commands } from "../../../core/contract/commands.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import type { CommandContext, Handlers } from "./context.ts";
 import { generationCommands } from "./generation.ts";

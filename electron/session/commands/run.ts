@@ -1,5 +1,7 @@
 /** Commands of a PPO run: opening and ending it, stepping it, and acting between its items. Stopping it never waits. */
-import type { ActionRecord, DeviceChoice } from "../../../core/contract.ts";
+
+import type { DeviceChoice } from "../../../core/contract/state.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { type Action, describeAction, targetOf } from "../../../core/schedule/schedule.ts";
 import { planRun, summariseWorkload } from "../run/plan.ts";

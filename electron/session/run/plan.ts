@@ -1,6 +1,7 @@
 /** What a run would be, before anything is opened: a workload's file, what it says, and the schedule it is run under. */
 import { basename, dirname, resolve } from "node:path";
-import type { CommandRequest, DeviceChoice, RoleFolders } from "../../../core/contract.ts";
+import type { CommandRequest, RoleFolders } from "../../../core/contract/commands.ts";
+import type { DeviceChoice } from "../../../core/contract/state.ts";
 import { toErrorData } from "../../../core/errors.ts";
 import { HOST } from "../../../core/planner/gpus/catalogue.ts";
 import { gpuOfDevice } from "../../../core/planner/gpus/planned-gpu.ts";

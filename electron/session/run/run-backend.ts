@@ -2,7 +2,7 @@
  * The backend while a PPO run has the device: the verbs of the memory panel, done by hand between two items of the
  * schedule and under its rules. What would take the device away from the run is refused.
  */
-import type { PauseMode, ReleaseMode } from "../../../core/contract.ts";
+import type { PauseMode, ReleaseMode } from "../../../core/contract/vocabulary.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import type { LinkMeasurement } from "../../../core/link-measurement.ts";
 import { castOf } from "../../../core/schedule/residency.ts";

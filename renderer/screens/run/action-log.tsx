@@ -1,7 +1,7 @@
 /** Everything that was done to memory, newest first; choosing one puts the timeline's cursors around it. */
 import { CircleAlert } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { Button } from "../../components/button.tsx";
 import { ErrorBox } from "../../components/error-words.tsx";
 import { useActivity } from "../../state/activity.ts";

@@ -1,6 +1,6 @@
 /** Who holds bytes on the device, in which state, and what can be done about it. */
 import { type ReactNode, useMemo } from "react";
-import type { ConsumerState, SessionState } from "../../../core/contract.ts";
+import type { ConsumerState, SessionState } from "../../../core/contract/state.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { Skeleton } from "../../components/skeleton.tsx";
 import { useSession } from "../../state/session.ts";

@@ -1,6 +1,7 @@
 /** One consumer: its state in words, its bytes as a bar, its actions as buttons, what was done to it last. */
 import type { ReactNode } from "react";
-import type { ConsumerState, Residency } from "../../../core/contract.ts";
+import type { ConsumerState } from "../../../core/contract/state.ts";
+import type { Residency } from "../../../core/contract/vocabulary.ts";
 import { consumerColour } from "../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { actionId, actionsFor } from "../../commands/consumer-actions.ts";

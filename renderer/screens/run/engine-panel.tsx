@@ -1,7 +1,7 @@
 /** The engine: what is loaded, how full its cache is, whether it can generate, and if not the click that changes that. */
 import { Pause, Play, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import type { EngineState, SessionState } from "../../../core/contract.ts";
+import type { EngineState, SessionState } from "../../../core/contract/state.ts";
 import { consumerColour } from "../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { remedyFor } from "../../commands/engine-commands.ts";

@@ -1,5 +1,5 @@
 /** The engine's state in words. */
-import type { EngineState } from "../../../core/contract.ts";
+import type { EngineState } from "../../../core/contract/state.ts";
 import type { Tone } from "../../components/chip.tsx";
 
 export function engineStatus(engine: EngineState): { readonly text: string; readonly tone: Tone } {

@@ -1,6 +1,6 @@
 /** The generations of this session: the chosen one in full, its requests side by side, the others one click away. */
 import { type ReactNode, type RefObject, useLayoutEffect, useRef } from "react";
-import type { GenerationState } from "../../../core/contract.ts";
+import type { GenerationState } from "../../../core/contract/timeline.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 import { Chip, type Tone } from "../../components/chip.tsx";
 import { ErrorBox } from "../../components/error-words.tsx";

@@ -1,6 +1,6 @@
 /** The one live view of this session's timeline, and its commands for the registry. */
 import { useMemo, useSyncExternalStore } from "react";
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import type { Command } from "../../commands/command.ts";
 import { timelineCommands } from "../../timeline/commands.ts";
 import { TimelineView } from "../../timeline/view.ts";

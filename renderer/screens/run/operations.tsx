@@ -1,6 +1,6 @@
 /** Long work under way: how far it is, and a way to stop it. */
 import type { ReactNode } from "react";
-import type { OperationState } from "../../../core/contract.ts";
+import type { OperationState } from "../../../core/contract/state.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { CommandButton } from "../../components/button.tsx";
 import { Meter } from "../../components/meter.tsx";

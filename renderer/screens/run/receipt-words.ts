@@ -1,5 +1,6 @@
 /** A receipt as one line: what came free, how long it took, what was copied. */
-import type { ActionRecord, Receipt } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
+import type { Receipt } from "../../../core/contract/vocabulary.ts";
 import { formatBytes, formatSeconds } from "../../../core/units.ts";
 
 export function receiptWords(receipt: Receipt): string {

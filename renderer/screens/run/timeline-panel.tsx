@@ -13,7 +13,7 @@ import {
   ZoomOut,
 } from "lucide-react";
 import { type ReactNode, useEffect, useMemo } from "react";
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { holdsConsumer } from "../../../core/run/placement.ts";
 import { SCHEDULED_CONSUMERS, type ScheduledConsumer } from "../../../core/schedule/works.ts";
 import type { StackHeight } from "../../../core/timeline/stack.ts";

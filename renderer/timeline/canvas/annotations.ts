@@ -2,7 +2,7 @@
  * Draws what explains the stack: phases, the lane of action markers with their guides, the capacity's label and the
  * peak with its owner.
  */
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { binRows } from "../../../core/timeline/bins.ts";
 import { layOutMarkers, type Marker } from "../../../core/timeline/markers.ts";
 import { peakIn } from "../../../core/timeline/peak.ts";

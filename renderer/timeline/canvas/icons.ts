@@ -1,5 +1,5 @@
 /** Draws the sign of an action with strokes, so that it is sharp at any pixel ratio. */
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { actionIcon } from "../../../core/timeline/action-icons.ts";
 
 export function drawActionIcon(

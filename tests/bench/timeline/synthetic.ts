@@ -3,7 +3,7 @@
  * memory released and resumed around them, a hot swap, a resume that runs out of memory, and a stretch without samples.
  * For measuring and looking at the timeline; nothing in the program uses it.
  */
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import type { SampleRows } from "../../../core/timeline/store.ts";
 import { TimelineStore } from "../../../core/timeline/store.ts";
 import type { Phase, Timeline } from "../../../core/timeline/timeline.ts";

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Receipt } from "../../../core/contract.ts";
+import type { Receipt } from "../../../core/contract/vocabulary.ts";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
 import type { ActionRecord } from "../../../electron/ppo/records.ts";

@@ -1,7 +1,7 @@
 /** A device that is lost while the session has it, over the double of the CUDA driver (../cuda-double): the app lives. */
 import { join, resolve } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../../core/contract.ts";
+import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../../core/contract/commands.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { MIB } from "../../../core/units.ts";
 import { Session } from "../../../electron/session/session.ts";

@@ -4,14 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
-import {
-  type ActionRecord,
-  type CommandAnswer,
-  type CommandInput,
-  type CommandName,
-  commands,
-  type SessionEvent,
-} from "../../../core/contract.ts";
+import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../../core/contract/commands.ts";
+import type { SessionEvent } from "../../../core/contract/messages.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import type { RunState } from "../../../core/run/state.ts";
 import type { Goal } from "../../../core/schedule/cursor.ts";

@@ -3,7 +3,7 @@
  * the devices are as they were. Over the double of the driver that runs the CUDA kernels' sources, with two cards.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { SessionState } from "../../../core/contract.ts";
+import type { SessionState } from "../../../core/contract/state.ts";
 import { MIB } from "../../../core/units.ts";
 import { eventually } from "../../eventually.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";

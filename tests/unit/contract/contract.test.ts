@@ -2,20 +2,22 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import {
-  type AnswerEnvelope,
-  answerEnvelopeSchema,
   type CommandAnswer,
   type CommandInput,
   type CommandName,
   type CommandRequest,
   commands,
+  isCommandName,
+} from "../../../core/contract/commands.ts";
+import {
+  type AnswerEnvelope,
+  answerEnvelopeSchema,
   type Door,
   eventSchema,
-  isCommandName,
-  type Receipt,
   requestEnvelopeSchema,
-  type SessionState,
-} from "../../../core/contract.ts";
+} from "../../../core/contract/messages.ts";
+import type { SessionState } from "../../../core/contract/state.ts";
+import type { Receipt } from "../../../core/contract/vocabulary.ts";
 
 const RECEIPT: Receipt = {
   action: "release",

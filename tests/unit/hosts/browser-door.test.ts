@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import type { AnswerEnvelope, SessionEvent } from "../../../core/contract.ts";
+import type { AnswerEnvelope, SessionEvent } from "../../../core/contract/messages.ts";
 import { type BrowserHost, startBrowserHost } from "../../../electron/hosts/browser/server.ts";
 import { eventually } from "../../eventually.ts";
 

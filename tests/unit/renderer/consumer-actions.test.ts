@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ConsumerState, EngineState } from "../../../core/contract.ts";
+import type { ConsumerState, EngineState } from "../../../core/contract/state.ts";
 import { actionId, actionsFor } from "../../../renderer/commands/consumer-actions.ts";
 import { consumer, sessionState } from "./fake-door.ts";
 

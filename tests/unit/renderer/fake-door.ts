@@ -1,5 +1,7 @@
 /** A door whose other side is the test: requests are kept, answers and events are given by hand. */
-import type { CommandName, Door, RequestEnvelope, SessionState } from "../../../core/contract.ts";
+import type { CommandName } from "../../../core/contract/commands.ts";
+import type { Door, RequestEnvelope } from "../../../core/contract/messages.ts";
+import type { SessionState } from "../../../core/contract/state.ts";
 import { GIB, MIB } from "../../../core/units.ts";
 
 export interface FakeDoor extends Door {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { SessionState } from "../../../core/contract.ts";
+import type { SessionState } from "../../../core/contract/state.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { PRESETS } from "../../../core/planner/presets.ts";
 import { MIB } from "../../../core/units.ts";

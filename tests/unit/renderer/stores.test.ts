@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ActionRecord, GenerationState } from "../../../core/contract.ts";
+import type { ActionRecord, GenerationState } from "../../../core/contract/timeline.ts";
 import { countWords, rateWords } from "../../../renderer/screens/run/figures.ts";
 import { outcomeWords } from "../../../renderer/screens/run/receipt-words.ts";
 import {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { SampleBatch } from "../../../core/contract.ts";
+import type { SampleBatch } from "../../../core/contract/timeline.ts";
 import { createClient } from "../../../renderer/door/client.ts";
 import { replaceActivity, useActivity } from "../../../renderer/state/activity.ts";
 import { useNotices } from "../../../renderer/state/notices.ts";

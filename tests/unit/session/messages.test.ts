@@ -1,7 +1,7 @@
 /** Whatever arrives at the session is answered: strangers' messages are errors as data, never a crash. */
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
-import { answerEnvelopeSchema } from "../../../core/contract.ts";
+import { answerEnvelopeSchema } from "../../../core/contract/messages.ts";
 import { openTestSession } from "./open-session.ts";
 
 let close = async () => {};

@@ -2,8 +2,8 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SessionEvent } from "../../../core/contract.ts";
-import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../../core/contract.ts";
+import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../../core/contract/commands.ts";
+import type { SessionEvent } from "../../../core/contract/messages.ts";
 import { TidelineError } from "../../../core/errors.ts";
 import { Session } from "../../../electron/session/session.ts";
 import { openSettings } from "../../../electron/session/settings.ts";

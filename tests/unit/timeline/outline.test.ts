@@ -1,6 +1,6 @@
 /** What was measured lies over what was predicted: phase on phase, and no extreme of its samples is lost. */
 import { expect, test } from "vitest";
-import { HEADER_COLUMNS } from "../../../core/contract.ts";
+import { HEADER_COLUMNS } from "../../../core/contract/timeline.ts";
 import { outlineColumns, outlineOver } from "../../../core/timeline/outline.ts";
 import { TimelineStore } from "../../../core/timeline/store.ts";
 

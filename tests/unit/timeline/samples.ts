@@ -1,6 +1,6 @@
 /** Timelines small enough to check by hand or by brute force, and arbitrary ones for properties. */
 import fc from "fast-check";
-import type { ActionRecord } from "../../../core/contract.ts";
+import type { ActionRecord } from "../../../core/contract/timeline.ts";
 import { TimelineStore, type TimelineStoreOptions } from "../../../core/timeline/store.ts";
 
 export interface Row {

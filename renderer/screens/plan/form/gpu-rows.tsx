@@ -1,7 +1,7 @@
 /** Which GPU, and its figures: those of the catalogue, each with where it comes from, until somebody writes another. */
 import { Gauge } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
-import type { DeviceState, SessionState } from "../../../../core/contract.ts";
+import type { DeviceState, SessionState } from "../../../../core/contract/state.ts";
 import { GPUS, HOST } from "../../../../core/planner/gpus/catalogue.ts";
 import { gpuOfDevice, plannedGpu } from "../../../../core/planner/gpus/planned-gpu.ts";
 import type { Plan, PlannedGpu } from "../../../../core/planner/plan.ts";

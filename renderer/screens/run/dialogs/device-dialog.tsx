@@ -1,6 +1,7 @@
 /** The device the engine runs on, how much of it regions may use, how large the KV cache is, how often it is sampled. */
 import { type ReactNode, useState } from "react";
-import type { CommandInput, DeviceChoice, DeviceState, SessionState } from "../../../../core/contract.ts";
+import type { CommandInput } from "../../../../core/contract/commands.ts";
+import type { DeviceChoice, DeviceState, SessionState } from "../../../../core/contract/state.ts";
 import { formatBytes, parseBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";

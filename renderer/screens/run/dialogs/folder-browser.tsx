@@ -4,7 +4,7 @@
  */
 import { ArrowUp, Boxes, Folder } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
-import type { CommandAnswer } from "../../../../core/contract.ts";
+import type { CommandAnswer } from "../../../../core/contract/commands.ts";
 import { type TidelineErrorData, toErrorData } from "../../../../core/errors.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";

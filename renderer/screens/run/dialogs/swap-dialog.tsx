@@ -2,7 +2,9 @@
 import { Replace } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { Role } from "../../../../core/consumers.ts";
-import type { CommandInput, ModelState, RunningPolicy, SwapMethod } from "../../../../core/contract.ts";
+import type { CommandInput } from "../../../../core/contract/commands.ts";
+import type { ModelState } from "../../../../core/contract/state.ts";
+import type { RunningPolicy, SwapMethod } from "../../../../core/contract/vocabulary.ts";
 import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";

@@ -4,7 +4,7 @@
  */
 import { Ellipsis, Hand } from "lucide-react";
 import { type ReactNode, useMemo } from "react";
-import type { SessionState } from "../../../../core/contract.ts";
+import type { SessionState } from "../../../../core/contract/state.ts";
 import { departuresOf } from "../../../../core/run/departures.ts";
 import { holdsConsumer } from "../../../../core/run/placement.ts";
 import { type PhaseRecord, peakOn } from "../../../../core/run/records.ts";

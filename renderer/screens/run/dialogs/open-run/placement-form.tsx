@@ -1,6 +1,6 @@
 /** On which devices engine and roles lie, and what each may hold: only where there are several to choose from. */
 import type { ReactNode } from "react";
-import type { DeviceChoice } from "../../../../../core/contract.ts";
+import type { DeviceChoice } from "../../../../../core/contract/state.ts";
 import { PLACED, type Placed } from "../../../../../core/run/placement.ts";
 import type { WorkloadSummary } from "../../../../../core/run/state.ts";
 import { formatBytes } from "../../../../../core/units.ts";

@@ -1,6 +1,6 @@
 /** Checkpoint folders of one's own for the roles: the same loop on any model of the families. */
 import { type ReactNode, useState } from "react";
-import type { RoleFolders as Folders } from "../../../../../core/contract.ts";
+import type { RoleFolders as Folders } from "../../../../../core/contract/commands.ts";
 import type { WorkloadSummary } from "../../../../../core/run/state.ts";
 import { FolderPicker } from "../folder-browser.tsx";
 
