@@ -454,8 +454,11 @@ export interface NativeScratch {
   close(): Promise<void>;
 }
 
+/** Of a trainer's own state. */
+export type GradientDType = Exclude<DType, "float16">;
+
 export interface TrainerLimits {
-  /** Sequences computed together: 1. Any number gives the same gradients. */
+  /** Sequences computed together: 1. Any number gives the same gradients, where those are float32. */
   readonly microBatch?: number;
   /** Most tokens of one sequence: 512, or the model's maxPositions if that is less. */
   readonly sequenceTokens?: number;
@@ -467,6 +470,10 @@ export interface TrainerLimits {
   readonly trainable?: boolean;
   /** float32 copies of weights that are stored in fewer bits, in the optimizer's region: false. */
   readonly masterWeights?: boolean;
+  /** What gradients are kept in: float32. In bfloat16 every micro-batch's are added in float32 and rounded. */
+  readonly gradientDtype?: GradientDType;
+  /** What Adam's moments are kept in, both running means: float32. Updates are computed in float32 and rounded. */
+  readonly momentDtype?: GradientDType;
   /** All cores. Any number gives the same bits. */
   readonly threads?: number;
 }
@@ -603,7 +610,7 @@ export interface NativeTrainer {
   keepOptimizerOnHost(operation?: LongOperation): Promise<Receipt>;
   /** Forgets the optimizer's state: the next update is step 1. Needed after other weights were loaded. */
   resetOptimizer(): Promise<void>;
-  /** As accumulated, before clipping. */
+  /** As accumulated, before clipping; widened to float32. */
   readGradient(name: string): Promise<Float32Array>;
   release(tag: TrainerTag, options: ReleaseOptions): Promise<Receipt>;
   resume(tag: TrainerTag, operation?: LongOperation): Promise<Receipt>;

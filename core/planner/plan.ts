@@ -5,8 +5,9 @@
 import { z } from "zod";
 import { LIMITS, wholeSchema } from "../checkpoint/model-config.ts";
 import { linkMeasurementSchema } from "../link-measurement.ts";
-import { precisionSchema } from "../schedule/schedule.ts";
+import { precisionSchema, statePrecisionSchema } from "../schedule/schedule.ts";
 import { strategySetSchema } from "../schedule/strategies.ts";
+import { isEmbedded } from "./gpus/planned-gpu.ts";
 
 /** Largest counts taken: well past every cluster and batch, small enough that no product of them overflows 2^53. */
 const MOST = { gpus: 2 ** 16, sequences: 2 ** 20, loraRank: 2 ** 12, threads: 2 ** 10 } as const;
@@ -30,12 +31,14 @@ export const OPTIMIZERS = ["adamw", "adamw_bf16", "adamw_8bit", "sgd"] as const;
 
 const trainedRoleSchema = z.strictObject({
   model: modelSchema,
-  /** Of weights and gradients on the device. */
+  /** Of weights on the device, and of gradients where launchers train. */
   precision: precisionSchema.default("bf16"),
   /** float32 copies of 16-bit weights, part of the optimizer's memory. */
   masterWeights: z.boolean().default(false),
   /** 32-bit weights that are computed with in bfloat16. */
   autocast: z.boolean().default(false),
+  /** What the embedded engine keeps them in; left out, fp32. */
+  gradients: statePrecisionSchema.exactOptional(),
   /** Moments in float32, bfloat16 or 8 bits; `sgd` has none. */
   optimizer: z.enum(OPTIMIZERS).default("adamw"),
   gradientCheckpointing: z.boolean().default(false),
@@ -175,10 +178,13 @@ export function contradictionsOf(plan: Plan): readonly Contradiction[] {
   return [...roleContradictions(plan), ...placementContradictions(plan), ...strategyContradictions(plan)];
 }
 
-function* roleContradictions({ workload }: Plan): Generator<Contradiction> {
+function* roleContradictions({ workload, gpu }: Plan): Generator<Contradiction> {
   for (const role of ["policy", "critic"] as const) {
-    const { precision, masterWeights, autocast } = workload[role];
+    const { precision, gradients, masterWeights, autocast } = workload[role];
     const path = (field: string) => ["workload", role, field];
+    if (gradients !== undefined && !isEmbedded(gpu)) {
+      yield { path: path("gradients"), message: "launchers keep gradients in the weights' precision: leave it out" };
+    }
     if (masterWeights && precision === "fp32") {
       yield { path: path("masterWeights"), message: "fp32 weights are their own masters: turn it off" };
     }

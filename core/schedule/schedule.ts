@@ -10,6 +10,9 @@ import { SCHEDULED_CONSUMERS, type ScheduledConsumer, WORKS, type Work } from ".
 
 export const precisionSchema = z.enum(["fp32", "bf16", "fp16"]);
 export type Precision = z.infer<typeof precisionSchema>;
+/** Of gradients and of Adam's moments: fp16 has no room for the small ones. */
+export const statePrecisionSchema = precisionSchema.exclude(["fp16"]);
+export type StatePrecision = z.infer<typeof statePrecisionSchema>;
 const frozenPrecisionSchema = z.enum([...precisionSchema.options, "int8"]);
 
 /** Who takes part, and in which precision its weights lie on the device. */

@@ -5,7 +5,7 @@
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
 import type { Placed } from "../../core/run/placement.ts";
-import type { Precision, Roles } from "../../core/schedule/schedule.ts";
+import type { Precision, Roles, StatePrecision } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
   DType,
@@ -245,6 +245,8 @@ export function scratchBytesOf(
   };
 }
 
+const STATE_DTYPES = { fp32: "float32", bf16: "bfloat16" } as const satisfies Record<StatePrecision, DType>;
+
 function rolePlans({ settings, checkpoints }: Workload, precisions: Roles) {
   const { policy, critic, reference, reward } = checkpoints;
   const { microBatch, sequenceTokens, logitRows, checkpointing } = settings;
@@ -253,6 +255,8 @@ function rolePlans({ settings, checkpoints }: Workload, precisions: Roles) {
     ...frozen,
     trainable: true,
     masterWeights: settings.masterWeights && dtype !== "float32",
+    gradientDtype: STATE_DTYPES[settings.precision.gradients ?? "fp32"],
+    momentDtype: STATE_DTYPES[settings.precision.moments ?? "fp32"],
   });
   const plan = (name: Role, checkpoint: Checkpoint, dtype: WeightDType, limits: TrainerLimits) => {
     const head = name === "critic" || name === "reward" ? "value" : "lm";

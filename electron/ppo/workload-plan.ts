@@ -25,6 +25,8 @@ export function planOfWorkload(name: string, workload: Workload, strategies: Str
   const trained = (role: "policy" | "critic"): Described<TrainedRole> => ({
     model: modelOf(checkpoints[role]),
     precision: roles[role],
+    ...(settings.precision.gradients === "bf16" && { gradients: "bf16" }),
+    optimizer: settings.precision.moments === "bf16" ? "adamw_bf16" : "adamw",
     masterWeights: settings.masterWeights && roles[role] !== "fp32",
     gradientCheckpointing: settings.checkpointing,
   });

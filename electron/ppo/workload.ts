@@ -13,7 +13,7 @@ import {
   placedDevices,
   placementSchema,
 } from "../../core/run/placement.ts";
-import { precisionSchema, type Roles } from "../../core/schedule/schedule.ts";
+import { precisionSchema, type Roles, statePrecisionSchema } from "../../core/schedule/schedule.ts";
 import { fieldOf, firstFault } from "../../core/schema-fault.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
@@ -68,9 +68,15 @@ const workloadSchema = z.strictObject({
   microBatch: count.default(1),
   logitRows: count.default(128),
   checkpointing: z.boolean().default(false),
-  /** In which precision policy and engine lie on the device; left out, as the policy's checkpoint is stored. */
   precision: z
-    .strictObject({ policy: precisionSchema.exactOptional(), engine: precisionSchema.exactOptional() })
+    .strictObject({
+      /** In which policy and engine lie on the device; left out, as the policy's checkpoint is stored. */
+      policy: precisionSchema.exactOptional(),
+      engine: precisionSchema.exactOptional(),
+      /** In which trained roles keep gradients and Adam's moments; left out, fp32. */
+      gradients: statePrecisionSchema.exactOptional(),
+      moments: statePrecisionSchema.exactOptional(),
+    })
     .prefault({}),
   /** float32 copies of trained weights that have fewer bits, in the optimizer's memory. */
   masterWeights: z.boolean().default(true),

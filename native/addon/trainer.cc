@@ -34,6 +34,18 @@ TrainingLimits ReadLimits(Napi::Object object) {
   flag("checkpointing", "options.checkpointing", limits.checkpointing);
   flag("trainable", "options.trainable", limits.trainable);
   flag("masterWeights", "options.masterWeights", limits.master_weights);
+  const auto stored = [&](const char* name, const char* what, DType& target) {
+    const auto given = Member(object, name);
+    if (!given) return;
+    target = ReadDType(*given, what);
+    if (target == DType::kF16) {
+      throw Error("unsupported", std::string(what) + " is float16, in which small gradients and their squares are zero",
+                  "choose float32 or bfloat16")
+          .WithField(what);
+    }
+  };
+  stored("gradientDtype", "options.gradientDtype", limits.gradients);
+  stored("momentDtype", "options.momentDtype", limits.moments);
   if (const auto given = Member(object, "threads")) {
     limits.threads = static_cast<unsigned>(ReadInteger(*given, "options.threads", 1, 1024));
   }

@@ -86,13 +86,20 @@ struct SelfAttention {
   DType dtype = DType::kF32;  // of the model's weights: beside 16-bit ones a GPU may round what it multiplies
 };
 
+// What gradients are added to: each call's sum and what is there are added in float32 and stored, rounded to nearest even,
+// once. So with bfloat16 what comes of several calls is not what comes of one.
+struct Gradient {
+  std::byte* first;  // nullptr: there is none
+  DType dtype;       // float32 or bfloat16
+};
+
 struct NormBackwardArgs {
   const float* input;     // (rows, size)
   const float* d_output;  // (rows, size)
   float* d_input;         // added to: row r at target_rows[r], or at r when there are none
   std::span<const uint32_t> target_rows;
   float* inverse_rms;     // scratch: (rows)
-  float* d_weight;        // (size), added to
+  Gradient d_weight;      // (size), added to
   uint64_t rows;
   std::span<const RowRange> pieces;
 };
@@ -108,19 +115,25 @@ struct ConvertPiece {
   uint64_t elements;
 };
 
-struct FloatRange {
-  const float* first;
+struct NumberRange {
+  const std::byte* first;
   uint64_t elements;
 };
 
 // One tensor of an optimizer's step.
 struct AdamWTensor {
-  std::byte* stored;       // in the model's dtype
-  float* master;           // its float32 copy; nullptr: `stored` is widened, updated and rounded back
-  const float* gradients;
-  float* first;            // running mean of gradients
-  float* second;           // running mean of their squares
+  std::byte* stored;
+  float* master;  // its float32 copy; nullptr: `stored` is widened, updated and rounded back
+  const std::byte* gradients;
+  std::byte* first;   // running mean of gradients
+  std::byte* second;  // running mean of their squares
   uint64_t elements;
+};
+
+// What each is stored as; a step is float32, and rounded once where it is stored.
+struct AdamWTypes {
+  DType stored;              // the model's
+  DType gradients, moments;  // float32 or bfloat16
 };
 
 // As torch.optim.AdamW orders it (decoupled weight decay, Loshchilov and Hutter 2019).
@@ -147,14 +160,19 @@ struct ComputeLimits {
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-// What lies in host memory because the device has no room for it: arrays of equal length, pinned where the device is a GPU.
+// What lies in host memory because the device has no room for it: arrays of as many elements each, in one piece of memory
+// that is pinned where the device is a GPU.
+struct HostArray {
+  std::byte* first;
+  uint64_t element_bytes;
+};
 struct HostArrays {
-  std::span<std::byte* const> firsts;  // of each
-  bool defined;                        // otherwise nothing in them is worth bringing
+  std::span<const HostArray> arrays;
+  bool defined;  // otherwise nothing in them is worth bringing
 };
 
-struct ByteRange {
-  uint64_t offset, bytes;  // of each array
+struct ElementRange {
+  uint64_t begin, elements;  // of each array
 };
 
 // Belongs to one engine or trainer, which computes one batch at a time.
@@ -177,10 +195,10 @@ class Compute {
   virtual void Finish() = 0;
   // Computes on arrays that stay in host memory, a range at a time: work(index, at) finds range `index` of array i at
   // at[i], and what it leaves there is in host memory when this returns. A GPU brings the ranges through `staging` (of the
-  // device), the next and the last one under way while one is computed; each has at most MostPassedBytes.
-  virtual void PassThrough(const HostArrays& arrays, std::span<const ByteRange> ranges, std::span<std::byte> staging,
+  // device), the next and the last one under way while one is computed; each has at most MostPassedElements.
+  virtual void PassThrough(const HostArrays& host, std::span<const ElementRange> ranges, std::span<std::byte> staging,
                            const std::function<void(size_t index, std::span<std::byte* const> at)>& work);
-  static uint64_t MostPassedBytes(uint64_t staging_bytes, size_t arrays);
+  static uint64_t MostPassedElements(uint64_t staging_bytes, std::span<const HostArray> arrays);
 
   // --- The batch: rows are tokens, in this order, until the next Begin
   // For generating: tokens of any sequences, with their blocks of the KV cache.
@@ -251,27 +269,28 @@ class Compute {
   virtual void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) = 0;
   // d_qkv from rotated queries and keys back to what the projection gave, in place. Adds to the norms' gradients (head_dim)
   // where there are norms; raw_qk as Rotate kept it.
-  virtual void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
-                              float* d_k_norm) = 0;
+  virtual void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, const Gradient& d_q_norm,
+                              const Gradient& d_k_norm) = 0;
   // d_x (rows, inputs) = d_y (rows, outputs) * W
   virtual void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) = 0;
   // d_w (outputs, inputs) += d_y^T * x; of the linear layer only its sizes, and its type: a GPU may multiply in that
   virtual void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
-                                    std::span<const RowRange> pieces, float* d_w) = 0;
+                                    std::span<const RowRange> pieces, const Gradient& d_w) = 0;
   // Both of them, the weights' first: d_x may lie over x.
   virtual void LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
-                               std::span<const RowRange> pieces, float* d_w) {
+                               std::span<const RowRange> pieces, const Gradient& d_w) {
     LinearWeightGradient(linear, d_y, x, pieces, d_w);
     LinearInputGradient(linear, d_y, d_x, rows);
   }
   // sum (columns) += the rows of d_y
-  virtual void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) = 0;
+  virtual void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces,
+                            const Gradient& sum) = 0;
   virtual void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) = 0;
   // d_gate_up (rows, 2 size) from d_output (rows, size); in place allowed
   virtual void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
                                     uint64_t size) = 0;
   // d_embedding (vocabulary, hidden) += d_hidden (rows, hidden), each row at its token
-  virtual void EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) = 0;
+  virtual void EmbedBackward(const float* d_hidden, uint64_t hidden, const Gradient& d_embedding) = 0;
 
   // --- Heads, on rows of their own
   // Of the softmax of each row of logits (rows, vocabulary): the logarithm of its sum, the log-prob of targets[row], and
@@ -286,12 +305,12 @@ class Compute {
   virtual void RowProducts(const NormWeights& weight, const float* input, std::span<float> values) = 0;
   // d_weight (size) += slopes[row] * input[row]; d_input[row] = slopes[row] * weight
   virtual void RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
-                                   float* d_weight, float* d_input) = 0;
+                                   const Gradient& d_weight, float* d_input) = 0;
 
   // --- The optimizer
-  // Of each range, in double.
-  virtual std::vector<double> SumSquares(std::span<const FloatRange> ranges) = 0;
-  virtual void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) = 0;
+  // Of each range of numbers stored as float32 or bfloat16, in double.
+  virtual std::vector<double> SumSquares(std::span<const NumberRange> ranges, DType stored) = 0;
+  virtual void AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) = 0;
 
  private:
   std::vector<float> host_view_;

@@ -1,5 +1,5 @@
-// AdamW over all tensors of a model, with clipping by the global norm of the gradients. Its state lies in one region:
-// running means of gradients, running means of their squares, and master weights where the model stores fewer bits.
+// AdamW over all tensors of a model, with clipping by the global norm of the gradients. Its state lies in one region
+// (optimizer_layout.h).
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "compute/compute.h"        // Compute
-#include "engine/weights_layout.h"  // WeightsLayout
+#include "compute/compute.h"            // Compute
+#include "engine/weights_layout.h"      // WeightsLayout
+#include "training/optimizer_layout.h"  // OptimizerLayout
 
 namespace tideline {
 
@@ -19,15 +20,16 @@ struct AdamWOptions {
 
 class AdamWOptimizer {
  public:
-  // gradient_layout: float32, the tensors of `layout`.
-  AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout& gradient_layout, bool master_weights);
+  // Three layouts of the same tensors: of weights, gradients and state.
+  AdamWOptimizer(const WeightsLayout& layout, const WeightsLayout& gradient_layout, const OptimizerLayout& state_layout)
+      : layout_(layout), gradient_layout_(gradient_layout), state_layout_(state_layout) {}
 
   // State before the first step.
   void Initialise(Compute& compute, const std::byte* weights, std::byte* state) const;
 
   // Casts the master weights into `weights`; returns the bytes written. Only with master weights.
   uint64_t CastMaster(Compute& compute, const std::byte* state, std::byte* weights) const;
-  bool has_master() const { return master_weights_; }
+  bool has_master() const { return state_layout_.has_master(); }
 
   // L2 norm over all tensors. Error not_finite (with `tensor`: the first) when one holds a NaN or an infinity.
   double GradientNorm(Compute& compute, const std::byte* gradients) const;
@@ -42,17 +44,24 @@ class AdamWOptimizer {
                         std::span<std::byte> staging) const;
 
  private:
-  // A part of a tensor that lies within a range of the gradients' layout: elements [begin, begin + elements) of the tensor.
+  // A part of a tensor that lies within a range of the state: its elements [begin, begin + elements).
   struct Slice {
-    const TensorSlice *stored, *gradient;
+    size_t tensor;
     uint64_t begin, elements;
   };
-  std::vector<Slice> SlicesIn(const ByteRange& range) const;
-
+  std::vector<Slice> SlicesIn(const ElementRange& range) const;
+  // Where the parts of the state lie from element `begin` on; `master` is nullptr where there are none.
+  struct Parts {
+    std::byte *first, *second, *master;
+    uint64_t begin;
+  };
+  Parts AllOf(std::byte* state) const;
+  AdamWTensor TensorOf(const Slice& slice, std::byte* weights, const std::byte* gradients, const Parts& state) const;
+  AdamWTypes types() const { return {layout_.dtype(), gradient_layout_.dtype(), state_layout_.moments()}; }
 
   const WeightsLayout& layout_;
   const WeightsLayout& gradient_layout_;
-  const bool master_weights_;
+  const OptimizerLayout& state_layout_;
 };
 
 }  // namespace tideline

@@ -8,12 +8,6 @@ Heads::Heads(const ModelConfig& config, const WeightsLayout& layout, const Weigh
              uint64_t logit_rows)
     : config_(config), layout_(layout), gradient_layout_(gradient_layout), logit_rows_(logit_rows) {}
 
-namespace {
-
-float* Gradient(const Heads::Step& step, uint64_t offset) { return reinterpret_cast<float*>(step.gradients + offset); }
-
-}  // namespace
-
 void Heads::Choose(RowRange rows, HeadRows& chosen) const {
   const uint64_t begin = chosen.rows.size();
   AppendPieces({begin, begin + rows.size()}, std::min(kPieceRows, logit_rows_), chosen.pieces);
@@ -38,6 +32,10 @@ void Heads::ForChunks(const Step& step, const HeadRows& chosen, const Work& work
   }
 }
 
+Gradient Heads::GradientAt(const Step& step, uint64_t offset) const {
+  return {step.gradients + offset, gradient_layout_.dtype()};
+}
+
 void Heads::BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& chunk) const {
   step.compute.NormBackward(Model(step).FinalNorm(),
                             {.input = step.buffers.input,
@@ -45,7 +43,7 @@ void Heads::BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& 
                              .d_input = step.activations.d_hidden,
                              .target_rows = std::span(chosen.rows).subspan(chunk.range.begin, chunk.range.size()),
                              .inverse_rms = step.buffers.inverse_rms,
-                             .d_weight = Gradient(step, gradient_layout_.final_norm()),
+                             .d_weight = GradientAt(step, gradient_layout_.final_norm()),
                              .rows = chunk.range.size(),
                              .pieces = chunk.pieces});
 }
@@ -73,7 +71,7 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
     step.compute.TokenBackward(logits, vocabulary, chunk_targets, chunk_log_sums, chunk_entropies,
                                std::span(slopes).first(rows));
     step.compute.LinearGradients(head, logits, step.buffers.normed, step.buffers.d_normed, rows, chunk.pieces,
-                                 Gradient(step, gradient_layout_.lm_head()));
+                                 GradientAt(step, gradient_layout_.lm_head()));
     BackwardNorm(step, chosen, chunk);
   });
 }
@@ -91,7 +89,7 @@ void Heads::Values(const Step& step, const HeadRows& chosen, std::span<float> va
 
     for (uint64_t row = 0; row < rows; ++row) slopes[row] = loss(begin + row, values[begin + row]);
     step.compute.RowProductsBackward(weight, step.buffers.normed, std::span(slopes).first(rows),
-                                     Gradient(step, gradient_layout_.value_head()), step.buffers.d_normed);
+                                     GradientAt(step, gradient_layout_.value_head()), step.buffers.d_normed);
     BackwardNorm(step, chosen, chunk);
   });
 }

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "compute/compute.h"           // Compute, RowRange, TokenSlopes
+#include "compute/compute.h"           // Compute, Gradient, RowRange, TokenSlopes
 #include "engine/model_config.h"       // ModelConfig
 #include "engine/model_weights.h"      // ModelWeights
 #include "engine/weights_layout.h"     // WeightsLayout
@@ -58,6 +58,7 @@ class Heads {
   };
   template <typename Work>
   void ForChunks(const Step& step, const HeadRows& chosen, const Work& work) const;
+  Gradient GradientAt(const Step& step, uint64_t offset) const;
   void BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& chunk) const;
   ModelWeights Model(const Step& step) const { return {config_, layout_, step.weights}; }
 

@@ -1,14 +1,6 @@
 #include "training/trained_transformer.h"
 
 namespace tideline {
-namespace {
-
-float* FloatsAt(std::byte* base, uint64_t offset) {
-  return offset == LayerOffsets::kAbsent ? nullptr : reinterpret_cast<float*>(base + offset);
-}
-
-}  // namespace
-
 struct TrainedTransformer::Step {
   ModelWeights model;
   const MicroBatch& batch;
@@ -97,7 +89,11 @@ void TrainedTransformer::Backward(const std::byte* weights, const MicroBatch& ba
     BackwardAttend(step, layer, gradients);
     after_layer();
   }
-  compute.EmbedBackward(buffers.d_hidden, config_.hidden_size, FloatsAt(gradients, gradient_layout_.embedding()));
+  compute.EmbedBackward(buffers.d_hidden, config_.hidden_size, GradientAt(gradients, gradient_layout_.embedding()));
+}
+
+Gradient TrainedTransformer::GradientAt(std::byte* gradients, uint64_t offset) const {
+  return {offset == LayerOffsets::kAbsent ? nullptr : gradients + offset, gradient_layout_.dtype()};
 }
 
 void TrainedTransformer::BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const {
@@ -126,8 +122,8 @@ void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::b
   BackwardLinear(step, weights.o_proj, buffers.d_hidden, kept.attention, buffers.d_attention,
                  {into.o_proj, into.o_bias}, gradients);
   compute.AttentionBackward(AttentionOf(kept), buffers.d_attention, buffers.d_qkv);
-  compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, FloatsAt(gradients, into.q_norm),
-                         FloatsAt(gradients, into.k_norm));
+  compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, GradientAt(gradients, into.q_norm),
+                         GradientAt(gradients, into.k_norm));
   compute.NormForward(weights.input_norm, kept.input, buffers.normed, batch.rows());
   BackwardLinear(step, weights.qkv, buffers.d_qkv, buffers.normed, buffers.normed, {into.qkv, into.qkv_bias},
                  gradients);
@@ -137,8 +133,8 @@ void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::b
 void TrainedTransformer::BackwardLinear(const Step& step, const LinearWeights& linear, const float* d_y, const float* x,
                                         float* d_x, LinearOffsets into, std::byte* gradients) const {
   const auto& pieces = step.batch.pieces;
-  step.compute.LinearGradients(linear, d_y, x, d_x, step.batch.rows(), pieces, FloatsAt(gradients, into.weights));
-  if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, FloatsAt(gradients, into.bias));
+  step.compute.LinearGradients(linear, d_y, x, d_x, step.batch.rows(), pieces, GradientAt(gradients, into.weights));
+  if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, GradientAt(gradients, into.bias));
 }
 
 // From the gradient in buffers.normed into that of the residual stream.
@@ -149,7 +145,7 @@ void TrainedTransformer::BackwardNorm(const Step& step, const NormWeights& norm,
                                    .d_input = step.buffers.d_hidden,
                                    .target_rows = {},
                                    .inverse_rms = step.buffers.inverse_rms,
-                                   .d_weight = FloatsAt(gradients, into),
+                                   .d_weight = GradientAt(gradients, into),
                                    .rows = step.batch.rows(),
                                    .pieces = step.batch.pieces});
 }

@@ -17,7 +17,7 @@ namespace tideline {
 
 class TrainedTransformer {
  public:
-  // `layout` is the weights', `gradient_layout` the gradients' (float32, same tensors).
+  // `layout` is the weights', `gradient_layout` the gradients' (same tensors).
   TrainedTransformer(const ModelConfig& config, const WeightsLayout& layout, const WeightsLayout& gradient_layout,
                      bool checkpointing);
 
@@ -43,6 +43,7 @@ class TrainedTransformer {
   SelfAttention AttentionOf(const LayerActivations& kept) const {
     return {HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums, layout_.dtype()};
   }
+  Gradient GradientAt(std::byte* gradients, uint64_t offset) const;
   void BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const;
   void BackwardAttend(const Step& step, uint64_t layer, std::byte* gradients) const;
 

@@ -47,7 +47,7 @@ Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
               compute_->scratch_bytes()),
       transformer_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.checkpointing),
       heads_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.logit_rows),
-      optimizer_(model_->layout(), memory_.gradient_layout(), options_.limits.master_weights) {
+      optimizer_(model_->layout(), memory_.gradient_layout(), memory_.optimizer_layout()) {
   Device& device = *model_->device();
   const TrainingBytes bytes = memory_.bytes();
   scratch_ = options_.scratch;

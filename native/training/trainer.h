@@ -115,7 +115,7 @@ class Trainer {
   Receipt KeepOptimizerOnHost(const Operation& operation);
   // Forgets the optimizer's state; the next update is step 1. Needed after other weights were loaded.
   void ResetOptimizer();
-  // float32; as accumulated, before clipping.
+  // As accumulated, before clipping; widened to float32.
   std::vector<float> ReadGradient(const std::string& name) const;
 
   // A scratch that is shared too: its regions are those of all who share it, and Close leaves it alone.

@@ -229,7 +229,13 @@ std::vector<float> Trainer::ReadGradient(const std::string& name) const {
   const TensorSlice* slice = memory_.gradient_layout().Find(name);
   if (slice == nullptr) throw Error("not_found", model_->consumer() + " has no tensor " + name).WithTensor(name);
   std::vector<float> values(slice->elements());
-  RequireCompute().Download(std::as_writable_bytes(std::span(values)), gradients + slice->offset);
+  if (slice->dtype == DType::kF32) {
+    RequireCompute().Download(std::as_writable_bytes(std::span(values)), gradients + slice->offset);
+    return values;
+  }
+  std::vector<uint16_t> stored(slice->elements());
+  RequireCompute().Download(std::as_writable_bytes(std::span(stored)), gradients + slice->offset);
+  std::ranges::transform(stored, values.begin(), BF16ToF32);
   return values;
 }
 

@@ -70,7 +70,8 @@ TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead
       head_(head),
       limits_(limits),
       scratch_bytes_(scratch_bytes),
-      gradient_layout_(config, DType::kF32, head) {
+      gradient_layout_(config, limits.gradients, head),
+      optimizer_layout_(config, dtype, head, limits.moments, limits.master_weights) {
   if (limits.trainable && dtype == DType::kI8) {
     throw Error("unsupported", "int8 weights can only score: an update would be smaller than their steps",
                 "make the trainer with trainable false, or the model in another dtype")
@@ -89,8 +90,7 @@ TrainingMemory::TrainingMemory(const ModelConfig& config, DType dtype, ModelHead
   bytes_.logits = PlaceHead(nullptr, head_buffers);
   if (limits.trainable) {
     bytes_.gradients = gradient_layout_.total_bytes();
-    // Running means of gradients and of their squares, then the master weights.
-    bytes_.optimizer = (limits.master_weights && dtype != DType::kF32 ? 3 : 2) * gradient_layout_.total_bytes();
+    bytes_.optimizer = optimizer_layout_.total_bytes();
   }
 }
 

@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "compute/compute.h"        // ComputeLimits
-#include "engine/model_config.h"    // ModelConfig
-#include "engine/weights_layout.h"  // WeightsLayout, ModelHead
+#include "compute/compute.h"            // ComputeLimits
+#include "engine/model_config.h"        // ModelConfig
+#include "engine/weights_layout.h"      // WeightsLayout, ModelHead
+#include "training/optimizer_layout.h"  // OptimizerLayout
 
 namespace tideline {
 
@@ -19,6 +20,8 @@ struct TrainingLimits {
   bool checkpointing = false;      // keep only the layers' inputs and compute the rest again in the backward pass
   bool trainable = true;           // false: scores only, nothing is kept for a backward pass
   bool master_weights = false;     // float32 copies of weights that are stored in fewer bits
+  DType gradients = DType::kF32;   // float32, or bfloat16 to take half the memory
+  DType moments = DType::kF32;     // the same of Adam's running means
   unsigned threads = 0;            // 0: all cores
 
   uint64_t rows() const { return micro_batch * sequence_tokens; }
@@ -78,8 +81,9 @@ class TrainingMemory {
 
   // What the regions reserve, before rounding up to chunks; 0 for parts that the limits leave out.
   TrainingBytes bytes() const { return bytes_; }
-  // Gradients and each part of the optimizer's state: float32, tensors as in the model's layout.
+  // Tensors as in the model's layout.
   const WeightsLayout& gradient_layout() const { return gradient_layout_; }
+  const OptimizerLayout& optimizer_layout() const { return optimizer_layout_; }
 
   // Pointers from the first byte of a region of bytes().activations or bytes().logits.
   ActivationBuffers Activations(void* base) const;
@@ -94,6 +98,7 @@ class TrainingMemory {
   const TrainingLimits limits_;
   const uint64_t scratch_bytes_;
   const WeightsLayout gradient_layout_;
+  const OptimizerLayout optimizer_layout_;
   TrainingBytes bytes_{};
 };
 

@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { GIB } from "../../core/units.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
 import { openCheckpoint } from "../../electron/session/checkpoint.ts";
+import type { GradientDType } from "../../native/addon.d.ts";
 import { median, report } from "./report.ts";
 
 const { values: options, positionals } = parseArgs({
@@ -27,6 +28,9 @@ const { values: options, positionals } = parseArgs({
     steps: { type: "string", default: "10" },
     checkpointing: { type: "boolean", default: false },
     "master-weights": { type: "boolean", default: false },
+    /** float32 or bfloat16: with both bfloat16 it is what card-training.py's `bf16` keeps. */
+    gradients: { type: "string", default: "float32" },
+    moments: { type: "string", default: "float32" },
     /** Gradients of one micro-batch alone, once: for a profiler. */
     profile: { type: "boolean", default: false },
   },
@@ -51,6 +55,8 @@ const trainer = addon.createTrainer(device, {
   logitRows: Number(options["logit-rows"]),
   checkpointing: options.checkpointing,
   masterWeights: options["master-weights"],
+  gradientDtype: stateDtype(options.gradients),
+  momentDtype: stateDtype(options.moments),
 });
 for (const tag of TAGS) await trainer.resume(tag);
 
@@ -97,6 +103,8 @@ report({
   settings: {
     model: positionals[0] ?? "",
     mode: options["master-weights"] ? `${dtype}, float32 master weights` : dtype,
+    gradients: options.gradients,
+    moments: options.moments,
     batch: `${options.sequences} x ${tokens}, ${response} of each learned from, micro-batch ${options["micro-batch"]}`,
     checkpointing: String(options.checkpointing),
     logitRows: options["logit-rows"],
@@ -110,6 +118,11 @@ report({
 await trainer.close();
 await model.close();
 await device.close();
+
+function stateDtype(name: string): GradientDType {
+  if (name === "float32" || name === "bfloat16") return name;
+  throw new Error(`gradients and moments are float32 or bfloat16, not ${name}`);
+}
 
 /** By NVML: this process's context and libraries too, and whoever else is on the card. */
 function deviceUsedMib(): number {

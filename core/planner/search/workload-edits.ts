@@ -18,6 +18,7 @@ export function workloadEdits(plan: Plan): readonly Edit[] {
     frozenPrecision(plan, "reference"),
     frozenPrecision(plan, "reward"),
     trainedPrecision(plan),
+    gradients(plan),
     optimizer(plan),
     lora(plan),
   ];
@@ -154,22 +155,40 @@ function trainedPrecision({ workload }: Plan): Edit {
   };
 }
 
+/** Elsewhere they are in the weights' precision. */
+function gradients({ workload, gpu }: Plan): Edit {
+  const wide = trainedRoles(workload).some((role) => role.gradients !== "bf16");
+  return {
+    field: "workload.policy.gradients",
+    effect: "precision",
+    steps:
+      isEmbedded(gpu) && wide
+        ? [
+            step(
+              "gradients in bf16",
+              ofTrained(() => ({ gradients: "bf16" })),
+            ),
+          ]
+        : [],
+  };
+}
+
 function optimizer({ workload, gpu }: Plan): Edit {
   const roles = trainedRoles(workload);
-  const down = ["adamw", "adamw_bf16", "adamw_8bit"] as const;
+  const down: readonly TrainedRole["optimizer"][] = isEmbedded(gpu)
+    ? ["adamw", "adamw_bf16"]
+    : ["adamw", "adamw_bf16", "adamw_8bit"];
   const from = Math.min(...roles.map((role) => (role.optimizer === "sgd" ? 2 : down.indexOf(role.optimizer))));
-  const words = { adamw: "fp32", adamw_bf16: "bf16", adamw_8bit: "8 bits" } as const;
+  const words = { adamw: "fp32", adamw_bf16: "bf16", adamw_8bit: "8 bits", sgd: "nothing" } as const;
   return {
     field: "workload.policy.optimizer",
     effect: "precision",
-    steps: isEmbedded(gpu)
-      ? []
-      : down.slice(from + 1).map((to) =>
-          step(
-            `AdamW's moments in ${words[to]}`,
-            ofTrained((role) => (role.optimizer === "sgd" ? {} : { optimizer: to })),
-          ),
-        ),
+    steps: down.slice(from + 1).map((to) =>
+      step(
+        `AdamW's moments in ${words[to]}`,
+        ofTrained((role) => (role.optimizer === "sgd" ? {} : { optimizer: to })),
+      ),
+    ),
   };
 }
 

@@ -51,7 +51,7 @@ function ownDeviceOf({ devices: [own] }: Outcome): DeviceChoice {
 }
 
 function learningFacts({ settings }: Workload): readonly (readonly [string, string])[] {
-  const { optimizer, epochs, miniBatches, clipRange, valueClipRange, gamma, lambda } = settings;
+  const { optimizer, precision, epochs, miniBatches, clipRange, valueClipRange, gamma, lambda } = settings;
   const rates = `policy ${optimizer.policy.learningRate}, critic ${optimizer.critic.learningRate}`;
   return [
     ["Temperature", String(settings.temperature)],
@@ -62,6 +62,7 @@ function learningFacts({ settings }: Workload): readonly (readonly [string, stri
     ["Entropy coefficient", String(settings.entropyCoefficient)],
     ["Discount, GAE", `gamma ${gamma}, lambda ${lambda}`],
     ["Gradient checkpointing", settings.checkpointing ? "on" : "off"],
+    ["Gradients, moments", `${precision.gradients ?? "fp32"}, ${precision.moments ?? "fp32"}`],
   ];
 }
 

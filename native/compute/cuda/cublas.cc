@@ -40,6 +40,8 @@ Cublas::Cublas(const CublasLibrary& library, CudaStream& stream) : library_(libr
     Check(library_.Create(&handle_), "cublasCreate");
     try {
       Check(library_.SetStream(handle_, of_cuda), "cublasSetStream");
+      // Where a sum is made of parts they are float32 too, whatever it is stored in.
+      Check(library_.SetMathMode(handle_, cublas::kNoReducedPrecisionReduction), "cublasSetMathMode");
     } catch (...) {
       library_.Destroy(handle_);
       throw;
@@ -73,7 +75,7 @@ void Cublas::Multiply(const MatrixProduct& product) {
     Check(library_.GemmEx(handle_, b_across ? cublas::kAsStored : cublas::kTransposed,
                           a_along ? cublas::kAsStored : cublas::kTransposed, columns, rows, steps, &one,    //
                           product.b, type, b_across ? columns : steps, product.a, type, a_along ? steps : rows,  //
-                          &beta, product.c, cublas::kFloat32, product.c_stride == 0 ? columns : AsInt(product.c_stride),
+                          &beta, product.c, TypeOf(product.c_dtype), product.c_stride == 0 ? columns : AsInt(product.c_stride),
                           product.dtype == DType::kF32 ? cublas::kCompute32FPedantic : cublas::kCompute32F,
                           cublas::kDefaultAlgorithm),
           "cublasGemmEx");

@@ -11,7 +11,7 @@
 
 namespace tideline {
 
-// C (rows, columns) = or += A (rows, steps) * B (steps, columns), all row by row; C is float32.
+// C (rows, columns) = or += A (rows, steps) * B (steps, columns), all row by row; sums are float32.
 struct MatrixProduct {
   // How an operand lies: where the elements of one row of A, or one column of B, are side by side it lies along the steps;
   // where those of one step are, across them.
@@ -21,10 +21,11 @@ struct MatrixProduct {
   const void* b;
   Lie b_lie;    // along: (columns, steps); across: (steps, columns)
   DType dtype;  // of both
-  float* c;
+  void* c;
   uint64_t rows, columns, steps;
   bool accumulate;
   uint64_t c_stride = 0;  // from one row of C to the next; 0: C has just these columns
+  DType c_dtype = DType::kF32;  // that, or the operands' own
 };
 
 class Cublas {

@@ -112,6 +112,7 @@ const CublasLibrary* Load(const std::string& path, std::string& problem) {
       !Find(handle, "cublasCreate_v2", library.Create, problem) ||
       !Find(handle, "cublasDestroy_v2", library.Destroy, problem) ||
       !Find(handle, "cublasSetStream_v2", library.SetStream, problem) ||
+      !Find(handle, "cublasSetMathMode", library.SetMathMode, problem) ||
       !Find(handle, "cublasSetWorkspace_v2", library.SetWorkspace, problem) ||
       !Find(handle, "cublasGemmEx", library.GemmEx, problem)) {
     problem = path + ": " + problem;

@@ -26,6 +26,7 @@ enum DataType : int { kFloat32 = 0, kFloat16 = 2, kBFloat16 = 14 };  // cudaData
 // Pedantic: float32 in, float32 throughout, whatever else has been allowed (TF32, emulation).
 enum ComputeType : int { kCompute32F = 68, kCompute32FPedantic = 69 };
 enum Algorithm : int { kDefaultAlgorithm = -1 };
+enum MathMode : int { kNoReducedPrecisionReduction = 16 };
 
 }  // namespace cublas
 
@@ -38,6 +39,7 @@ struct CublasLibrary {
   cublas::Status (*Create)(cublas::Handle*);
   cublas::Status (*Destroy)(cublas::Handle);
   cublas::Status (*SetStream)(cublas::Handle, cuda::Stream);
+  cublas::Status (*SetMathMode)(cublas::Handle, cublas::MathMode);
   cublas::Status (*SetWorkspace)(cublas::Handle, void*, size_t);
   // Matrices lie column by column. C (m, n) = alpha * op(A) (m, k) * op(B) (k, n) + beta * C.
   cublas::Status (*GemmEx)(cublas::Handle, cublas::Operation of_a, cublas::Operation of_b, int m, int n, int k,

@@ -47,11 +47,11 @@ void CudaCompute::Embed(const EmbeddingWeights& embedding, float* hidden) {
                                  static_cast<uint32_t>(embedding.hidden)});
 }
 
-void CudaCompute::EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) {
+void CudaCompute::EmbedBackward(const float* d_hidden, uint64_t hidden, const Gradient& d_embedding) {
   const DeviceBatch::Tokens& tokens = batch_.tokens();
   stream_.Launch("embed_backward", RowGrid(tokens.count, hidden), cuda::kRowThreads,
-                 cuda::EmbedBackwardArgs{d_hidden, tokens.ids, tokens.first, tokens.order, d_embedding,
-                                         static_cast<uint32_t>(hidden)});
+                 cuda::EmbedBackwardArgs{d_hidden, tokens.ids, tokens.first, tokens.order, d_embedding.first,
+                                         d_embedding.dtype, static_cast<uint32_t>(hidden)});
 }
 
 void CudaCompute::Angles(std::span<const double> inverse_frequencies, float* cosine, float* sine) {

@@ -31,7 +31,7 @@ class CudaCompute final : public Compute {
   void Download(std::span<std::byte> target, const void* source) override;
   void Convert(std::span<const ConvertPiece> pieces, DType target, DType source) override;
   void Finish() override;
-  void PassThrough(const HostArrays& arrays, std::span<const ByteRange> ranges, std::span<std::byte> staging,
+  void PassThrough(const HostArrays& host, std::span<const ElementRange> ranges, std::span<std::byte> staging,
                    const std::function<void(size_t index, std::span<std::byte* const> at)>& work) override;
 
   void Begin(std::span<const StepToken> tokens) override;
@@ -58,18 +58,19 @@ class CudaCompute final : public Compute {
   void AttentionForward(const SelfAttention& attention) override;
 
   void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) override;
-  void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
-                      float* d_k_norm) override;
+  void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, const Gradient& d_q_norm,
+                      const Gradient& d_k_norm) override;
   void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) override;
   void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
-                            std::span<const RowRange> pieces, float* d_w) override;
+                            std::span<const RowRange> pieces, const Gradient& d_w) override;
   void LinearGradients(const LinearWeights& linear, const float* d_y, const float* x, float* d_x, uint64_t rows,
-                       std::span<const RowRange> pieces, float* d_w) override;
-  void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) override;
+                       std::span<const RowRange> pieces, const Gradient& d_w) override;
+  void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces,
+                    const Gradient& sum) override;
   void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) override;
   void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
                             uint64_t size) override;
-  void EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) override;
+  void EmbedBackward(const float* d_hidden, uint64_t hidden, const Gradient& d_embedding) override;
 
   void TokenStatistics(const float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
                        std::span<float> log_sums, std::span<float> logprobs, std::span<float> entropies) override;
@@ -78,10 +79,10 @@ class CudaCompute final : public Compute {
                      std::span<const TokenSlopes> slopes) override;
   void RowProducts(const NormWeights& weight, const float* input, std::span<float> values) override;
   void RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
-                           float* d_weight, float* d_input) override;
+                           const Gradient& d_weight, float* d_input) override;
 
-  std::vector<double> SumSquares(std::span<const FloatRange> ranges) override;
-  void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) override;
+  std::vector<double> SumSquares(std::span<const NumberRange> ranges, DType stored) override;
+  void AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) override;
 
  private:
   // A linear layer of at most kMatVecRows rows and what is done on the way: its input's norm, or the gate of its two halves.
@@ -108,14 +109,17 @@ class CudaCompute final : public Compute {
   bool QuantisedForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate);
   // Of matrices that are in the type of the weights.
   static MatrixProduct InputGradient(const LinearWeights& linear, const void* d_y, float* d_x, uint64_t rows);
-  static MatrixProduct WeightGradient(const LinearWeights& linear, const void* d_y, const void* x, uint64_t rows, float* d_w);
+  static MatrixProduct WeightGradient(const LinearWeights& linear, const void* d_y, const void* x, uint64_t rows,
+                                      const Gradient& d_w);
+  // Whether it can add to such a gradient.
+  bool CublasAdds(const LinearWeights& linear, const Gradient& d_w) const;
 
   // On tensor cores, after attention_shift.
   void TensorAttentionBackward(cuda::AttentionArgs args, uint64_t tiles);
 
   // The columns' sums over all rows; see ColumnSumsArgs.
   void SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows, uint64_t columns,
-                  float* sum);
+                  const Gradient& sum);
 
   const ComputeLimits limits_;
   CudaStream stream_;

@@ -61,8 +61,8 @@ inline unsigned PaddedHeadDim(uint64_t head_dim) {
               "at most 256; use the host device");
 }
 
-inline std::string KernelName(const char* kernel, DType dtype) {
-  return std::string(kernel) + "_" + std::string(DTypeName(dtype));
+inline std::string KernelName(const std::string& kernel, DType dtype) {
+  return kernel + "_" + std::string(DTypeName(dtype));
 }
 
 inline DType BiasDType(const LinearWeights& linear) {

@@ -44,7 +44,7 @@ void CudaCompute::RowProducts(const NormWeights& weight, const float* input, std
 }
 
 void CudaCompute::RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
-                                      float* d_weight, float* d_input) {
+                                      const Gradient& d_weight, float* d_input) {
   Arguments arguments(*this);
   const float* uploaded = arguments.Upload(slopes);
   SumColumns(input, nullptr, uploaded, slopes.size(), weight.size, d_weight);
@@ -53,26 +53,28 @@ void CudaCompute::RowProductsBackward(const NormWeights& weight, const float* in
                                         static_cast<uint32_t>(weight.size)});
 }
 
-std::vector<double> CudaCompute::SumSquares(std::span<const FloatRange> ranges) {
+std::vector<double> CudaCompute::SumSquares(std::span<const NumberRange> ranges, DType stored) {
   std::vector<double> sums(ranges.size());
   double* device_sums = reinterpret_cast<double*>(scratch_.partials);
-  auto* device_ranges = reinterpret_cast<cuda::FloatSpan*>(device_sums + CudaScratch::kMostRanges);
+  auto* device_ranges = reinterpret_cast<cuda::NumberSpan*>(device_sums + CudaScratch::kMostRanges);
   for (size_t first = 0; first < ranges.size(); first += CudaScratch::kMostRanges) {
     const size_t count = std::min<size_t>(CudaScratch::kMostRanges, ranges.size() - first);
-    std::vector<cuda::FloatSpan> spans;
-    for (const FloatRange& range : ranges.subspan(first, count)) spans.push_back({range.first, range.elements});
-    stream_.Upload(device_ranges, spans.data(), count * sizeof(cuda::FloatSpan));
-    stream_.Launch("sum_squares", {count}, cuda::kRowThreads, cuda::SumSquaresArgs{device_ranges, device_sums});
+    std::vector<cuda::NumberSpan> spans;
+    for (const NumberRange& range : ranges.subspan(first, count)) spans.push_back({range.first, range.elements});
+    stream_.Upload(device_ranges, spans.data(), count * sizeof(cuda::NumberSpan));
+    stream_.Launch(KernelName("sum_squares", stored), {count}, cuda::kRowThreads,
+                   cuda::SumSquaresArgs{device_ranges, device_sums});
     stream_.Download(sums.data() + first, device_sums, count * sizeof(double));
   }
   return sums;
 }
 
-void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) {
+void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) {
+  const std::string kernel = KernelName(KernelName(KernelName("adamw", types.stored), types.gradients), types.moments);
   for (const AdamWTensor& tensor : tensors) {
     const bool wide =
         InFours(tensor.elements, {tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second});
-    stream_.Launch(KernelName("adamw", stored), FlatGrid(wide ? tensor.elements / 4 : tensor.elements), cuda::kRowThreads,
+    stream_.Launch(kernel, FlatGrid(wide ? tensor.elements / 4 : tensor.elements), cuda::kRowThreads,
                    cuda::AdamWArgs{tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second,
                                    tensor.elements, wide, scalars.gradient_scale, scalars.beta1, scalars.beta2,
                                    scalars.eps, scalars.decay, scalars.step_size, scalars.second_scale});

@@ -60,11 +60,11 @@ cuda::RotaryHeads HeadsOf(const NormWeights& norm, uint64_t first_column, uint64
 // Sums over rows
 
 void CudaCompute::SumColumns(const float* values, const float* others, const float* row_factors, uint64_t rows,
-                             uint64_t columns, float* sum) {
+                             uint64_t columns, const Gradient& sum) {
   const auto launch = [&](const float* of, const float* with, const float* factors, float* partials, uint64_t count,
                           uint64_t part_rows) {
     stream_.Launch("column_sums", {BlocksFor(columns, cuda::kSumColumns), BlocksFor(count, part_rows)}, cuda::kSumThreads,
-                   cuda::ColumnSumsArgs{of, with, factors, sum, partials, static_cast<uint32_t>(count),
+                   cuda::ColumnSumsArgs{of, with, factors, sum.first, sum.dtype, partials, static_cast<uint32_t>(count),
                                         static_cast<uint32_t>(columns), static_cast<uint32_t>(part_rows)});
   };
   const uint64_t parts = std::min(BlocksFor(rows, kSumRows), CudaScratch::kPartialFloats / columns);
@@ -78,7 +78,7 @@ void CudaCompute::SumColumns(const float* values, const float* others, const flo
   launch(scratch_.partials, nullptr, nullptr, nullptr, partials, partials);
 }
 
-void CudaCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) {
+void CudaCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, const Gradient& sum) {
   if (pieces.empty()) return;
   const uint64_t begin = pieces.front().begin;
   SumColumns(d_y + begin * columns, nullptr, nullptr, pieces.back().end - begin, columns, sum);
@@ -136,11 +136,11 @@ void CudaCompute::Rotate(const RotaryArgs& rotary, float* qkv, float* raw_qk) {
   }
 }
 
-void CudaCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
-                                 float* d_k_norm) {
+void CudaCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv,
+                                 const Gradient& d_q_norm, const Gradient& d_k_norm) {
   const HeadShape& shape = rotary.shape;
   PaddedHeadDim(shape.head_dim);
-  const auto turn_back = [&](const cuda::RotaryHeads& heads, float* d_norm) {
+  const auto turn_back = [&](const cuda::RotaryHeads& heads, const Gradient& d_norm) {
     const uint64_t vectors = uint64_t{batch_.rows()} * heads.heads;
     const uint64_t blocks =
         std::min<uint64_t>(cuda::kRotateBackwardBlocks, BlocksFor(vectors, cuda::kRotateBackwardThreads / 32));

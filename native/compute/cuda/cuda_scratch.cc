@@ -17,7 +17,7 @@ constexpr uint64_t kMostNarrowedElements = uint64_t{64} << 20;
 
 static_assert(CudaScratch::kPartialFloats >= cuda::kRotateBackwardBlocks * cuda::kMostHeadDim);
 static_assert(CudaScratch::kPartialFloats * sizeof(float) >=
-              CudaScratch::kMostRanges * (sizeof(cuda::FloatSpan) + sizeof(double)));
+              CudaScratch::kMostRanges * (sizeof(cuda::NumberSpan) + sizeof(double)));
 
 uint64_t CudaScratch::ArgumentBytes(const ComputeLimits& limits) {
   // Targets and slopes, or the rotation's frequencies; each part aligned.

@@ -29,7 +29,8 @@ struct EmbedBackwardArgs {
   const uint32_t *ids;        // (different ids)
   const uint32_t *first;      // (different ids + 1)
   const uint32_t *order;      // (rows)
-  float* d_embedding;         // (vocabulary, hidden)
+  void* d_embedding;          // (vocabulary, hidden)
+  DType dtype;                // of it
   uint32_t size;
 };
 
@@ -85,7 +86,8 @@ struct ColumnSumsArgs {
   const float* values;       // (rows, columns)
   const float* others;       // (rows, columns) or nullptr
   const float* row_factors;  // (rows) or nullptr
-  float* sum;                // (columns)
+  void* sum;                 // (columns)
+  DType sum_dtype;
   float* partials;           // (gridDim.y, columns): the sums of `part_rows` rows each instead; or nullptr, with gridDim.y 1
   uint32_t rows, columns, part_rows;
 };
@@ -163,13 +165,14 @@ struct OuterProductArgs {
 // ---------------------------------------------------------------------------------------------------------------------
 // Linear layers (kernels/linear.cu)
 
-// C (rows, columns) = or += A (rows, steps) * B (steps, columns) + bias: A is float32, B of the kernel's type.
+// C (rows, columns) = or += A (rows, steps) * B (steps, columns) + bias: A is float32, B of the kernel's type, C float32 but
+// for the gradient of weights, which is of the kernel's.
 struct ProductArgs {
   const float* a;
   const void* b;
   const float* scales;  // of B's rows or columns, as the kernel says; or nullptr
   const void* bias;     // (columns) or nullptr
-  float* c;
+  void* c;
   uint64_t rows, columns, steps;
   DType bias_dtype;
   bool accumulate;
@@ -327,21 +330,22 @@ struct TokenBackwardArgs {
 // ---------------------------------------------------------------------------------------------------------------------
 // Optimizer (kernels/optimizer.cu)
 
-struct FloatSpan {
-  const float* first;
+// Of the kernel's type.
+struct NumberSpan {
+  const void* first;
   uint64_t elements;
 };
 // A block takes one range.
 struct SumSquaresArgs {
-  const FloatSpan* ranges;  // (gridDim.x)
-  double* sums;             // (gridDim.x)
+  const NumberSpan* ranges;  // (gridDim.x)
+  double* sums;              // (gridDim.x)
 };
 
 struct AdamWArgs {
   void* stored;
   float* master;  // or nullptr
-  const float* gradients;
-  float *first, *second;
+  const void* gradients;
+  void *first, *second;
   uint64_t elements;
   bool wide;  // whole fours, and every address a multiple of 16 bytes
   float gradient_scale, beta1, beta2, eps, decay, step_size, second_scale;

@@ -64,33 +64,41 @@ class SlotStreams {
 
 }  // namespace
 
-void CudaCompute::PassThrough(const HostArrays& arrays, std::span<const ByteRange> ranges, std::span<std::byte> staging,
+void CudaCompute::PassThrough(const HostArrays& host, std::span<const ElementRange> ranges, std::span<std::byte> staging,
                               const std::function<void(size_t, std::span<std::byte* const>)>& work) {
-  const size_t count = arrays.firsts.size();
-  const uint64_t most = MostPassedBytes(staging.size(), count);
+  const std::span<const HostArray> arrays = host.arrays;
+  const uint64_t most = MostPassedElements(staging.size(), arrays);
+  uint64_t slot_bytes = 0;
+  for (const HostArray& array : arrays) slot_bytes += most * array.element_bytes;
   stream_.Run([&](cuda::Stream) {
-    SlotStreams streams(arrays.firsts[0]);
+    SlotStreams streams(arrays[0].first);
     streams.Open();
-    const auto at = [&](size_t index, size_t array) {
-      return staging.data() + (index % kSlots * count + array) * most;
-    };
-    const auto bring = [&](size_t index) {
-      if (index >= ranges.size() || !arrays.defined) return;
-      for (size_t array = 0; array < count; ++array) {
-        streams.Bring(index % kSlots, at(index, array), arrays.firsts[array] + ranges[index].offset, ranges[index].bytes);
+    // move(array, where its range is in the staging memory, where on the host, bytes): slot by slot, in each array by array.
+    const auto each = [&](size_t index, const auto& move) {
+      std::byte* place = staging.data() + index % kSlots * slot_bytes;
+      for (size_t array = 0; array < arrays.size(); ++array) {
+        const auto [first, element_bytes] = arrays[array];
+        move(array, place, first + ranges[index].begin * element_bytes, ranges[index].elements * element_bytes);
+        place += most * element_bytes;
       }
     };
+    const auto bring = [&](size_t index) {
+      if (index >= ranges.size() || !host.defined) return;
+      each(index, [&](size_t, std::byte* place, const std::byte* on_host, uint64_t bytes) {
+        streams.Bring(index % kSlots, place, on_host, bytes);
+      });
+    };
     bring(0);
-    std::vector<std::byte*> places(count);
+    std::vector<std::byte*> places(arrays.size());
     for (size_t index = 0; index < ranges.size(); ++index) {
       bring(index + 1);
       streams.Wait(index % kSlots);
-      for (size_t array = 0; array < count; ++array) places[array] = at(index, array);
+      each(index, [&](size_t array, std::byte* place, const std::byte*, uint64_t) { places[array] = place; });
       work(index, places);
       Finish();
-      for (size_t array = 0; array < count; ++array) {
-        streams.TakeBack(index % kSlots, arrays.firsts[array] + ranges[index].offset, places[array], ranges[index].bytes);
-      }
+      each(index, [&](size_t, const std::byte* place, std::byte* on_host, uint64_t bytes) {
+        streams.TakeBack(index % kSlots, on_host, place, bytes);
+      });
     }
     for (size_t slot = 0; slot < kSlots; ++slot) streams.Wait(slot);
   });

@@ -1,6 +1,7 @@
 // HostCompute: what a language model's head and a value head ask, row by row.
 #include <cmath>
 
+#include "compute/host/gradient.h"  // AddInFloat32
 #include "compute/host/host_compute.h"
 #include "compute/host/training_kernels.h"  // BestTrainingKernels
 
@@ -56,14 +57,17 @@ void HostCompute::RowProducts(const NormWeights& weight, const float* input, std
 }
 
 void HostCompute::RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
-                                      float* d_weight, float* d_input) {
+                                      const Gradient& d_weight, float* d_input) {
   const auto* factors = reinterpret_cast<const float*>(weight.weight);
-  for (size_t row = 0; row < slopes.size(); ++row) {
-    for (uint64_t i = 0; i < weight.size; ++i) {
-      d_weight[i] += slopes[row] * input[row * weight.size + i];
-      d_input[row * weight.size + i] = slopes[row] * factors[i];
+  std::vector<float> copy(weight.size);
+  AddInFloat32(d_weight, {0, 1, weight.size, weight.size}, copy, [&](float* sums, uint64_t) {
+    for (size_t row = 0; row < slopes.size(); ++row) {
+      for (uint64_t i = 0; i < weight.size; ++i) {
+        sums[i] += slopes[row] * input[row * weight.size + i];
+        d_input[row * weight.size + i] = slopes[row] * factors[i];
+      }
     }
-  }
+  });
 }
 
 }  // namespace tideline

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "compute/host/attention_scratch.h"  // AttentionScratchFloats
+#include "compute/host/gradient.h"           // AddInFloat32
 #include "compute/host/kernels.h"            // BestKernels, kMatMulScratchFloats
 #include "compute/host/sampler.h"            // ChooseToken
 #include "compute/host/training_kernels.h"   // BestTrainingKernels, kProductScratchFloats
@@ -92,13 +94,24 @@ void HostCompute::Embed(const EmbeddingWeights& embedding, float* hidden) {
   });
 }
 
-void HostCompute::EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) {
+void HostCompute::EmbedBackward(const float* d_hidden, uint64_t hidden, const Gradient& d_embedding) {
+  // Rows token by token, for each in their order: what a token is given is rounded once.
+  std::vector<uint32_t> order(batch_.rows());
+  std::iota(order.begin(), order.end(), 0u);
+  const auto token = [&](uint32_t row) { return batch_.ids[row]; };
+  std::ranges::stable_sort(order, {}, token);
   // Tokens repeat, so tasks share columns, not rows.
   const uint64_t tasks = (hidden + kEmbeddingColumns - 1) / kEmbeddingColumns;
   Share(tasks, batch_.rows() * kEmbeddingColumns, [&](uint64_t task, unsigned) {
     const uint64_t column = task * kEmbeddingColumns, count = std::min(kEmbeddingColumns, hidden - column);
-    for (uint64_t row = 0; row < batch_.rows(); ++row) {
-      BestTrainingKernels().add(d_embedding + batch_.ids[row] * hidden + column, d_hidden + row * hidden + column, count);
+    float copy[kEmbeddingColumns];
+    for (size_t next = 0; next < order.size();) {
+      const uint32_t id = token(order[next]);
+      AddInFloat32(d_embedding, {id * hidden + column, 1, hidden, count}, copy, [&](float* sums, uint64_t) {
+        for (; next < order.size() && token(order[next]) == id; ++next) {
+          BestTrainingKernels().add(sums, d_hidden + order[next] * hidden + column, count);
+        }
+      });
     }
   });
 }

@@ -47,16 +47,17 @@ class HostCompute final : public Compute {
   void AttentionForward(const SelfAttention& attention) override;
 
   void AttentionBackward(const SelfAttention& attention, const float* d_output, float* d_qkv) override;
-  void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
-                      float* d_k_norm) override;
+  void RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, const Gradient& d_q_norm,
+                      const Gradient& d_k_norm) override;
   void LinearInputGradient(const LinearWeights& linear, const float* d_y, float* d_x, uint64_t rows) override;
   void LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
-                            std::span<const RowRange> pieces, float* d_w) override;
-  void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) override;
+                            std::span<const RowRange> pieces, const Gradient& d_w) override;
+  void BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces,
+                    const Gradient& sum) override;
   void NormBackward(const NormWeights& norm, const NormBackwardArgs& args) override;
   void SiluMultiplyBackward(const float* gate_up, const float* d_output, float* d_gate_up, uint64_t rows,
                             uint64_t size) override;
-  void EmbedBackward(const float* d_hidden, uint64_t hidden, float* d_embedding) override;
+  void EmbedBackward(const float* d_hidden, uint64_t hidden, const Gradient& d_embedding) override;
 
   void TokenStatistics(const float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
                        std::span<float> log_sums, std::span<float> logprobs, std::span<float> entropies) override;
@@ -65,10 +66,10 @@ class HostCompute final : public Compute {
                      std::span<const TokenSlopes> slopes) override;
   void RowProducts(const NormWeights& weight, const float* input, std::span<float> values) override;
   void RowProductsBackward(const NormWeights& weight, const float* input, std::span<const float> slopes,
-                           float* d_weight, float* d_input) override;
+                           const Gradient& d_weight, float* d_input) override;
 
-  std::vector<double> SumSquares(std::span<const FloatRange> ranges) override;
-  void AdamW(std::span<const AdamWTensor> tensors, DType stored, const AdamWScalars& scalars) override;
+  std::vector<double> SumSquares(std::span<const NumberRange> ranges, DType stored) override;
+  void AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) override;
 
  private:
   // Below this many multiply-adds, waking the other threads costs more than they help.

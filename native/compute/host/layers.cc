@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compute/host/gradient.h"          // AddInFloat32
 #include "compute/host/host_compute.h"
 #include "compute/host/kernels.h"           // BestKernels
 #include "compute/host/training_kernels.h"  // BestTrainingKernels
@@ -91,42 +92,49 @@ void HostCompute::LinearInputGradient(const LinearWeights& linear, const float* 
 }
 
 void HostCompute::LinearWeightGradient(const LinearWeights& linear, const float* d_y, const float* x,
-                                       std::span<const RowRange> pieces, float* d_w) {
+                                       std::span<const RowRange> pieces, const Gradient& d_w) {
   const uint64_t outputs = linear.outputs, inputs = linear.inputs;
   const Blocks blocks(outputs, inputs);
   Share(blocks.count(), kBlockRows * kBlockColumns * (pieces.empty() ? 0 : pieces.back().end),
         [&](uint64_t task, unsigned worker) {
-    const auto [row, count, column, columns] = blocks.At(task);
-    for (const RowRange& piece : pieces) {
-      BestTrainingKernels().product({.a = d_y + piece.begin * outputs + row,
-                                     .a_row = 1,
-                                     .a_step = outputs,
-                                     .b = x + piece.begin * inputs + column,
-                                     .b_dtype = DType::kF32,
-                                     .b_step = inputs,
-                                     .b_column = 1,
-                                     .c = d_w + row * inputs + column,
-                                     .c_row = inputs,
-                                     .rows = count,
-                                     .columns = columns,
-                                     .steps = piece.size(),
-                                     .accumulate = true,
-                                     .scratch = ScratchOf(worker)});
-    }
+    const Blocks::Block block = blocks.At(task);
+    float copy[kBlockRows * kBlockColumns];
+    AddInFloat32(d_w, {block.row * inputs + block.column, block.rows, inputs, block.columns}, copy,
+                 [&](float* sums, uint64_t stride) {
+      for (const RowRange& piece : pieces) {
+        BestTrainingKernels().product({.a = d_y + piece.begin * outputs + block.row,
+                                       .a_row = 1,
+                                       .a_step = outputs,
+                                       .b = x + piece.begin * inputs + block.column,
+                                       .b_dtype = DType::kF32,
+                                       .b_step = inputs,
+                                       .b_column = 1,
+                                       .c = sums,
+                                       .c_row = stride,
+                                       .rows = block.rows,
+                                       .columns = block.columns,
+                                       .steps = piece.size(),
+                                       .accumulate = true,
+                                       .scratch = ScratchOf(worker)});
+      }
+    });
   });
 }
 
-void HostCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, float* sum) {
+void HostCompute::BiasGradient(const float* d_y, uint64_t columns, std::span<const RowRange> pieces, const Gradient& sum) {
   Share(Tasks(columns, kSumColumns), kSumColumns * (pieces.empty() ? 0 : pieces.back().end),
         [&](uint64_t task, unsigned) {
     const uint64_t column = task * kSumColumns, count = std::min(kSumColumns, columns - column);
-    for (const RowRange& piece : pieces) {
-      float partial[kSumColumns] = {};
-      for (uint64_t row = piece.begin; row < piece.end; ++row) {
-        BestTrainingKernels().add(partial, d_y + row * columns + column, count);
+    float copy[kSumColumns];
+    AddInFloat32(sum, {column, 1, columns, count}, copy, [&](float* sums, uint64_t) {
+      for (const RowRange& piece : pieces) {
+        float partial[kSumColumns] = {};
+        for (uint64_t row = piece.begin; row < piece.end; ++row) {
+          BestTrainingKernels().add(partial, d_y + row * columns + column, count);
+        }
+        BestTrainingKernels().add(sums, partial, count);
       }
-      BestTrainingKernels().add(sum + column, partial, count);
-    }
+    });
   });
 }
 
@@ -150,14 +158,17 @@ void HostCompute::NormBackward(const NormWeights& norm, const NormBackwardArgs& 
   });
   Share(Tasks(size, kSumColumns), kNormWork * kSumColumns * args.rows, [&](uint64_t task, unsigned) {
     const uint64_t column = task * kSumColumns, count = std::min(kSumColumns, size - column);
-    for (const RowRange& piece : args.pieces) {
-      float partial[kSumColumns] = {};
-      for (uint64_t row = piece.begin; row < piece.end; ++row) {
-        BestTrainingKernels().add_scaled_product(partial, args.d_output + row * size + column,
-                                                 args.input + row * size + column, args.inverse_rms[row], count);
+    float copy[kSumColumns];
+    AddInFloat32(args.d_weight, {column, 1, size, count}, copy, [&](float* sums, uint64_t) {
+      for (const RowRange& piece : args.pieces) {
+        float partial[kSumColumns] = {};
+        for (uint64_t row = piece.begin; row < piece.end; ++row) {
+          BestTrainingKernels().add_scaled_product(partial, args.d_output + row * size + column,
+                                                   args.input + row * size + column, args.inverse_rms[row], count);
+        }
+        BestTrainingKernels().add(sums, partial, count);
       }
-      BestTrainingKernels().add(args.d_weight + column, partial, count);
-    }
+    });
   });
 }
 
@@ -181,8 +192,8 @@ void HostCompute::Rotate(const RotaryArgs& rotary, float* qkv, float* raw_qk) {
   });
 }
 
-void HostCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv, float* d_q_norm,
-                                 float* d_k_norm) {
+void HostCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, float* d_qkv,
+                                 const Gradient& d_q_norm, const Gradient& d_k_norm) {
   const HeadShape& shape = rotary.shape;
   const uint64_t head_dim = shape.head_dim, half = head_dim / 2, qk_size = shape.qk_size(), stride = shape.qkv_size();
   const uint64_t rows = batch_.rows();
@@ -205,22 +216,24 @@ void HostCompute::RotateBackward(const RotaryArgs& rotary, const float* raw_qk, 
     const bool keys = task == 1;
     const NormWeights& norm = keys ? rotary.k_norm : rotary.q_norm;
     const uint64_t first_head = keys ? shape.heads : 0, end_head = keys ? shape.heads + shape.kv_heads : shape.heads;
-    std::vector<float> partial(head_dim), d_input(head_dim);
-    for (const RowRange& piece : batch_.pieces) {
-      std::fill(partial.begin(), partial.end(), 0.0f);
-      for (uint64_t row = piece.begin; row < piece.end; ++row) {
-        for (uint64_t head = first_head; head < end_head; ++head) {
-          float* d_output = d_qkv + row * stride + head * head_dim;
-          const float* input = raw_qk + row * qk_size + head * head_dim;
-          std::fill(d_input.begin(), d_input.end(), 0.0f);
-          const float inverse_rms = BestTrainingKernels().rms_norm_backward(d_input.data(), input, norm.weight,
-                                                                            norm.dtype, d_output, head_dim, norm.eps);
-          BestTrainingKernels().add_scaled_product(partial.data(), d_output, input, inverse_rms, head_dim);
-          std::copy_n(d_input.data(), head_dim, d_output);
+    std::vector<float> partial(head_dim), d_input(head_dim), copy(head_dim);
+    AddInFloat32(keys ? d_k_norm : d_q_norm, {0, 1, head_dim, head_dim}, copy, [&](float* sums, uint64_t) {
+      for (const RowRange& piece : batch_.pieces) {
+        std::fill(partial.begin(), partial.end(), 0.0f);
+        for (uint64_t row = piece.begin; row < piece.end; ++row) {
+          for (uint64_t head = first_head; head < end_head; ++head) {
+            float* d_output = d_qkv + row * stride + head * head_dim;
+            const float* input = raw_qk + row * qk_size + head * head_dim;
+            std::fill(d_input.begin(), d_input.end(), 0.0f);
+            const float inverse_rms = BestTrainingKernels().rms_norm_backward(d_input.data(), input, norm.weight,
+                                                                              norm.dtype, d_output, head_dim, norm.eps);
+            BestTrainingKernels().add_scaled_product(partial.data(), d_output, input, inverse_rms, head_dim);
+            std::copy_n(d_input.data(), head_dim, d_output);
+          }
         }
+        BestTrainingKernels().add(sums, partial.data(), head_dim);
       }
-      BestTrainingKernels().add(keys ? d_k_norm : d_q_norm, partial.data(), head_dim);
-    }
+    });
   });
 }
 

@@ -133,6 +133,73 @@ inline void Same(Pair& pair, const std::string& what, const std::vector<Floats>&
   }
 }
 
+// Floats as they are in another type.
+inline Floats Widened(const Bytes& stored, DType dtype) {
+  Floats widened(stored.size() / DTypeBytes(dtype));
+  const ConvertPiece piece{widened.data(), stored.data(), widened.size()};
+  HostCompute({.threads = 1}).Convert({&piece, 1}, DType::kF32, dtype);
+  return widened;
+}
+inline Floats Narrowed(const Floats& floats, DType dtype) { return Widened(Stored(floats, dtype), dtype); }
+
+// By how much of itself a number changes at most when it is rounded to the nearest of its type.
+inline double RoundingOf(DType dtype) { return dtype == DType::kF32 ? 0 : dtype == DType::kF16 ? 0x1p-11 : 0x1p-8; }
+
+// Every number of `got`, which is stored as `dtype`, has to be the `expected` one rounded once, or as far from it as
+// `tolerance` and further roundings allow, which are those of sums of up to about 4.
+inline void Rounded(const std::string& what, const Floats& got, const Floats& expected, DType dtype, double tolerance,
+                    unsigned roundings = 1) {
+  ++checks;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double size = std::abs(static_cast<double>(expected[i]));
+    const double most = RoundingOf(dtype) * (size + 4 * (roundings - 1)) + tolerance * (1 + size);
+    if (std::abs(static_cast<double>(got[i]) - expected[i]) <= most) continue;
+    if (++failures <= 20) {
+      std::printf("FAIL %s: element %zu of %s is %.9g, before rounding %.9g\n", what.c_str(), i,
+                  std::string(DTypeName(dtype)).c_str(), got[i], expected[i]);
+    }
+    return;
+  }
+}
+
+// Calls that add to gradients of so many elements, beside outputs: to float32 the same on both sides, to bfloat16 what comes
+// of that when it is rounded once. `roundings`: of a GPU that computes in parts.
+using Adds = std::function<void(Compute&, const std::vector<float*>& outputs, const std::vector<Gradient>& gradients)>;
+inline void SameGradients(Pair& pair, const std::string& what, const std::vector<Floats>& outputs,
+                          const std::vector<size_t>& sizes, double tolerance, const Adds& call, unsigned roundings = 1) {
+  std::vector<Floats> both = outputs;
+  for (const size_t size : sizes) both.push_back(Narrowed(Normals(size), DType::kBF16));
+  const auto in_float32 = [&](Compute& compute, const std::vector<float*>& pointers) {
+    std::vector<Gradient> gradients;
+    for (size_t i = outputs.size(); i < pointers.size(); ++i) {
+      gradients.push_back({reinterpret_cast<std::byte*>(pointers[i]), DType::kF32});
+    }
+    call(compute, {pointers.begin(), pointers.begin() + static_cast<ptrdiff_t>(outputs.size())}, gradients);
+  };
+  Same(pair, what, both, tolerance, in_float32);
+
+  std::vector<Floats> expected = both;
+  const auto pointers_to = [](std::vector<Floats>& floats) {
+    std::vector<float*> pointers;
+    for (Floats& each : floats) pointers.push_back(each.data());
+    return pointers;
+  };
+  in_float32(pair.host.compute, pointers_to(expected));
+  for (Compute* compute : {static_cast<Compute*>(&pair.host.compute), static_cast<Compute*>(&pair.gpu.compute)}) {
+    std::vector<Floats> into = outputs;
+    std::vector<Bytes> stored;
+    for (size_t i = outputs.size(); i < both.size(); ++i) stored.push_back(Stored(both[i], DType::kBF16));
+    std::vector<Gradient> gradients;
+    for (Bytes& bytes : stored) gradients.push_back({bytes.data(), DType::kBF16});
+    call(*compute, pointers_to(into), gradients);
+    compute->Finish();
+    for (size_t i = 0; i < stored.size(); ++i) {
+      Rounded(what + (compute == &pair.host.compute ? " on the host" : ""), Widened(stored[i], DType::kBF16),
+              expected[outputs.size() + i], DType::kBF16, tolerance, compute == &pair.host.compute ? 1 : roundings);
+    }
+  }
+}
+
 inline void SameBytes(Pair& pair, const std::string& what, const Bytes& output,
                       const std::function<void(Compute&, std::byte*)>& call) {
   Bytes of_host = output, of_gpu = output;

@@ -117,7 +117,7 @@ describe("a product that fails", () => {
   });
 });
 
-test.each(["cublasCreate", "cublasSetStream"])(
+test.each(["cublasCreate", "cublasSetStream", "cublasSetMathMode"])(
   "an engine is not made where %s fails, and nothing stays",
   async (call) => {
     const { streams } = double.counts();

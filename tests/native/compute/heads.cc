@@ -31,9 +31,10 @@ void CheckValues(Pair& pair, uint64_t rows, uint64_t size) {
   const std::string what = "values of " + std::to_string(rows) + " x " + std::to_string(size);
   Same(pair, what, {Floats(rows)}, kTolerance,
        [&](Compute& compute, const auto& out) { compute.RowProducts(weights, input.data(), {out[0], rows}); });
-  Same(pair, what + ", backward", {Normals(size), Floats(rows * size)}, kTolerance, [&](Compute& compute, const auto& out) {
-    compute.RowProductsBackward(weights, input.data(), slopes, out[0], out[1]);
-  });
+  SameGradients(pair, what + ", backward", {Floats(rows * size)}, {size}, kTolerance,
+                [&](Compute& compute, const auto& out, const auto& gradients) {
+                  compute.RowProductsBackward(weights, input.data(), slopes, gradients[0], out[0]);
+                });
 }
 
 void CheckCasts(Pair& pair) {
@@ -73,55 +74,82 @@ void CheckMemory(Pair& pair) {
   });
 }
 
-void CheckOptimizer(Pair& pair) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
-    for (const bool has_master : {false, true}) {
-      if (has_master && dtype == DType::kF32) continue;
-      const uint64_t sizes[] = {1, 300, 70001};
-      std::vector<Floats> outputs;  // of each tensor: stored, master, first, second
-      for (const uint64_t size : sizes) {
-        const Floats parameters = Normals(size);
-        const Bytes stored = Stored(parameters, dtype);
-        Floats held((stored.size() + 3) / 4);
-        std::memcpy(held.data(), stored.data(), stored.size());
-        Floats second = Normals(size);
-        for (float& value : second) value *= value;
-        outputs.insert(outputs.end(), {held, parameters, Normals(size), second});
-      }
-      const std::vector<Floats> gradients{Normals(1), Normals(300), Normals(70001)};
-      // Numbers of two bytes are compared as what they are, one rounding apart at most.
-      const double tolerance = dtype == DType::kF32 ? 1e-6 : dtype == DType::kF16 ? 1.1e-3 : 8e-3;
-      const auto step = [&](Compute& compute, const std::vector<float*>& out) {
-        std::vector<AdamWTensor> tensors;
-        for (size_t i = 0; i < std::size(sizes); ++i) {
-          tensors.push_back({reinterpret_cast<std::byte*>(out[4 * i]), has_master ? out[4 * i + 1] : nullptr,
-                             gradients[i].data(), out[4 * i + 2], out[4 * i + 3], sizes[i]});
-        }
-        compute.AdamW(tensors, dtype, {0.5f, 0.9f, 0.95f, 1e-8f, 0.999f, 1e-2f, 1.3f});
+constexpr DType kStates[] = {DType::kF32, DType::kBF16};
+
+// A tensor of an optimizer's step, each part as it is stored.
+struct Optimized {
+  Bytes stored, gradients, first, second;
+  Floats master;  // or empty
+
+  AdamWTensor Tensor(uint64_t elements) {
+    return {stored.data(), master.empty() ? nullptr : master.data(), gradients.data(), first.data(), second.data(), elements};
+  }
+  // The same numbers in float32 throughout; the masters are the parameters where there are such.
+  Optimized InFloat32(const AdamWTypes& types) const {
+    const auto widened = [](const Bytes& bytes, DType dtype) { return Stored(Widened(bytes, dtype), DType::kF32); };
+    return {master.empty() ? widened(stored, types.stored) : Stored(master, DType::kF32), widened(gradients, types.gradients),
+            widened(first, types.moments), widened(second, types.moments), {}};
+  }
+};
+
+// A step in any types is the step in float32, rounded where it is stored.
+void CheckStep(Pair& pair, const AdamWTypes& types, bool has_master) {
+  constexpr AdamWScalars kScalars{0.5f, 0.9f, 0.95f, 1e-8f, 0.999f, 1e-2f, 1.3f};
+  constexpr double kStepTolerance = 1e-6;
+  for (const uint64_t size : {1, 300, 70001}) {
+    Floats squares = Normals(size);
+    for (float& value : squares) value *= value;
+    const Optimized before{Stored(Normals(size), types.stored), Stored(Normals(size), types.gradients),
+                           Stored(Normals(size), types.moments), Stored(squares, types.moments),
+                           has_master ? Normals(size) : Floats()};
+    Optimized expected = before.InFloat32(types);
+    const AdamWTensor in_float32 = expected.Tensor(size);
+    pair.host.compute.AdamW({&in_float32, 1}, {DType::kF32, DType::kF32, DType::kF32}, kScalars);
+    for (Compute* compute : {static_cast<Compute*>(&pair.host.compute), static_cast<Compute*>(&pair.gpu.compute)}) {
+      Optimized after = before;
+      const AdamWTensor tensor = after.Tensor(size);
+      compute->AdamW({&tensor, 1}, types, kScalars);
+      compute->Finish();
+      const std::string what = std::string("AdamW's ") + (compute == &pair.host.compute ? "host " : "") + "step of " +
+                               std::string(DTypeName(types.stored)) + (has_master ? " with masters, " : ", ") +
+                               std::string(DTypeName(types.gradients)) + " gradients";
+      const auto same = [&](const char* part, const Bytes& got, DType dtype, const Bytes& wanted) {
+        Rounded(what + ", " + part, Widened(got, dtype), Widened(wanted, DType::kF32), dtype, kStepTolerance);
       };
-      Same(pair, "AdamW's state, " + std::string(DTypeName(dtype)), {outputs.begin(), outputs.end()}, tolerance,
-           [&](Compute& compute, const std::vector<float*>& out) {
-             step(compute, out);
-             compute.Finish();
-             if (dtype == DType::kF32) return;
-             for (size_t i = 0; i < std::size(sizes); ++i) {  // as float32, of as many as there is room for
-               Floats widened(sizes[i] / 2);
-               const ConvertPiece piece{widened.data(), out[4 * i], widened.size()};
-               HostCompute({.threads = 1}).Convert({&piece, 1}, DType::kF32, dtype);
-               std::copy(widened.begin(), widened.end(), out[4 * i]);
-               if (sizes[i] % 2) out[4 * i][sizes[i] / 2] = 0;
-             }
-           });
+      same("parameters", after.stored, types.stored, expected.stored);
+      same("means", after.first, types.moments, expected.first);
+      same("means of squares", after.second, types.moments, expected.second);
+      if (has_master) same("masters", Stored(after.master, DType::kF32), DType::kF32, expected.stored);
     }
   }
-  const Floats some = Normals(70001), few = Normals(3);
-  std::vector<FloatRange> ranges{{some.data(), some.size()}, {few.data(), few.size()}, {some.data() + 5, 1000}};
-  for (int i = 0; i < 300; ++i) ranges.push_back({some.data() + i, 2});
-  const std::vector<double> expected = pair.host.compute.SumSquares(ranges), got = pair.gpu.compute.SumSquares(ranges);
-  ++checks;
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    if (std::abs(expected[i] - got[i]) > 1e-6 * expected[i] && ++failures <= 20) {
-      std::printf("FAIL sum of squares %zu is %.12g, on the host %.12g\n", i, got[i], expected[i]);
+}
+
+void CheckOptimizer(Pair& pair) {
+  for (const DType stored : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const DType gradients : kStates) {
+      for (const DType moments : kStates) {
+        CheckStep(pair, {stored, gradients, moments}, false);
+        if (stored != DType::kF32) CheckStep(pair, {stored, gradients, moments}, true);
+      }
+    }
+  }
+  for (const DType dtype : kStates) {
+    const Bytes some = Stored(Normals(70001), dtype), few = Stored(Normals(3), dtype);
+    const auto from = [&](uint64_t element) { return some.data() + element * DTypeBytes(dtype); };
+    std::vector<NumberRange> ranges{{from(0), 70001}, {few.data(), 3}, {from(5), 1000}};
+    for (uint64_t i = 0; i < 300; ++i) ranges.push_back({from(i), 2});
+    const std::vector<double> expected = pair.host.compute.SumSquares(ranges, dtype);
+    const std::vector<double> got = pair.gpu.compute.SumSquares(ranges, dtype);
+    ++checks;
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      double sum = 0;
+      const auto* first = ranges[i].first;
+      for (const float value : Widened({first, first + ranges[i].elements * DTypeBytes(dtype)}, dtype)) sum += double(value) * value;
+      for (const double seen : {expected[i], got[i]}) {
+        if (std::abs(sum - seen) > 1e-6 * sum && ++failures <= 20) {
+          std::printf("FAIL sum of squares %zu is %.12g, and should be %.12g\n", i, seen, sum);
+        }
+      }
     }
   }
 }

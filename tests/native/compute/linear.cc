@@ -10,17 +10,8 @@ namespace {
 // Sums of up to some hundred terms of about 1 / sqrt(terms), in another order than the host's.
 constexpr double kTolerance = 1e-5;
 
-// Floats as they are in another type.
-Floats Narrowed(const Floats& floats, DType dtype) {
-  Floats narrowed(floats.size());
-  const Bytes stored = Stored(floats, dtype);
-  HostCompute host({.threads = 1});
-  const ConvertPiece piece{narrowed.data(), stored.data(), floats.size()};
-  host.Convert({&piece, 1}, DType::kF32, dtype);
-  return narrowed;
-}
-
-void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64_t inputs) {
+// `parts`: that the rows are narrowed in, of a layer in bfloat16.
+void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64_t inputs, unsigned parts = 1) {
   const std::string what = std::string(DTypeName(dtype)) + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
                            " x " + std::to_string(inputs);
   const bool whole = dtype == DType::kI8;
@@ -48,19 +39,27 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
        [&](Compute& compute, const auto& out) { compute.LinearInputGradient(linear, given(compute, d_y, narrowed_d_y), out[0], rows); });
   std::vector<RowRange> pieces;
   AppendPieces({0, rows}, 16, pieces);
-  Same(pair, "weight gradient of " + what, {Normals(outputs * inputs)}, kTolerance, [&](Compute& compute, const auto& out) {
-    compute.LinearWeightGradient(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), pieces, out[0]);
-  });
-  Same(pair, "both gradients of " + what, {Normals(outputs * inputs), Normals(rows * inputs)}, kTolerance,
-       [&](Compute& compute, const auto& out) {
-         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), out[1], rows, pieces,
-                                 out[0]);
-       });
-  Same(pair, "both gradients, one over the input, of " + what, {Floats(outputs * inputs), Floats(rows * inputs)},
-       kTolerance, [&](Compute& compute, const auto& out) {
-         std::copy(narrowed_x.begin(), narrowed_x.end(), out[1]);
-         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), out[1], out[1], rows, pieces, out[0]);
-       });
+  SameGradients(
+      pair, "weight gradient of " + what, {}, {outputs * inputs}, kTolerance,
+      [&](Compute& compute, const auto&, const auto& gradients) {
+        compute.LinearWeightGradient(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), pieces,
+                                     gradients[0]);
+      },
+      parts);
+  SameGradients(
+      pair, "both gradients of " + what, {Normals(rows * inputs)}, {outputs * inputs}, kTolerance,
+      [&](Compute& compute, const auto& out, const auto& gradients) {
+        compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), out[0], rows, pieces,
+                                gradients[0]);
+      },
+      parts);
+  SameGradients(
+      pair, "both gradients, one over the input, of " + what, {Floats(rows * inputs)}, {outputs * inputs}, kTolerance,
+      [&](Compute& compute, const auto& out, const auto& gradients) {
+        std::copy(narrowed_x.begin(), narrowed_x.end(), out[0]);
+        compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), out[0], out[0], rows, pieces, gradients[0]);
+      },
+      parts);
 }
 
 }  // namespace
@@ -80,7 +79,7 @@ void CheckLinear() {
   // A scratch that narrows fewer rows than there are.
   Pair narrow({.rows = 10, .sequence_tokens = 10, .widest_input = 130, .threads = 1});
   CheckLayer(narrow, DType::kF16, 70, 67, 130);
-  CheckLayer(narrow, DType::kBF16, 70, 67, 130);
+  CheckLayer(narrow, DType::kBF16, 70, 67, 130, 6);
 }
 
 }  // namespace compute_check

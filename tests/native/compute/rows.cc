@@ -18,9 +18,10 @@ void CheckEmbedding(Pair& pair, DType dtype, uint64_t hidden) {
   const EmbeddingWeights weights{table.data(), dtype == DType::kI8 ? scales.data() : nullptr, dtype, hidden};
   Same(pair, what, {Floats(batch.rows() * hidden)}, 0, [&](Compute& compute, const auto& out) { compute.Embed(weights, out[0]); });
   const Floats d_hidden = Normals(batch.rows() * hidden);
-  Same(pair, what + ", backward", {Normals(kVocabulary * hidden)}, kTolerance, [&](Compute& compute, const auto& out) {
-    compute.EmbedBackward(d_hidden.data(), hidden, out[0]);
-  });
+  SameGradients(pair, what + ", backward", {}, {kVocabulary * hidden}, kTolerance,
+                [&](Compute& compute, const auto&, const auto& gradients) {
+                  compute.EmbedBackward(d_hidden.data(), hidden, gradients[0]);
+                });
 }
 
 void CheckAngles(Pair& pair) {
@@ -49,15 +50,15 @@ void CheckNorms(Pair& pair, DType dtype, uint64_t rows, uint64_t size) {
   std::vector<uint32_t> targets(rows);
   for (uint32_t row = 0; row < rows; ++row) targets[row] = 2 * static_cast<uint32_t>(rows - row) - 1;
   for (const bool elsewhere : {false, true}) {
-    Same(pair, what + (elsewhere ? ", backward to other rows" : ", backward"),
-         {Normals((elsewhere ? 2 : 1) * rows * size), Floats(rows), Normals(size)}, kTolerance * std::sqrt(double(rows)),
-         [&](Compute& compute, const auto& out) {
+    SameGradients(pair, what + (elsewhere ? ", backward to other rows" : ", backward"),
+         {Normals((elsewhere ? 2 : 1) * rows * size), Floats(rows)}, {size}, kTolerance * std::sqrt(double(rows)),
+         [&](Compute& compute, const auto& out, const auto& gradients) {
            compute.NormBackward(norm, {.input = input.data(),
                                        .d_output = d_output.data(),
                                        .d_input = out[0],
                                        .target_rows = elsewhere ? std::span<const uint32_t>(targets) : std::span<const uint32_t>(),
                                        .inverse_rms = out[1],
-                                       .d_weight = out[2],
+                                       .d_weight = gradients[0],
                                        .rows = rows,
                                        .pieces = pieces});
          });
@@ -80,8 +81,10 @@ void CheckActivation(Pair& pair, uint64_t rows, uint64_t size) {
        [&](Compute& compute, const auto& out) { compute.GatherRows(d_output.data(), chosen, size, out[0]); });
   std::vector<RowRange> pieces;
   AppendPieces({0, rows}, 3, pieces);
-  Same(pair, "sums of " + std::to_string(rows) + " x " + std::to_string(size), {Normals(size)}, kTolerance * std::sqrt(double(rows)),
-       [&](Compute& compute, const auto& out) { compute.BiasGradient(d_output.data(), size, pieces, out[0]); });
+  SameGradients(pair, "sums of " + std::to_string(rows) + " x " + std::to_string(size), {}, {size},
+                kTolerance * std::sqrt(double(rows)), [&](Compute& compute, const auto&, const auto& gradients) {
+                  compute.BiasGradient(d_output.data(), size, pieces, gradients[0]);
+                });
 }
 
 // More rows than one block sums.
@@ -89,9 +92,10 @@ void CheckLongSums(Pair& pair, uint64_t rows, uint64_t columns) {
   const Floats values = Normals(rows * columns);
   std::vector<RowRange> pieces;
   AppendPieces({1, rows}, 100, pieces);
-  Same(pair, "sums of " + std::to_string(rows) + " x " + std::to_string(columns), {Normals(columns)},
-       kTolerance * std::sqrt(double(rows)),
-       [&](Compute& compute, const auto& out) { compute.BiasGradient(values.data(), columns, pieces, out[0]); });
+  SameGradients(pair, "sums of " + std::to_string(rows) + " x " + std::to_string(columns), {}, {columns},
+                kTolerance * std::sqrt(double(rows)), [&](Compute& compute, const auto&, const auto& gradients) {
+                  compute.BiasGradient(values.data(), columns, pieces, gradients[0]);
+                });
 }
 
 void CheckRotation(Pair& pair, const HeadShape& shape, DType dtype, bool normed) {
@@ -114,10 +118,12 @@ void CheckRotation(Pair& pair, const HeadShape& shape, DType dtype, bool normed)
        [&](Compute& compute, const auto& out) { compute.Rotate(rotary, out[0], out[1]); });
   Same(pair, what + ", nothing kept", {qkv}, kTolerance,
        [&](Compute& compute, const auto& out) { compute.Rotate(rotary, out[0], nullptr); });
-  Same(pair, what + ", backward", {qkv, Normals(shape.head_dim), Normals(shape.head_dim)},
-       kTolerance * std::sqrt(double(rows * shape.heads)), [&](Compute& compute, const auto& out) {
-         compute.RotateBackward(rotary, raw.data(), out[0], normed ? out[1] : nullptr, normed ? out[2] : nullptr);
-       });
+  const std::vector<size_t> sizes(normed ? 2 : 0, shape.head_dim);
+  SameGradients(pair, what + ", backward", {qkv}, sizes, kTolerance * std::sqrt(double(rows * shape.heads)),
+                [&](Compute& compute, const auto& out, const auto& gradients) {
+                  const Gradient none{nullptr, DType::kF32};
+                  compute.RotateBackward(rotary, raw.data(), out[0], normed ? gradients[0] : none, normed ? gradients[1] : none);
+                });
 }
 
 }  // namespace

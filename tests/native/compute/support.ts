@@ -3,6 +3,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { MIB } from "../../../core/units.ts";
+import type { TrainerLimits } from "../../../native/addon.d.ts";
 import type { CudaDouble } from "../cuda-double/cuda-double.ts";
 import { type Fixture, openFixture } from "../engine/support.ts";
 import { addon } from "../support.ts";
@@ -23,9 +24,9 @@ export function someGoldenCases(double: CudaDouble, name: Fixture, cases: readon
 }
 
 /** A model on the double, its engine or its trainer; all are closed when the test is over. */
-async function openModel(double: CudaDouble, consumer: string) {
+async function openModel(double: CudaDouble, consumer: string, name: string = "cuda:0") {
   const checkpoint = await openFixture("tiny-llama-gqa");
-  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 256 * MIB });
+  const device = addon.openDevice({ name, capacityBytes: 256 * MIB });
   const { config, dtype } = checkpoint;
   const model = addon.createModel(device, { config, dtype, consumer });
   const closing = [() => device.close()];
@@ -49,11 +50,12 @@ export async function openEngine(double: CudaDouble) {
   return engine;
 }
 
-export async function openTrainer(double: CudaDouble) {
-  const { device, model, config, closing } = await openModel(double, "policy.weights");
+/** @param name of its device, which may be the host. */
+export async function openTrainer(double: CudaDouble, limits: TrainerLimits = {}, name?: string) {
+  const { device, model, config, closing } = await openModel(double, "policy.weights", name);
   closing.push(() => model.close());
-  const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 32 });
+  const trainer = addon.createTrainer(device, { model, consumerPrefix: "policy", sequenceTokens: 32, ...limits });
   closing.push(() => trainer.close());
   for (const tag of ALL_TAGS) await trainer.resume(tag);
-  return { trainer, batch: sequences(config.vocabSize, [9, 17]) };
+  return { model, trainer, batch: sequences(config.vocabSize, [9, 17]) };
 }

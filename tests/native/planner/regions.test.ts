@@ -13,6 +13,7 @@ import {
 import { type EmbeddedShape, embeddedShape } from "../../../core/planner/memory/embedded/shape.ts";
 import type { Head } from "../../../core/planner/models/architecture.ts";
 import { readArchitecture } from "../../../core/planner/models/from-config.ts";
+import { type StatePrecision, statePrecisionSchema } from "../../../core/schedule/schedule.ts";
 import { MIB } from "../../../core/units.ts";
 import type {
   TrainingBytes as AddonTrainingBytes,
@@ -29,6 +30,14 @@ const DTYPES: Readonly<Record<StoredPrecision, WeightDType>> = {
   fp16: "float16",
   int8: "int8",
 };
+/** The limits as the addon spells them. */
+function limitsOf<Given extends { readonly gradients: StatePrecision; readonly moments: StatePrecision }>(
+  given: Given,
+) {
+  const { gradients, moments, ...others } = given;
+  return { ...others, gradientDtype: STATE_DTYPES[gradients], momentDtype: STATE_DTYPES[moments] };
+}
+const STATE_DTYPES = { fp32: "float32", bf16: "bfloat16" } as const;
 const HEADS: Readonly<Record<Head, ModelHead>> = { language: "lm", value: "value" };
 const THREADS = 3;
 const PAGE = 4096;
@@ -62,6 +71,7 @@ const modelConfig: fc.Arbitrary<ModelConfig> = fc
     eosTokenIds: [],
   }));
 const precision = fc.constantFrom<StoredPrecision>("fp32", "bf16", "fp16", "int8");
+const statePrecision = fc.constantFrom(...statePrecisionSchema.options);
 const head = fc.constantFrom<Head>("language", "value");
 
 function shapeOf(config: ModelConfig): EmbeddedShape {
@@ -84,6 +94,8 @@ const limits = fc.record({
   checkpointing: fc.boolean(),
   trainable: fc.boolean(),
   masterWeights: fc.boolean(),
+  gradients: statePrecision,
+  moments: statePrecision,
   threads: fc.constant(THREADS),
 });
 
@@ -101,7 +113,7 @@ test("gradients, optimizer, activations and logits", () => {
   fc.assert(
     fc.property(modelConfig, precision, head, limits, (config, stored, top, given) => {
       fc.pre(stored !== "int8" || !given.trainable);
-      const reserved = addon.trainingBytes(config, { ...given, dtype: DTYPES[stored], head: HEADS[top] });
+      const reserved = addon.trainingBytes(config, { ...limitsOf(given), dtype: DTYPES[stored], head: HEADS[top] });
       const computer = { kind: "host", threads: THREADS } as const;
       expect(trainingBytes(shapeOf(config), stored, top, { ...given, computer })).toEqual(bytesOf(reserved));
     }),
@@ -141,7 +153,12 @@ test("the same on a GPU with cuBLAS", { timeout: 300_000 }, async () => {
   fc.assert(
     fc.property(modelConfig, precision, head, limits, (config, stored, top, given) => {
       fc.pre(stored !== "int8" || !given.trainable);
-      const reserved = addon.trainingBytes(config, { ...given, dtype: DTYPES[stored], head: HEADS[top], device });
+      const reserved = addon.trainingBytes(config, {
+        ...limitsOf(given),
+        dtype: DTYPES[stored],
+        head: HEADS[top],
+        device,
+      });
       expect(trainingBytes(shapeOf(config), stored, top, { ...given, computer: ON_DOUBLE })).toEqual(bytesOf(reserved));
     }),
   );

@@ -44,6 +44,12 @@ describe("the peak of every phase and its holders", () => {
 
   test.each<readonly [string, Partial<WorkloadSettings>, Strategies]>([
     ["bf16 policy with float32 masters", { precision: { policy: "bf16" } }, TOGETHER],
+    ["gradients and moments in bf16", { precision: { gradients: "bf16", moments: "bf16" } }, {}],
+    [
+      "gradients and moments in bf16 beside float32 masters, streamed",
+      { precision: { policy: "bf16", gradients: "bf16", moments: "bf16" } },
+      { ...TOGETHER, optimizerStreamed: true },
+    ],
     ["bf16 engine", { precision: { engine: "bf16" } }, { singlePolicyCopy: "cast", swap: { method: "copy" } }],
     ["gradient checkpointing", { checkpointing: true }, { trainingMemoryOnlyWhileTraining: true }],
     ["another micro-batch, fewer logits at once", { microBatch: 7, logitRows: 33 }, {}],

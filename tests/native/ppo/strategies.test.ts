@@ -44,6 +44,17 @@ test("bfloat16 with float32 master weights: one policy copy keeps every bit", as
   expect(everything.hash).toBe(baseline.hash);
 });
 
+test("with gradients and moments in bfloat16 every lossless strategy keeps every bit", async () => {
+  const states: Partial<WorkloadSettings> = { precision: { gradients: "bf16", moments: "bf16" } };
+  const baseline = await runSteps({}, states);
+  expect(baseline.hash).not.toBe((await runSteps({})).hash);
+  for (const name of ["optimizer on host", "optimizer streamed", "training memory only while training"]) {
+    expect((await runSteps(LOSSLESS[name] ?? {}, states)).hash, name).toBe(baseline.hash);
+  }
+  const together = await runSteps({ ...TOGETHER, optimizerStreamed: true }, states);
+  expect(together.hash, "together").toBe(baseline.hash);
+});
+
 test("a float32 policy beside a bfloat16 engine is cast both ways, and what it learns stays close", async () => {
   const precision: Partial<WorkloadSettings> = { precision: { engine: "bf16" } };
   const baseline = await runSteps({}, precision);

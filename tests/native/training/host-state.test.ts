@@ -35,10 +35,15 @@ async function learned(options: OpenOptions, places: readonly Place[]) {
 
 const ON_DEVICE = Array.from({ length: STEPS }, (): Place => "device");
 
+const IN_16_BITS: OpenOptions = { gradientDtype: "bfloat16", momentDtype: "bfloat16" };
+
 test.each<[string, OpenOptions]>([
   ["float32", {}],
   ["bfloat16", { dtype: "bfloat16" }],
   ["bfloat16 with master weights", { dtype: "bfloat16", masterWeights: true }],
+  ["float32, with bfloat16 moments", { momentDtype: "bfloat16" }],
+  ["bfloat16, with bfloat16 gradients and moments", { dtype: "bfloat16", ...IN_16_BITS }],
+  ["bfloat16 with master weights and bfloat16 moments", { dtype: "bfloat16", masterWeights: true, ...IN_16_BITS }],
 ])("updates of %s weights are the same bits wherever the state is", async (_name, options) => {
   const expected = await learned(options, ON_DEVICE);
   expect(

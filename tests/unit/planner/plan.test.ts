@@ -72,6 +72,18 @@ describe("a plan file", () => {
       "workload.policy.masterWeights",
       /own masters/,
     ],
+    [
+      "16-bit gradients beside a launcher",
+      { workload: { critic: { gradients: "bf16" } } },
+      "workload.critic.gradients",
+      /weights' precision: leave it out/,
+    ],
+    [
+      "gradients in fp16",
+      { gpu: { embedded: true }, workload: { policy: { gradients: "fp16" } } },
+      "workload.policy.gradients",
+      /"fp16"/,
+    ],
     ["a micro-batch above the batch", { workload: { microBatch: 65 } }, "workload.microBatch", /at most the batch, 64/],
     [
       "TP that does not divide the GPUs",

@@ -1,5 +1,6 @@
 /** The footprint of a plan that the embedded engine carries out: regions of sizes that are known to the byte. */
 import { TidelineError } from "../../../errors.ts";
+import type { StatePrecision } from "../../../schedule/schedule.ts";
 import { MIB } from "../../../units.ts";
 import { type Gpu, HOST } from "../../gpus/catalogue.ts";
 import { type FrozenRole, layoutOf, type TrainedRole } from "../../plan.ts";
@@ -11,6 +12,7 @@ import {
   kvCacheBytes,
   kvCacheFor,
   type StoredPrecision,
+  type TrainingLimits,
   trainingBytes,
   weightsBytes,
   workspaceBytes,
@@ -22,6 +24,14 @@ const CHUNK_BYTES = 2 * MIB;
 /** electron/ppo/workload.ts: rows of logits held at once, unless it says otherwise. */
 const LOGIT_ROWS = 128;
 const THREADS = 8;
+/** A model that does not learn has none of these. */
+const SCORING = {
+  checkpointing: false,
+  trainable: false,
+  masterWeights: false,
+  gradients: "fp32",
+  moments: "fp32",
+} as const satisfies Partial<TrainingLimits>;
 
 export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
   requireOneDeviceEach(resolved);
@@ -44,16 +54,21 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
 
   const trained = ({ architecture, planned, head, field }: ResolvedRole<TrainedRole>) => {
     const shape = embeddedShape(architecture, field);
-    const { precision, masterWeights, gradientCheckpointing: checkpointing } = planned;
+    const { precision, masterWeights, gradients = "fp32", gradientCheckpointing: checkpointing } = planned;
+    const moments = momentPrecision(planned, field);
+    const training = { ...limits, checkpointing, trainable: true, masterWeights, gradients, moments };
+    const bytes = trainingBytes(shape, precision, head, training);
     return {
+      ...bytes,
       weights: weightsBytes(shape, precision, head),
-      ...trainingBytes(shape, precision, head, { ...limits, checkpointing, trainable: true, masterWeights }),
+      gradientTerms: region(`gradients in ${gradients}`, bytes.gradients),
+      optimizerTerms: region(stateWords(moments, masterWeights), bytes.optimizer),
     };
   };
   const frozen = ({ architecture, planned, head, field }: ResolvedRole<FrozenRole>) => {
     const shape = embeddedShape(architecture, field);
     const precision = storedPrecision(planned, field);
-    const scoring = { ...limits, checkpointing: false, trainable: false, masterWeights: false };
+    const scoring = { ...limits, ...SCORING };
     return { weights: weightsBytes(shape, precision, head), ...trainingBytes(shape, precision, head, scoring) };
   };
   const policy = trained(resolved.policy);
@@ -85,11 +100,11 @@ export function embeddedFootprint(resolved: ResolvedPlan): Footprint {
       "engine.weights": engineWeights,
       "engine.kv_cache": kvCache,
       "policy.weights": region("weights", policy.weights),
-      "policy.gradients": region("gradients in fp32", policy.gradients),
-      "policy.optimizer": region("moments and master weights in fp32", policy.optimizer),
+      "policy.gradients": policy.gradientTerms,
+      "policy.optimizer": policy.optimizerTerms,
       "critic.weights": region("weights", critic.weights),
-      "critic.gradients": region("gradients in fp32", critic.gradients),
-      "critic.optimizer": region("moments and master weights in fp32", critic.optimizer),
+      "critic.gradients": critic.gradientTerms,
+      "critic.optimizer": critic.optimizerTerms,
       "reference.weights": region("weights", reference.weights),
       "reward.weights": region("weights", reward?.weights ?? 0),
     },
@@ -125,6 +140,17 @@ function cublasBytesOf({ cublasBytes }: Gpu): number {
 function storedPrecision({ precision }: FrozenRole, field: string): StoredPrecision {
   if (precision !== "fp8" && precision !== "nf4") return precision;
   throw refused(field.replace(/model$/, "precision"), `the embedded engine has no ${precision}`, "choose int8");
+}
+
+function stateWords(moments: StatePrecision, masterWeights: boolean): string {
+  if (!masterWeights) return `moments in ${moments}`;
+  return moments === "fp32" ? "moments and master weights in fp32" : `moments in ${moments}, master weights in fp32`;
+}
+
+function momentPrecision({ optimizer }: TrainedRole, field: string): StatePrecision {
+  if (optimizer === "adamw") return "fp32";
+  if (optimizer === "adamw_bf16") return "bf16";
+  throw refused(field.replace(/model$/, "optimizer"), `the embedded engine has no ${optimizer}`, "choose adamw_bf16");
 }
 
 function requireOneDeviceEach({ plan: { placement } }: ResolvedPlan): void {

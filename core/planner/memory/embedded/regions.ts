@@ -3,7 +3,7 @@
  * native/engine/weights_layout.cc, kv_cache.cc, workspace.cc and native/training/training_memory.cc.
  * tests/native/planner holds them against the addon, byte for byte.
  */
-import type { Precision } from "../../../schedule/schedule.ts";
+import type { Precision, StatePrecision } from "../../../schedule/schedule.ts";
 import type { Head } from "../../models/architecture.ts";
 import { gpuScratchBytes } from "./gpu-scratch.ts";
 import type { EmbeddedShape } from "./shape.ts";
@@ -70,6 +70,8 @@ export interface TrainingLimits {
   /** Otherwise it scores only, and keeps nothing for a backward pass. */
   readonly trainable: boolean;
   readonly masterWeights: boolean;
+  readonly gradients: StatePrecision;
+  readonly moments: StatePrecision;
   readonly computer: Computer;
 }
 
@@ -95,15 +97,24 @@ export function trainingBytes(
   head: Head,
   limits: TrainingLimits,
 ): TrainingBytes {
-  const gradients = limits.trainable ? weightsBytes(shape, "fp32", head) : 0;
-  // Running means of gradients and of their squares, then the master weights.
-  const copies = limits.masterWeights && precision !== "fp32" ? 3 : 2;
   return {
-    gradients,
-    optimizer: copies * gradients,
+    gradients: limits.trainable ? weightsBytes(shape, limits.gradients, head) : 0,
+    optimizer: limits.trainable ? optimizerBytes(shape, precision, head, limits) : 0,
     activations: activationsBytes(shape, precision, head, limits),
     logits: logitsBytes(shape, head, limits),
   };
+}
+
+/** Running means of gradients and of their squares, then the master weights: all in places of a float32 model. */
+function optimizerBytes(
+  shape: EmbeddedShape,
+  precision: StoredPrecision,
+  head: Head,
+  { moments, masterWeights }: TrainingLimits,
+): number {
+  const elements = weightsBytes(shape, "fp32", head) / FLOAT_BYTES;
+  const masterBytes = masterWeights && precision !== "fp32" ? FLOAT_BYTES : 0;
+  return elements * (2 * ITEM_BYTES[moments] + masterBytes);
 }
 
 function floats(count: number): number {

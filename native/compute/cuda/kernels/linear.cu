@@ -26,7 +26,7 @@ __device__ inline void LoadTile(float (*tile)[kProductTile + 4], uint64_t first,
   }
 }
 
-template <DType kType, Lie kA, Lie kB, Scales kScales>
+template <DType kType, Lie kA, Lie kB, Scales kScales, DType kTarget = DType::kF32>
 __device__ inline void Product(const ProductArgs& args) {
   using Tile = float[kProductSteps][kProductTile + 4];
   TIDELINE_SHARED(Tile, a_tile);
@@ -64,8 +64,8 @@ __device__ inline void Product(const ProductArgs& args) {
       if (i >= args.rows || j >= args.columns) continue;
       float value = kScales == Scales::kColumns && args.scales ? sums[r][c] * args.scales[j] : sums[r][c];
       if (args.bias) value += Load(args.bias, args.bias_dtype, j);
-      float& target = args.c[i * args.columns + j];
-      target = args.accumulate ? target + value : value;
+      const uint64_t target = i * args.columns + j;
+      StoreAs<kTarget>(args.c, target, args.accumulate ? LoadAs<kTarget>(args.c, target) + value : value);
     }
   }
 }
@@ -84,8 +84,11 @@ TIDELINE_PRODUCTS(bfloat16, DType::kBF16)
 TIDELINE_PRODUCTS(int8, DType::kI8)
 
 // d_w += d_y^T x
-TIDELINE_KERNEL(linear_weight_gradient, ProductArgs, kProductThreads) {
+TIDELINE_KERNEL(linear_weight_gradient_float32, ProductArgs, kProductThreads) {
   Product<DType::kF32, Lie::kAcross, Lie::kAcross, Scales::kColumns>(args);
+}
+TIDELINE_KERNEL(linear_weight_gradient_bfloat16, ProductArgs, kProductThreads) {
+  Product<DType::kF32, Lie::kAcross, Lie::kAcross, Scales::kColumns, DType::kBF16>(args);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ TIDELINE_KERNEL(embed_backward, EmbedBackwardArgs, kRowThreads) {
   for (uint32_t at = args.first[blockIdx.x]; at < args.first[blockIdx.x + 1]; ++at) {
     sum += args.d_hidden[uint64_t{args.order[at]} * args.size + column];
   }
-  args.d_embedding[uint64_t{args.ids[blockIdx.x]} * args.size + column] += sum;
+  const uint64_t target = uint64_t{args.ids[blockIdx.x]} * args.size + column;
+  Store(args.d_embedding, args.dtype, target, Load(args.d_embedding, args.dtype, target) + sum);
 }
 
 TIDELINE_KERNEL(angles, AnglesArgs, kRowThreads) {
@@ -132,7 +133,7 @@ TIDELINE_KERNEL(column_sums, ColumnSumsArgs, kSumThreads) {
   if (args.partials) {
     args.partials[uint64_t{blockIdx.y} * args.columns + column] = sum;
   } else {
-    args.sum[column] += sum;
+    Store(args.sum, args.sum_dtype, column, Load(args.sum, args.sum_dtype, column) + sum);
   }
 }
 

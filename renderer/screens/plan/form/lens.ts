@@ -7,6 +7,7 @@ import type {
   PlannedWorkload,
   TrainedRole,
 } from "../../../../core/planner/plan.ts";
+import type { StatePrecision } from "../../../../core/schedule/schedule.ts";
 
 export interface Lens<Value> {
   /** "workload.policy.precision" */
@@ -46,6 +47,18 @@ export function trainedField<Name extends Exclude<keyof TrainedRole, "lora">>(
       ...plan,
       workload: { ...plan.workload, [role]: withField(plan.workload[role], name, value) },
     }),
+  };
+}
+
+/** Of the embedded engine; a plan for launchers leaves it out. */
+export function gradientPrecision(role: TrainedName): Lens<StatePrecision> {
+  return {
+    field: `workload.${role}.gradients`,
+    get: ({ workload }) => workload[role].gradients ?? "fp32",
+    set: (plan, precision) => {
+      const trained = withOptional(plan.workload[role], "gradients", precision === "fp32" ? undefined : precision);
+      return { ...plan, workload: { ...plan.workload, [role]: trained } };
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 /** What the form keeps closed: sequences, roles, engine, sharding. */
 import type { ReactNode } from "react";
+import { isEmbedded } from "../../../../core/planner/gpus/planned-gpu.ts";
 import { FROZEN_PRECISIONS, modelName, OPTIMIZERS, type TrainedRole } from "../../../../core/planner/plan.ts";
-import { precisionSchema } from "../../../../core/schedule/schedule.ts";
+import { precisionSchema, statePrecisionSchema } from "../../../../core/schedule/schedule.ts";
 import { Segmented } from "../../../components/field.tsx";
 import { editPlan, usePlan } from "../../../state/plan.ts";
 import { CheckRow, NumberRow, type Option, OptionalNumberRow, Row, SelectRow, SizeRow } from "./controls.tsx";
@@ -10,6 +11,7 @@ import {
   engineField,
   type FrozenName,
   frozenField,
+  gradientPrecision,
   type Lens,
   loraRank,
   optionalEngineField,
@@ -25,6 +27,7 @@ import { usePlanField } from "./use-plan-field.ts";
 
 const PRECISION_WORDS = { fp32: "fp32", bf16: "bf16", fp16: "fp16", int8: "int8", fp8: "fp8", nf4: "nf4" } as const;
 const PRECISIONS = precisionSchema.options.map((value) => ({ value, label: PRECISION_WORDS[value] }));
+const STATE_PRECISIONS = statePrecisionSchema.options.map((value) => ({ value, label: PRECISION_WORDS[value] }));
 const STORED = FROZEN_PRECISIONS.map((value) => ({ value, label: PRECISION_WORDS[value] }));
 
 const OPTIMIZER_WORDS: Readonly<Record<(typeof OPTIMIZERS)[number], string>> = {
@@ -79,16 +82,25 @@ export function SequencesFold(): ReactNode {
 
 export function TrainedFold({ of: role, title }: { readonly of: TrainedName; readonly title: string }): ReactNode {
   const planned = usePlan(({ plan }) => plan.workload[role]);
+  const embedded = usePlan(({ plan }) => isEmbedded(plan.gpu));
   const model = usePlanField(trainedField(role, "model"));
   return (
     <Fold title={title} summary={trainedWords(planned)} fields={[`workload.${role}`]}>
       <ModelRow label="Model" value={model.value} problem={model.problem} onValue={model.set} />
       <SelectRow
         label="Precision"
-        title="Of weights and gradients on the device"
+        title={embedded ? "Of weights on the device" : "Of weights and gradients on the device"}
         lens={trainedField(role, "precision")}
         options={PRECISIONS}
       />
+      {(embedded || planned.gradients !== undefined) && (
+        <SelectRow
+          label="Gradients"
+          title="The embedded engine's: in bfloat16 every micro-batch's sum is rounded"
+          lens={gradientPrecision(role)}
+          options={STATE_PRECISIONS}
+        />
+      )}
       {planned.precision === "fp32" ? (
         <CheckRow
           label="Autocast"

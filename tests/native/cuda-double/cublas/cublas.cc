@@ -21,11 +21,13 @@ enum Status : int { kSuccess = 0, kNotInitialized = 1, kInvalidValue = 7, kExecu
 enum Operation : int { kN = 0, kT = 1 };
 enum Type : int { kFloat32 = 0, kFloat16 = 2, kBFloat16 = 14 };
 enum Compute : int { k32F = 68, k32FPedantic = 69 };
+enum MathMode : int { kDefaultMath = 0, kNoReducedPrecisionReduction = 16 };
 
 struct Handle {
   void* stream = nullptr;
   std::byte* workspace = nullptr;
   size_t workspace_bytes = 0;
+  int math_mode = kDefaultMath;
 };
 std::set<Handle*> handles;
 
@@ -88,6 +90,25 @@ float Read(const void* first, Type type, size_t index) {
   return static_cast<float>(value);
 }
 
+// To nearest even; no product here is a NaN.
+void Write(void* first, Type type, size_t index, float value) {
+  if (type == kFloat32) {
+    static_cast<float*>(first)[index] = value;
+  } else if (type == kBFloat16) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    static_cast<uint16_t*>(first)[index] = static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  } else {
+    const auto narrow = static_cast<_Float16>(value);
+    std::memcpy(static_cast<uint16_t*>(first) + index, &narrow, sizeof narrow);
+  }
+}
+float AsStored(float value, Type type) {
+  float stored;
+  Write(&stored, type, 0, value);
+  return Read(&stored, type, 0);
+}
+
 // What tensor cores may do to float32 unless a pedantic type forbids it.
 float ToTf32(float value) {
   uint32_t bits;
@@ -145,7 +166,15 @@ EXPORT int cublasDestroy_v2(Handle* handle) {
 EXPORT int cublasSetStream_v2(Handle* handle, void* stream) {
   return Run("cublasSetStream", [&]() -> int {
     if (!handles.contains(handle)) return Refuse("cublasSetStream of what is no handle", kNotInitialized);
-    *handle = {.stream = stream};  // back to a workspace of its own
+    *handle = {.stream = stream, .math_mode = handle->math_mode};  // back to a workspace of its own
+    return kSuccess;
+  });
+}
+EXPORT int cublasSetMathMode(Handle* handle, int mode) {
+  return Run("cublasSetMathMode", [&]() -> int {
+    if (!handles.contains(handle)) return Refuse("cublasSetMathMode of what is no handle", kNotInitialized);
+    if (mode != kDefaultMath && mode != kNoReducedPrecisionReduction) return Refuse("a math mode that the double does not know");
+    handle->math_mode = mode;
     return kSuccess;
   });
 }
@@ -161,7 +190,7 @@ EXPORT int cublasSetWorkspace_v2(Handle* handle, void* workspace, size_t bytes) 
 
 EXPORT int cublasGemmEx(Handle* handle, Operation of_a, Operation of_b, int m, int n, int k, const float* alpha,
                         const void* a_first, Type a_type, int lda, const void* b_first, Type b_type, int ldb,
-                        const float* beta, float* c_first, Type c_type, int ldc, Compute compute, int algorithm) {
+                        const float* beta, void* c_first, Type c_type, int ldc, Compute compute, int algorithm) {
   if (!alpha || !beta) return Refuse("no scalars");
   const auto product = [=, alpha = *alpha, beta = *beta]() -> int {
     if (!handles.contains(handle)) return Refuse("cublasGemmEx of what is no handle", kNotInitialized);
@@ -170,7 +199,8 @@ EXPORT int cublasGemmEx(Handle* handle, Operation of_a, Operation of_b, int m, i
     if (!Holds(handle->workspace, handle->workspace_bytes)) return Refuse("the workspace is not the card's memory");
     if ((of_a != kN && of_a != kT) || (of_b != kN && of_b != kT)) return Refuse("an operation that is none");
     if (m <= 0 || n <= 0 || k <= 0) return Refuse("an empty product");
-    const bool typed = a_type == b_type && c_type == kFloat32 && (a_type == kFloat32 || a_type == kFloat16 || a_type == kBFloat16);
+    const bool typed = a_type == b_type && (c_type == kFloat32 || c_type == a_type) &&
+                       (a_type == kFloat32 || a_type == kFloat16 || a_type == kBFloat16);
     if (!typed || (compute != k32F && compute != k32FPedantic)) return Refuse("types that do not go together", kNotSupported);
     if (algorithm != -1) return Refuse("an algorithm that is none");
     const Matrix a{"A", a_first, a_type, lda, of_a == kN ? m : k, of_a == kN ? k : m};
@@ -189,13 +219,15 @@ EXPORT int cublasGemmEx(Handle* handle, Operation of_a, Operation of_b, int m, i
       for (int row = 0; row < m; ++row) {
         float sum = 0;
         for (int step = 0; step < k; ++step) {
+          // Unless it is forbidden, a sum may be made of parts that are rounded to what C is.
+          if (step == k / 2 && handle->math_mode != kNoReducedPrecisionReduction) sum = AsStored(sum, c_type);
           const size_t at_a = of_a == kN ? size_t(step) * lda + row : size_t(row) * lda + step;
           const size_t at_b = of_b == kN ? size_t(column) * ldb + step : size_t(step) * ldb + column;
           const float left = Read(a_first, a_type, at_a), right = Read(b_first, b_type, at_b);
           sum += rounds ? ToTf32(left) * ToTf32(right) : left * right;
         }
-        float& target = c_first[size_t(column) * ldc + row];
-        target = beta == 0 ? alpha * sum : alpha * sum + beta * target;
+        const size_t at_c = size_t(column) * ldc + row;
+        Write(c_first, c_type, at_c, beta == 0 ? alpha * sum : alpha * sum + beta * Read(c_first, c_type, at_c));
       }
     }
     return kSuccess;

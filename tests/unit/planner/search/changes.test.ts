@@ -185,6 +185,24 @@ it("offers the embedded engine nothing that it does not have", () => {
       "workload.engine.kvCacheBytes",
       "workload.reference.precision",
       "workload.policy.precision",
+      "workload.policy.gradients",
+      "workload.policy.optimizer",
     ]).toContain(field);
+  }
+});
+
+it("offers 16-bit gradients where the embedded engine's float32 ones do not fit", () => {
+  const plan = onOne("H100 SXM", "Qwen2.5-7B", 4, { gradientCheckpointing: true });
+  const { workload } = plan;
+  const embedded: Plan = {
+    ...plan,
+    gpu: { name: "H100 SXM", embedded: true, totalBytes: 78 * 2 ** 30 },
+    workload: { ...workload, lossChunkTokens: 256, engine: { ...workload.engine, kvCacheBytes: 4 * 2 ** 30 } },
+  };
+  expect(planBest(embedded).kind).toBe("none");
+  const changes = changesThatFit(embedded);
+  expect(changes.length).toBeGreaterThan(0);
+  for (const { edits } of changes) {
+    expect(edits.map(({ label }) => label)).toContain("gradients in bf16");
   }
 });
