@@ -77,6 +77,15 @@ class Backing {
   virtual void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) = 0;
   virtual void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) = 0;
   virtual void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) = 0;
+  // CopyToHost, Unmap and Destroy of all that is mapped from `address` on, the end of the one beside the beginning of the
+  // others where a device can. False: the device was lost meanwhile, and both memory and contents are gone. When it throws,
+  // nothing is changed.
+  virtual bool Vacate(void* target, uintptr_t address, std::span<const Chunk> chunks, const Operation& operation) {
+    CopyToHost(target, address, BytesOf(chunks), operation);
+    Unmap(address, chunks);
+    Destroy(chunks);
+    return true;
+  }
   // From another device's mapped memory, which passes through none of the host's. False, and nothing is copied, where no
   // link allows that. Errors: device_lost of either, cancelled.
   virtual bool CopyFromPeer(uintptr_t, Backing&, uintptr_t, uint64_t, const Operation&) { return false; }

@@ -19,6 +19,8 @@ constexpr uint64_t kLargestChunkBytes = uint64_t{1} << 30;
 // Of less the driver's booking is not felt. It has cleared gigabytes in less than this delay.
 constexpr uint64_t kSettledBytes = uint64_t{256} << 20;
 constexpr std::chrono::milliseconds kSettleDelay{100};
+// Giving memory back takes a driver at most a sixteenth of the time that it is copied in.
+constexpr uint64_t kVacatedBeside = 16;
 // cuMemGetInfo takes the driver's lock: at most 20 times a second.
 constexpr int64_t kFiguresNanoseconds = 50'000'000;
 
@@ -242,26 +244,48 @@ void CudaBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
   }
 }
 
+// Two, for pieces to alternate between; with a context that is current all the while.
+class CudaBacking::CopyStreams {
+ public:
+  explicit CopyStreams(const CudaBacking& backing) : CopyStreams(backing.driver_) {
+    constexpr unsigned kNonBlocking = 1;
+    for (cuda::Stream& stream : streams_) backing.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
+  }
+  ~CopyStreams() {
+    for (cuda::Stream stream : streams_) {
+      if (stream) Insist([&] { return driver_.StreamDestroy(stream); });
+    }
+  }
+  CopyStreams(const CopyStreams&) = delete;
+
+  cuda::Stream of(size_t piece) const { return streams_[piece % streams_.size()]; }
+  // What is on its way has arrived, or never will.
+  cuda::Result Finish() const {
+    cuda::Result first = cuda::kSuccess;
+    for (cuda::Stream stream : streams_) {
+      const cuda::Result result = Insist([&] { return driver_.StreamSynchronize(stream); });
+      if (first == cuda::kSuccess) first = result;
+    }
+    return first;
+  }
+
+ private:
+  // By itself, so that one that was created goes when the other cannot be.
+  explicit CopyStreams(const CudaDriver& driver) : driver_(driver) {}
+
+  const CudaDriver& driver_;
+  std::array<cuda::Stream, 2> streams_{};
+};
+
 template <typename Copy>
 void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy copy) {
   const Current current(*this);
-  struct Streams {
-    const CudaDriver& driver;
-    std::array<cuda::Stream, 2> streams{};
-    ~Streams() {
-      for (cuda::Stream stream : streams) {
-        if (stream) Insist([&] { return driver.StreamDestroy(stream); });
-      }
-    }
-  } owned{driver_};
-  constexpr unsigned kNonBlocking = 1;
-  for (cuda::Stream& stream : owned.streams) Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
-
+  const CopyStreams streams(*this);
   try {
     uint64_t finished = 0;
     uint64_t offset = 0;
     for (size_t piece = 0; offset < bytes; ++piece) {
-      const cuda::Stream stream = owned.streams[piece % 2];
+      const cuda::Stream stream = streams.of(piece);
       if (piece >= 2) {
         // The piece before last was on this stream: it is done when the stream is.
         Check(driver_.StreamSynchronize(stream), "cuStreamSynchronize");
@@ -272,13 +296,44 @@ void CudaBacking::CopyPieces(uint64_t bytes, const Operation& operation, Copy co
       Check(copy(offset, piece_bytes, stream), "cuMemcpyAsync");
       offset += piece_bytes;
     }
-    for (cuda::Stream stream : owned.streams) Check(driver_.StreamSynchronize(stream), "cuStreamSynchronize");
+    for (const size_t piece : {0, 1}) Check(driver_.StreamSynchronize(streams.of(piece)), "cuStreamSynchronize");
     operation.Step(bytes, bytes);
   } catch (...) {
-    // Nobody may unmap or reuse the memory while a copy still runs; that this fails too changes nothing any more.
-    for (cuda::Stream stream : owned.streams) Insist([&] { return driver_.StreamSynchronize(stream); });
+    streams.Finish();  // nobody may unmap or reuse the memory while a copy still runs
     throw;
   }
+}
+
+bool CudaBacking::Vacate(void* target, uintptr_t address, std::span<const Chunk> chunks, const Operation& operation) {
+  const uint64_t bytes = BytesOf(chunks);
+  size_t kept = 1;
+  while (BytesOf(chunks.last(kept)) < bytes / kVacatedBeside) ++kept;
+  const std::span<const Chunk> first = chunks.first(chunks.size() - kept), last = chunks.last(kept);
+  const uint64_t first_bytes = BytesOf(first);
+  const Operation copying{.cancellation = operation.cancellation, .on_progress = [&](uint64_t done, uint64_t) {
+                            if (operation.on_progress) operation.on_progress(done, bytes);
+                          }};
+  CopyToHost(target, address, first_bytes, copying);
+  const Current current(*this);
+  const CopyStreams streams(*this);
+  try {
+    for (uint64_t offset = first_bytes; offset < bytes; offset += kCopyPieceBytes) {
+      Check(driver_.MemcpyDtoHAsync(static_cast<char*>(target) + offset, address + offset,
+                                    std::min(kCopyPieceBytes, bytes - offset), streams.of(offset / kCopyPieceBytes)),
+            "cuMemcpyAsync");
+    }
+    Unmap(address, first);
+  } catch (...) {
+    streams.Finish();
+    throw;
+  }
+  // From here on nothing fails but the device itself.
+  Destroy(first);
+  const cuda::Result arrived = streams.Finish();
+  if (arrived != cuda::kSuccess) MarkLost("cuStreamSynchronize: " + driver_.Describe(arrived));
+  Forget(address + first_bytes, last);
+  Destroy(last);
+  return arrived == cuda::kSuccess;
 }
 
 void CudaBacking::CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) {

@@ -33,6 +33,7 @@ class CudaBacking final : public Backing {
   void Map(uintptr_t address, std::span<const Chunk> chunks) override;
   void Unmap(uintptr_t address, std::span<const Chunk> chunks) override;
   void CopyToHost(void* target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
+  bool Vacate(void* target, uintptr_t address, std::span<const Chunk> chunks, const Operation& operation) override;
   void CopyFromHost(uintptr_t target, const void* source, uint64_t bytes, const Operation& operation) override;
   void CopyOnDevice(uintptr_t target, uintptr_t source, uint64_t bytes, const Operation& operation) override;
   bool CopyFromPeer(uintptr_t target, Backing& peer, uintptr_t source, uint64_t bytes, const Operation& operation) override;
@@ -60,6 +61,7 @@ class CudaBacking final : public Backing {
   };
 
   class Current;
+  class CopyStreams;
 
   CudaBacking(std::unique_ptr<Primary> primary, const cuda::AllocationProperties& properties, uint64_t granularity_bytes,
               uint64_t chunk_bytes, uint64_t largest_chunk_bytes);

@@ -1,11 +1,16 @@
 // Touched by many threads, because one takes seconds for what the link moves in a third of one, and pinned piece by piece,
 // so that copying begins with the first.
+//
+// Pinning waits for the process's memory map while other threads touch memory, and keeps the driver's lock meanwhile: eight
+// threads that did both stopped a rollout beside them for as long as they ran. One that pins what is there, and rests, does not.
 #include "memory/host_buffer.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "memory/host_memory.h"     // MapAligned, Populate
 #include "memory/machine_memory.h"  // AvailableMachineBytes
@@ -18,6 +23,8 @@ namespace {
 constexpr uint64_t kReserveBytes = uint64_t{512} << 20;
 // Counted as it is taken, so that no sample finds much that nobody accounts for.
 constexpr uint64_t kCountedBytes = uint64_t{8} << 20;
+// Of the time that pinning takes: so much is left to others.
+constexpr int kRests = 3;
 
 Error Closed() { return Error("cancelled", "cancelled: the region of this backup is closed"); }
 
@@ -64,7 +71,20 @@ HostBuffer::~HostBuffer() { Close(); }
 void HostBuffer::Take(const Operation& operation) {
   const Taking taking(*this);
   if (whole_) return;
-  ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { TakePiece(offset, bytes); });
+  ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { PinPiece(offset, bytes); });
+  taking.Succeeded();
+}
+
+void HostBuffer::TakeAside(const Operation& operation) {
+  const Taking taking(*this);
+  if (whole_) return;
+  ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { PopulatePiece(offset, bytes); });
+  for (uint64_t offset = 0; offset < bytes_ && !whole_; offset += kCopyPieceBytes) {
+    operation.Step(bytes_, bytes_);
+    const auto start = std::chrono::steady_clock::now();
+    PinPiece(offset, std::min(kCopyPieceBytes, bytes_ - offset));
+    std::this_thread::sleep_for(kRests * (std::chrono::steady_clock::now() - start));
+  }
   taking.Succeeded();
 }
 
@@ -72,16 +92,16 @@ void HostBuffer::TakeAndFill(uintptr_t source, const Operation& operation) {
   const Taking taking(*this);
   if (whole_) return backing_.CopyToHost(first_, source, bytes_, operation);
   ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) {
-    TakePiece(offset, bytes);
+    PinPiece(offset, bytes);
     backing_.CopyToHost(first_ + offset, source + offset, bytes, {});
   });
   taking.Succeeded();
 }
 
-void HostBuffer::TakePiece(uint64_t offset, uint64_t bytes) {
+void HostBuffer::PopulatePiece(uint64_t offset, uint64_t bytes) {
   Piece& piece = pieces_[offset / kCopyPieceBytes];
   const std::lock_guard lock(piece.mutex);
-  if (piece.taken) return;
+  if (piece.populated) return;
   if (closed_) throw Closed();
   uint64_t counted = 0;
   try {
@@ -91,13 +111,22 @@ void HostBuffer::TakePiece(uint64_t offset, uint64_t bytes) {
       counted += step;
       total_bytes_ += step;
     }
-    backing_.Pin(first_ + offset, bytes);
   } catch (...) {
     total_bytes_ -= counted;
     throw;
   }
-  piece.taken = true;
-  taken_bytes_ += bytes;
+  piece.populated = true;
+  populated_bytes_ += bytes;
+}
+
+void HostBuffer::PinPiece(uint64_t offset, uint64_t bytes) {
+  PopulatePiece(offset, bytes);
+  Piece& piece = pieces_[offset / kCopyPieceBytes];
+  const std::lock_guard lock(piece.mutex);
+  if (piece.pinned) return;
+  if (closed_) throw Closed();
+  backing_.Pin(first_ + offset, bytes);
+  piece.pinned = true;
 }
 
 void HostBuffer::Drop() noexcept {
@@ -115,10 +144,10 @@ void HostBuffer::Close() noexcept {
 void HostBuffer::GiveBack() noexcept {
   if (!first_) return;
   ForPieces(bytes_, kCopyPieceBytes, {}, [&](uint64_t offset, uint64_t bytes) {
-    if (pieces_[offset / kCopyPieceBytes].taken) backing_.Unpin(first_ + offset, bytes);
+    if (pieces_[offset / kCopyPieceBytes].pinned) backing_.Unpin(first_ + offset, bytes);
   });
   ::munmap(first_, bytes_);
-  total_bytes_ -= taken_bytes_.exchange(0);
+  total_bytes_ -= populated_bytes_.exchange(0);
   whole_ = false;
   first_ = nullptr;
   pieces_.reset();

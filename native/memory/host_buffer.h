@@ -28,7 +28,10 @@ class HostBuffer {
   // What is missing is there afterwards. When it fails, and nobody else is taking it, nothing is there. Errors:
   // out_of_memory, cancelled, device_lost.
   void Take(const Operation& operation);
-  // The same and a copy of the device's bytes into it: each piece is copied while others are taken. What was in it is lost.
+  // The same for later, beside whoever uses the device: a driver lets nobody launch while it pins, so that is done by one
+  // thread, after all else, with rests between.
+  void TakeAside(const Operation& operation);
+  // As Take, and a copy of the device's bytes into it: each piece is copied while others are taken. What was in it is lost.
   void TakeAndFill(uintptr_t source, const Operation& operation);
   // Gives the memory back, unless somebody is taking it.
   void Drop() noexcept;
@@ -38,19 +41,21 @@ class HostBuffer {
  private:
   struct Piece {
     std::mutex mutex;
-    bool taken = false;
+    bool populated = false, pinned = false;
   };
   // Counts one that takes it, for a scope.
   class Taking;
 
   uint64_t pieces() const { return (bytes_ + kCopyPieceBytes - 1) / kCopyPieceBytes; }
-  void TakePiece(uint64_t offset, uint64_t bytes);
+  // Both do nothing where it is done.
+  void PopulatePiece(uint64_t offset, uint64_t bytes);
+  void PinPiece(uint64_t offset, uint64_t bytes);
   void GiveBack() noexcept;
 
   Backing& backing_;
   std::atomic<uint64_t>& total_bytes_;
   const uint64_t bytes_;
-  std::atomic<uint64_t> taken_bytes_{0};
+  std::atomic<uint64_t> populated_bytes_{0};
   std::atomic<bool> whole_{false};  // somebody has taken it to the end
   std::atomic<bool> closed_{false};
 

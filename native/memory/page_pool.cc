@@ -119,6 +119,11 @@ void PagePool::Give(std::vector<Chunk> chunks, Destination destination) noexcept
   held_bytes_ += bytes;
 }
 
+void PagePool::Forget(std::span<const Chunk> chunks) noexcept {
+  const std::lock_guard lock(mutex_);
+  committed_bytes_ -= BytesOf(chunks);
+}
+
 uint64_t PagePool::Trim() {
   std::unique_lock lock(mutex_);
   const std::vector<Chunk> chunks = Evict(held_bytes());

@@ -39,6 +39,9 @@ class PagePool {
   // Takes back a region's chunks.
   void Give(std::vector<Chunk> chunks, Destination destination) noexcept;
 
+  // A region's chunks which the device has back already.
+  void Forget(std::span<const Chunk> chunks) noexcept;
+
   // Gives held chunks back to the device; returns their bytes.
   uint64_t Trim();
   // Error bad_argument below what is committed. Held chunks that no longer fit go back to the device.

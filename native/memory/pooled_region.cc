@@ -96,10 +96,10 @@ Receipt PooledRegion::Release(const ReleaseOptions& options, const Operation& op
     after = backup_->on_disk ? Residency::kDisk : Residency::kHost;
     receipt.method = receipt.bytes_copied == 0 ? "clean" : backup_->on_disk ? "disk" : "host";
   }
-  device_->backing().Unmap(address_, chunks_);
+  if (!chunks_.empty()) device_->backing().Unmap(address_, chunks_);
   // From here on nothing fails.
   const Transit transit(transit_bytes_);
-  transit_bytes_ = reserved_bytes_;
+  transit_bytes_ = BytesOf(chunks_);
   residency_.store(after, std::memory_order_release);
   if (options.mode == ReleaseMode::kDiscard) ForgetContents();
   device_->pool().Give(std::exchange(chunks_, {}), options.destination);
@@ -138,12 +138,25 @@ uint64_t PooledRegion::BackUp(const ReleaseOptions& options, const Operation& op
       backup_.reset();  // its buffer is about to be overwritten, and may stay half written
       Publish();
     }
-    host_buffer_.TakeAndFill(address_, operation);
+    if (options.destination == Destination::kReturn && host_buffer_.whole()) {
+      Vacate(operation);
+    } else {
+      host_buffer_.TakeAndFill(address_, operation);
+    }
     file_.reset();
   }
   backup_ = Backup{to_disk, version};
   Publish();
   return reserved_bytes_;
+}
+
+void PooledRegion::Vacate(const Operation& operation) {
+  const bool arrived = device_->backing().Vacate(host_buffer_.data(), address_, chunks_, operation);
+  residency_.store(arrived ? Residency::kHost : Residency::kReleased, std::memory_order_release);
+  device_->pool().Forget(std::exchange(chunks_, {}));
+  if (arrived) return;
+  ForgetContents();
+  device_->backing().Synchronize();  // says that the device is lost
 }
 
 Receipt PooledRegion::Resume(const Operation& operation) {
@@ -191,7 +204,7 @@ Receipt PooledRegion::PrepareBackup(const Operation& operation) {
   const Stopwatch stopwatch;
   Receipt receipt{.action = "prepare", .consumer = consumer_, .method = "host"};
   receipt.bytes_prepared = host_buffer_.whole() ? 0 : reserved_bytes_;
-  host_buffer_.Take(operation);
+  host_buffer_.TakeAside(operation);
   receipt.milliseconds = stopwatch.Milliseconds();
   return receipt;
 }

@@ -65,8 +65,11 @@ class PooledRegion final : public Region, public std::enable_shared_from_this<Po
   void UnmapForGood(std::span<const Chunk> chunks);
   void CheckResident() const;
   void CheckRange(uint64_t offset, uint64_t bytes) const;
-  // Releases to a fresh or clean backup; returns the bytes copied.
+  // To a fresh or clean backup; returns the bytes copied. The memory may be back at the device then, and there are no chunks.
   uint64_t BackUp(const ReleaseOptions& options, const Operation& operation);
+  // To the host, where all of the host's memory is there already: the device has its memory back almost as soon as it is
+  // copied.
+  void Vacate(const Operation& operation);
   // Contents become undefined, backups are dropped.
   void ForgetContents();
   void Restore(const Operation& operation);

@@ -95,6 +95,14 @@ const LIFE: readonly Step[] = [
   (scene) => scene.region("weights").release({ mode: "host" }),
   (scene) => scene.region("weights").resume(),
   (scene) => scene.expectContents("weights"),
+  // The host's memory is there now: what is copied goes back to the device beside it.
+  (scene) => scene.region("weights").fill(8),
+  async (scene) => {
+    scene.checksum = await scene.region("weights").checksum();
+  },
+  (scene) => scene.region("weights").release({ mode: "host" }),
+  (scene) => scene.region("weights").resume(),
+  (scene) => scene.expectContents("weights"),
   (scene) => scene.region("weights").release({ mode: "clean", destination: "hold" }),
   (scene) => scene.region("weights").resume(),
   (scene) => scene.region("weights").release({ mode: "disk", directory }),
