@@ -1,5 +1,5 @@
 /** The timeline of a report: exact where items end, and sampled in between without being told twice or too late. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { runTimeline } from "../../../core/report/run-timeline.ts";
 import { START } from "../../../core/schedule/cursor.ts";
 import { bandsOf } from "../../../core/timeline/stack.ts";
@@ -69,10 +69,13 @@ describe("the step that is shown", () => {
   });
 
   it("leaves out a sample that may be of before the boundary", () => {
+    const boundary = 1000;
+    // The recorder's clock stands at the boundary, however slowly this runs.
+    const clock = vi.spyOn(Date, "now").mockReturnValue(1000 * boundary);
+    onTestFinished(() => clock.mockRestore());
     const recorder = new RunRecorder();
     recorder.watch(() => [device(2)]);
     recorder.listener.onCursor?.(START);
-    const boundary = Date.now() / 1000;
     recorder.listener.onSamples(batch([[boundary + 0.0001, 9]]), "host");
     const shown = recorder.shownStep(phasesFrom(boundary), []);
     expect(kvBytesOf(shown?.devices[0]?.timeline.samples as TimelineStore)).not.toContain(9);
