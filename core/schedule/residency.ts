@@ -166,9 +166,9 @@ function usable(state: MemoryState, consumer: ScheduledConsumer, roles: Roles): 
   };
 }
 
-/** What is updated from the host, piece by piece. */
+/** What is updated from the host, piece by piece, in the order of a step. */
 export function streamedConsumers({ optimizers }: Roles): readonly ScheduledConsumer[] {
-  return optimizers === "streamed" ? ["policy.optimizer", "critic.optimizer"] : [];
+  return optimizers === "streamed" ? ["critic.optimizer", "policy.optimizer"] : [];
 }
 
 /** The actions that make a consumer usable again; none when its contents are lost. */

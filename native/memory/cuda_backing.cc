@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kLargestChunkBytes = uint64_t{1} << 30;
 // Of less the driver's booking is not felt. It has cleared gigabytes in less than this delay.
 constexpr uint64_t kSettledBytes = uint64_t{256} << 20;
-constexpr std::chrono::milliseconds kSettleDelay{100};
+constexpr std::chrono::milliseconds kSettleDelay{50};
 // Giving memory back takes a driver at most a sixteenth of the time that it is copied in.
 constexpr uint64_t kVacatedBeside = 16;
 // cuMemGetInfo takes the driver's lock: at most 20 times a second.

@@ -21,8 +21,9 @@ namespace {
 
 // Left to the rest of the system.
 constexpr uint64_t kReserveBytes = uint64_t{512} << 20;
-// Counted as it is taken, so that no sample finds much that nobody accounts for.
-constexpr uint64_t kCountedBytes = uint64_t{8} << 20;
+// Counted as it is taken, so that no sample finds much that nobody accounts for. Who changes the process's memory map waits
+// until so much is touched by each thread, which takes milliseconds where the machine's memory is fresh.
+constexpr uint64_t kCountedBytes = uint64_t{2} << 20;
 // Of the time that pinning takes: so much is left to others.
 constexpr int kRests = 3;
 
