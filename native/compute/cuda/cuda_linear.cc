@@ -25,6 +25,12 @@ Grid ProductGrid(uint64_t rows, uint64_t columns) {
   return {BlocksFor(columns, cuda::kProductTile), BlocksFor(rows, cuda::kProductTile)};
 }
 
+// As many as can be of what cuBLAS computes in tiles; at odd numbers it would fall back to kernels of half the speed.
+uint64_t WholeTiles(uint64_t count) {
+  constexpr uint64_t kTile = 128;
+  return count < kTile ? count : count / kTile * kTile;
+}
+
 bool NarrowsGradients(DType dtype) { return dtype == DType::kF32 || dtype == DType::kBF16; }
 
 }  // namespace
@@ -141,8 +147,8 @@ void CudaCompute::LinearForward(const LinearWeights& linear, const float* x, flo
 bool CudaCompute::QuantisedForward(const LinearWeights& linear, const float* x, float* y, uint64_t rows, bool accumulate) {
   const uint64_t inputs = linear.inputs, parts = 3 * inputs;
   const uint64_t room = CudaScratch::NarrowedElements(limits_) - 4 * CudaScratch::kNarrowedAlignment;
-  const uint64_t rows_at_once = std::min(rows, room / 2 / parts);
-  const uint64_t outputs_at_once = std::min(linear.outputs, (room - rows_at_once * parts) / inputs);
+  const uint64_t rows_at_once = std::min(rows, WholeTiles(room / 2 / parts));
+  const uint64_t outputs_at_once = std::min(linear.outputs, WholeTiles((room - rows_at_once * parts) / inputs));
   if (rows_at_once == 0 || outputs_at_once == 0) return false;
 
   const auto scale = [&](const float* bias, bool divide) {
