@@ -10,6 +10,13 @@ namespace {
 // Sums of up to some hundred terms of about 1 / sqrt(terms), in another order than the host's.
 constexpr double kTolerance = 1e-5;
 
+// cuBLAS may round a product to bfloat16 before it adds it to a gradient that is kept so, and on a card it does for few rows.
+#ifdef TIDELINE_ON_GPU
+constexpr unsigned kRoundings = 2;
+#else
+constexpr unsigned kRoundings = 1;
+#endif
+
 // `parts`: that the rows are narrowed in, of a layer in bfloat16.
 void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64_t inputs, unsigned parts = 1) {
   const std::string what = std::string(DTypeName(dtype)) + ", " + std::to_string(rows) + " rows, " + std::to_string(outputs) +
@@ -45,21 +52,21 @@ void CheckLayer(Pair& pair, DType dtype, uint64_t rows, uint64_t outputs, uint64
         compute.LinearWeightGradient(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), pieces,
                                      gradients[0]);
       },
-      parts);
+      parts * kRoundings);
   SameGradients(
       pair, "both gradients of " + what, {Normals(rows * inputs)}, {outputs * inputs}, kTolerance,
       [&](Compute& compute, const auto& out, const auto& gradients) {
         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), given(compute, x, narrowed_x), out[0], rows, pieces,
                                 gradients[0]);
       },
-      parts);
+      parts * kRoundings);
   SameGradients(
       pair, "both gradients, one over the input, of " + what, {Floats(rows * inputs)}, {outputs * inputs}, kTolerance,
       [&](Compute& compute, const auto& out, const auto& gradients) {
         std::copy(narrowed_x.begin(), narrowed_x.end(), out[0]);
         compute.LinearGradients(linear, given(compute, d_y, narrowed_d_y), out[0], out[0], rows, pieces, gradients[0]);
       },
-      parts);
+      parts * kRoundings);
 }
 
 }  // namespace
