@@ -24,8 +24,11 @@ constexpr uint64_t kReserveBytes = uint64_t{512} << 20;
 // Counted as it is taken, so that no sample finds much that nobody accounts for. Who changes the process's memory map waits
 // until so much is touched by each thread, which takes milliseconds where the machine's memory is fresh.
 constexpr uint64_t kCountedBytes = uint64_t{2} << 20;
-// Of the time that pinning takes: so much is left to others.
+// Of the time that pinning takes: so much is left to others. Where somebody else takes the same memory meanwhile, who waits
+// for it, not for long.
 constexpr int kRests = 3;
+constexpr std::chrono::milliseconds kLongestRest{20};
+using Clock = std::chrono::steady_clock;
 
 Error Closed() { return Error("cancelled", "cancelled: the region of this backup is closed"); }
 
@@ -82,9 +85,9 @@ void HostBuffer::TakeAside(const Operation& operation) {
   ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { PopulatePiece(offset, bytes); });
   for (uint64_t offset = 0; offset < bytes_ && !whole_; offset += kCopyPieceBytes) {
     operation.Step(bytes_, bytes_);
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     PinPiece(offset, std::min(kCopyPieceBytes, bytes_ - offset));
-    std::this_thread::sleep_for(kRests * (std::chrono::steady_clock::now() - start));
+    std::this_thread::sleep_for(std::min<Clock::duration>(kRests * (Clock::now() - start), kLongestRest));
   }
   taking.Succeeded();
 }
