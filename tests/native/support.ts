@@ -24,8 +24,17 @@ export const CHUNK_BYTES = 2 * MIB;
 
 export const addon: TidelineAddon = createRequire(import.meta.url)(ADDON_FILE);
 
-const probe = addon.probeDevices().find((device) => device.name === DEVICE_NAME);
+const probes = addon.probeDevices();
+const probe = probes.find((device) => device.name === DEVICE_NAME);
 const missing = probe === undefined ? "not found" : probe.problem;
+
+/** Two GPUs in this machine to test on; what no GPU can be told, such as to fail, is left to two that the double plays. */
+export const HAS_TWO_CARDS =
+  !IS_HOST &&
+  !IS_EMULATED &&
+  ["cuda:0", "cuda:1"].every((name) => probes.some((device) => device.name === name && device.problem === undefined));
+/** For the name of a test that is skipped there. */
+export const UNTELLABLE = HAS_TWO_CARDS ? " (skipped: real GPUs cannot be told to fail or to lose their link)" : "";
 
 declare module "vitest" {
   interface TaskMeta {

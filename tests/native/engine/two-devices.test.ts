@@ -1,7 +1,8 @@
 /**
  * Weights that go from one device to another: byte for byte what a copy on one device gives, by the link between two GPUs
- * where there is one, else through host memory, and the receipt says which. Over a double of the driver with two cards,
- * which refuses a copy that names the wrong one, and whose memory nobody reaches but the driver's copies.
+ * where there is one, else through host memory, and the receipt says which. On two GPUs where TIDELINE_DEVICE names one and the
+ * machine has them, else over a double of the driver with two cards, which refuses a copy that names the wrong one, and whose
+ * memory nobody reaches but the driver's copies.
  */
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -9,19 +10,20 @@ import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
 import type { NativeDevice, NativeEngine, NativeModel, WeightDType } from "../../../native/addon.d.ts";
 import { ILLEGAL_ADDRESS, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
-import { addon, CHUNK_BYTES, failure } from "../support.ts";
+import { addon, CHUNK_BYTES, failure, HAS_TWO_CARDS, UNTELLABLE } from "../support.ts";
 import { openFixture } from "./support.ts";
 
-const double = installCudaDouble({ guarded: true, devices: 2 });
+const double = HAS_TWO_CARDS ? undefined : installCudaDouble({ guarded: true, devices: 2 });
 afterAll(() => {
+  if (double === undefined) return;
   // What copies take of the host on their way is given back too.
   const left = double.counts();
   double.remove();
   expect(left).toEqual(NOTHING);
 });
-beforeEach(() => double.linkPeers(true));
+beforeEach(() => double?.linkPeers(true));
 afterEach(() => {
-  double.disarm();
+  double?.disarm();
 });
 
 type DeviceName = "host" | "cuda:0" | "cuda:1";
@@ -74,7 +76,7 @@ async function hashOnHost(checkpoint: Checkpoint, from: WeightDType, to: WeightD
 }
 
 describe("a model copied to another device has the bytes of a copy on one", () => {
-  test.each([
+  const ROUTES = [
     ["cuda:0", "cuda:1", "bfloat16", "bfloat16", true, "peer"],
     ["cuda:1", "cuda:0", "float32", "float32", true, "peer"],
     ["cuda:0", "cuda:1", "bfloat16", "bfloat16", false, "staged"],
@@ -85,16 +87,23 @@ describe("a model copied to another device has the bytes of a copy on one", () =
     ["cuda:0", "host", "bfloat16", "bfloat16", true, "copy"],
     ["host", "cuda:0", "float32", "bfloat16", true, "copy"],
     ["cuda:0", "cuda:0", "bfloat16", "bfloat16", true, "copy"],
-  ] as const)("%s to %s, %s to %s, with a link %s: %s", async (from, to, fromDtype, toDtype, linked, method) => {
-    double.linkPeers(linked);
+  ] as const;
+  // Two GPUs have a link or have none.
+  const routes = ROUTES.filter(([, , , , linked]) => double !== undefined || linked);
+
+  test.each(routes)("%s to %s, %s to %s, with a link %s: %s", async (from, to, fromDtype, toDtype, linked, method) => {
+    double?.linkPeers(linked);
     const checkpoint = await openFixture(FIXTURE);
     const { model } = devices(checkpoint);
     const [source, target] = [model(from, fromDtype), model(to, toDtype)];
     await source.load(checkpoint.tensors);
-    double.arm({ call: "cuMemcpyPeerAsync", nth: 1000, result: OUT_OF_MEMORY });
+    double?.arm({ call: "cuMemcpyPeerAsync", nth: 1000, result: OUT_OF_MEMORY });
     const receipt = await target.copyFrom(source);
-    expect(double.calls() > 0, "the driver copies from card to card").toBe(method === "peer");
-    expect(receipt).toMatchObject({ action: "load", method, bytesCommitted: target.observe().committedBytes });
+    if (double !== undefined) {
+      expect(double.calls() > 0, "the driver copies from card to card").toBe(method === "peer");
+    }
+    const taken = double === undefined && method === "peer" ? expect.stringMatching(/^(peer|staged)$/) : method;
+    expect(receipt).toMatchObject({ action: "load", method: taken, bytesCommitted: target.observe().committedBytes });
     expect(await hashOf(target)).toBe(await hashOnHost(checkpoint, fromDtype, toDtype));
   });
 });
@@ -138,7 +147,7 @@ describe("an engine's weights", () => {
   });
 });
 
-describe("a copy between two devices that fails", () => {
+describe.skipIf(double === undefined)(`a copy between two devices that fails${UNTELLABLE}`, () => {
   const CALLS = [
     ["cuCtxEnablePeerAccess", true],
     ["cuMemcpyPeerAsync", true],
@@ -148,14 +157,14 @@ describe("a copy between two devices that fails", () => {
   ] as const;
 
   test.each(CALLS)("at %s leaves the target released, and the next one is whole", async (call, linked) => {
-    double.linkPeers(linked);
+    double?.linkPeers(linked);
     const checkpoint = await openFixture(FIXTURE);
     const { model } = devices(checkpoint);
     const [source, target] = [model("cuda:0", "bfloat16"), model("cuda:1", "bfloat16")];
     await source.load(checkpoint.tensors);
-    double.arm({ call, nth: 1, result: OUT_OF_MEMORY });
+    double?.arm({ call, nth: 1, result: OUT_OF_MEMORY });
     expect(await failure(() => target.copyFrom(source))).toMatchObject({ code: "out_of_memory" });
-    expect(double.disarm()).toBe(true);
+    expect(double?.disarm()).toBe(true);
     expect(target.observe()).toMatchObject({ residency: "released", committedBytes: 0 });
     await target.copyFrom(source);
     expect(await hashOf(target)).toBe(await hashOf(source));
@@ -168,7 +177,7 @@ describe("a copy between two devices that fails", () => {
     await target.load(checkpoint.tensors);
     await source.load(checkpoint.tensors);
     const before = await hashOf(target);
-    double.arm({ call: "cuMemcpyDtoHAsync", nth: 1, result: ILLEGAL_ADDRESS, sticky: true });
+    double?.arm({ call: "cuMemcpyDtoHAsync", nth: 1, result: ILLEGAL_ADDRESS, sticky: true });
     expect(await failure(() => hashOf(source))).toMatchObject({ code: "device_lost" });
     expect(deviceOf("cuda:0").observe().lost).toBeDefined();
     const other = model("cuda:1", "bfloat16");
