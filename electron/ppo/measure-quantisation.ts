@@ -7,6 +7,7 @@ import { changeOf, type QuantisedRole } from "../../core/run/quantisation.ts";
 import type { Roles } from "../../core/schedule/schedule.ts";
 import type { LongOperation, NativeDevice, TidelineAddon } from "../../native/addon.d.ts";
 import type { Progress, Rollout } from "./backend.ts";
+import { using } from "./closing.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
 import { finite } from "./finite.ts";
 import { NativeModels, type NativeRole } from "./native-models.ts";
@@ -38,7 +39,7 @@ export async function measureQuantisation(options: MeasureQuantisationOptions): 
     capacityBytes: Math.max(capacityBytes, free?.freeBytes ?? 0),
     ...(chunkBytes !== undefined && { chunkBytes }),
   });
-  try {
+  return using(device, async () => {
     const rollouts = await withModels(options, device, roles, (models, operation) =>
       firstRollouts(options, models, operation),
     );
@@ -57,9 +58,7 @@ export async function measureQuantisation(options: MeasureQuantisationOptions): 
       });
     }
     return results;
-  } finally {
-    await device.close();
-  }
+  });
 }
 
 async function firstRollouts(
@@ -122,11 +121,11 @@ async function withModels<T>(
   const cancel = () => cancellation.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
-  const models = new NativeModels({ addon, deviceOf: () => device, workload, roles });
   try {
-    return await use(models, { cancellation, ...(progress !== undefined && { onProgress: progress }) });
+    const models = await NativeModels.open({ addon, deviceOf: () => device, workload, roles });
+    const operation = { cancellation, ...(progress !== undefined && { onProgress: progress }) };
+    return await using(models, () => use(models, operation));
   } finally {
     signal.removeEventListener("abort", cancel);
-    await models.close();
   }
 }

@@ -38,6 +38,7 @@ import type {
   SamplesListener,
   SavedPolicy,
 } from "./backend.ts";
+import { closeAfter, closeAll } from "./closing.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
 import type { RecordedDevice } from "./device-peaks.ts";
 import { NativeModels, namingDevice, scratchBytesOf } from "./native-models.ts";
@@ -101,8 +102,10 @@ export class NativePpoBackend implements PpoBackend {
       if (first === undefined) throw new TidelineError({ code: "internal", message: "a run without a device" });
       return new NativePpoBackend(options, [first, ...others]);
     } catch (error) {
-      for (const { device } of opened) await device.close();
-      throw error;
+      return closeAfter(
+        error,
+        opened.map(({ device }) => device),
+      );
     }
   }
 
@@ -123,7 +126,7 @@ export class NativePpoBackend implements PpoBackend {
   async prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void> {
     const { directory, ...options } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const models = new NativeModels({ ...options, deviceOf: (placed) => this.#deviceOf(placed) });
+    const models = await NativeModels.open({ ...options, deviceOf: (placed) => this.#deviceOf(placed) });
     this.#models = models;
     const loaded = this.#devices
       .flatMap(({ device }) => device.observe().regions)
@@ -147,8 +150,7 @@ export class NativePpoBackend implements PpoBackend {
       await this.#put("engine.weights", residency, signal);
     } catch (error) {
       this.#models = undefined;
-      await models.close();
-      throw error;
+      return closeAfter(error, [models]);
     }
   }
 
@@ -309,9 +311,9 @@ export class NativePpoBackend implements PpoBackend {
 
   async close(): Promise<void> {
     for (const telemetry of this.#telemetry) telemetry.stop();
-    await this.#models?.close();
-    for (const { device } of this.#devices) await device.close();
-    await rm(this.#options.directory, { recursive: true, force: true });
+    const folder = { close: () => rm(this.#options.directory, { recursive: true, force: true }) };
+    const devices = this.#devices.map(({ device }) => device);
+    await closeAll([folder, ...devices, ...(this.#models === undefined ? [] : [this.#models])]);
   }
 
   async #put(consumer: ScheduledConsumer, residency: ConsumerMemory["residency"], signal: AbortSignal): Promise<void> {

@@ -24,6 +24,7 @@ import type {
   WeightDType,
 } from "../../native/addon.d.ts";
 import { type Checkpoint, readHeader } from "../session/checkpoint.ts";
+import { type Closable, closeAfter, closeAll } from "./closing.ts";
 import { VALUE_HEAD, writeValueHead } from "./value-head.ts";
 import type { Workload } from "./workload.ts";
 
@@ -59,31 +60,54 @@ export class NativeModels {
   };
   /** One on each device that trainers compute on. */
   readonly #scratch = new Map<NativeDevice, NativeScratch>();
+  readonly #opened: readonly Closable[];
 
-  /** Reserves addresses only: nothing is loaded, nothing is resident. */
-  constructor(options: NativeModelsOptions) {
+  /**
+   * Reserves addresses only: nothing is loaded, nothing is resident.
+   * @throws the addon's errors, `unsupported` and `bad_argument` among them; nothing is left open then.
+   */
+  static async open(options: NativeModelsOptions): Promise<NativeModels> {
+    const opened: Closable[] = [];
+    try {
+      return new NativeModels(options, opened);
+    } catch (error) {
+      return closeAfter(error, opened);
+    }
+  }
+
+  /** @param opened gets everything that is to be closed, as soon as it is there. */
+  private constructor(options: NativeModelsOptions, opened: Closable[]) {
+    this.#opened = opened;
+    const kept = <Opened extends Closable>(one: Opened): Opened => {
+      opened.push(one);
+      return one;
+    };
     const { addon, deviceOf, workload, roles: precisions } = options;
     const { settings, checkpoints } = workload;
     const plans = rolePlans(workload, precisions);
     for (const device of new Set(plans.map(({ name }) => deviceOf(name)))) {
-      this.#scratch.set(device, addon.createScratch(device, scratchBytesOf(options, device)));
+      this.#scratch.set(device, kept(addon.createScratch(device, scratchBytesOf(options, device))));
     }
     const device = deviceOf("engine");
-    const engineModel = addon.createModel(device, {
-      config: checkpoints.policy.config,
-      dtype: floatOf(precisions.engine),
-      consumer: engineConsumer("weights"),
-    });
+    const engineModel = kept(
+      addon.createModel(device, {
+        config: checkpoints.policy.config,
+        dtype: floatOf(precisions.engine),
+        consumer: engineConsumer("weights"),
+      }),
+    );
     this.engine = addon.createEngine(device, engineModel, { kvCacheBytes: settings.device.kvCacheBytes });
+    // It has taken the model over.
+    opened.splice(opened.indexOf(engineModel), 1, this.engine);
     const create = (wanted: Role): NativeRole | undefined => {
       const plan = plans.find(({ name }) => name === wanted);
       if (plan === undefined) return undefined;
       const { name, checkpoint, config, dtype, head, limits } = plan;
       const own = deviceOf(name);
-      const model = addon.createModel(own, { config, dtype, consumer: `${name}.weights`, head });
+      const model = kept(addon.createModel(own, { config, dtype, consumer: `${name}.weights`, head }));
       const scratch = this.#scratch.get(own);
       const shared = scratch === undefined ? {} : { scratch };
-      const trainer = addon.createTrainer(own, { model, consumerPrefix: name, ...shared, ...limits });
+      const trainer = kept(addon.createTrainer(own, { model, consumerPrefix: name, ...shared, ...limits }));
       return { name, checkpoint, model, trainer };
     };
     this.roles = {
@@ -143,14 +167,9 @@ export class NativeModels {
     throw new TidelineError({ code: "not_found", message: `${consumer} is no optimizer of this run` });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     // First the engine: it may read the policy's weights. Last the scratch memory, which the trainers use.
-    await this.engine.close();
-    for (const role of Object.values(this.roles)) {
-      await role?.trainer.close();
-      await role?.model.close();
-    }
-    for (const scratch of this.#scratch.values()) await scratch.close();
+    return closeAll([...this.#opened.filter((one) => one !== this.engine), this.engine]);
   }
 }
 

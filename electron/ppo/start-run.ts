@@ -2,6 +2,7 @@
 import type { Schedule } from "../../core/schedule/schedule.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";
 import type { Progress, SamplesListener } from "./backend.ts";
+import { closeAfter } from "./closing.ts";
 import { PpoRun, type RunListener } from "./executor.ts";
 import { NativePpoBackend } from "./native-backend.ts";
 import { requireSameReward, type Workload } from "./workload.ts";
@@ -44,7 +45,6 @@ export async function startRun(options: StartOptions): Promise<StartedRun> {
     const run = await PpoRun.begin({ ...rest, schedule, backend, works: new PpoWorks(backend, workload) });
     return { run, backend };
   } catch (error) {
-    await backend.close();
-    throw error;
+    return closeAfter(error, [backend]);
   }
 }

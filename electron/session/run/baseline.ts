@@ -8,6 +8,7 @@ import type { PlacedDevice } from "../../../core/run/placement.ts";
 import type { LargestFit, Measurement } from "../../../core/run/state.ts";
 import type { TidelineAddon } from "../../../native/addon.d.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
+import { using } from "../../ppo/closing.ts";
 import type { PpoRun } from "../../ppo/executor.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { startRun } from "../../ppo/start-run.ts";
@@ -46,13 +47,14 @@ export async function measureBaseline(options: BaselineOptions): Promise<Baselin
   const cancel = () => run.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   try {
-    if (!signal.aborted) await run.go({ kind: "steps", steps });
-    if (signal.aborted) throw new TidelineError({ code: "cancelled", message: "the baseline was cancelled" });
-    const largest = largestOf(run, backend, devicesOf(workload, deviceName));
-    return { measurement: measurementOf(run), ...(largest !== undefined && { largest }) };
+    return await using(backend, async () => {
+      if (!signal.aborted) await run.go({ kind: "steps", steps });
+      if (signal.aborted) throw new TidelineError({ code: "cancelled", message: "the baseline was cancelled" });
+      const largest = largestOf(run, backend, devicesOf(workload, deviceName));
+      return { measurement: measurementOf(run), ...(largest !== undefined && { largest }) };
+    });
   } finally {
     signal.removeEventListener("abort", cancel);
-    await backend.close();
   }
 }
 

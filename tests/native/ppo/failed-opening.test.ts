@@ -1,0 +1,81 @@
+/** A run that cannot be opened says why, and leaves neither a device nor memory behind. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { toErrorData } from "../../../core/errors.ts";
+import { MIB } from "../../../core/units.ts";
+import { measureQuantisation } from "../../../electron/ppo/measure-quantisation.ts";
+import { startRun } from "../../../electron/ppo/start-run.ts";
+import type { Workload, WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { NativeDevice, TidelineAddon } from "../../../native/addon.d.ts";
+import { type CudaDouble, installCudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
+import { openSession } from "../session/support.ts";
+import { addon, CHUNK_BYTES, failure, withFolder } from "../support.ts";
+import { demoWorkload, scheduleOf } from "./support.ts";
+
+const INT8 = { int8: { reference: true } };
+
+/** The addon, and the devices that it opened. */
+function watched(): { readonly addon: TidelineAddon; readonly devices: readonly NativeDevice[] } {
+  const devices: NativeDevice[] = [];
+  const openDevice: TidelineAddon["openDevice"] = (options) => {
+    const device = addon.openDevice(options);
+    devices.push(device);
+    return device;
+  };
+  return { addon: { ...addon, openDevice }, devices };
+}
+
+/** What opening a run, and measuring what its int8 changes, fail with; all that they opened is closed. */
+async function refusals(workload: Workload, deviceName: string) {
+  const schedule = scheduleOf(workload, INT8);
+  const { signal } = new AbortController();
+  const seen = watched();
+  const refused = await withFolder(async (directory) => [
+    await failure(() => startRun({ addon: seen.addon, workload, schedule, deviceName, directory, signal })),
+    await failure(() =>
+      measureQuantisation({ addon: seen.addon, workload, roles: schedule.roles, deviceName, signal }),
+    ),
+  ]);
+  expect(seen.devices).toHaveLength(2);
+  for (const device of seen.devices) expect(() => device.observe()).toThrow("the device is closed");
+  return refused;
+}
+
+const deviceWith = (kvCacheBytes: number): WorkloadSettings["device"] => ({
+  capacityBytes: 64 * MIB,
+  chunkBytes: CHUNK_BYTES,
+  kvCacheBytes,
+});
+
+describe("a KV cache without room for a block", () => {
+  const device = deviceWith(1);
+
+  test("is told by the engine's error", async () => {
+    for (const error of await refusals(await demoWorkload({ device }), "host")) {
+      expect(error).toMatchObject({ code: "kv_cache_too_small" });
+    }
+  });
+
+  test("is told in a window, whose engine works on", async () => {
+    const { ask, openRun } = await openSession({ device });
+    const refused = await openRun().catch(toErrorData);
+    expect(refused).toMatchObject({ code: "kv_cache_too_small" });
+    const { run, consumers } = await ask("observe");
+    expect({ run, names: consumers.map(({ consumer }) => consumer) }).toEqual({ run: undefined, names: [] });
+  });
+});
+
+describe("a GPU that regions can lie on, and nothing can compute on", () => {
+  let double: CudaDouble;
+  beforeAll(() => {
+    double = installCudaDouble();
+  });
+  afterAll(() => double.remove());
+
+  test("is told by what it lacks, and has all of its memory back", async () => {
+    for (const error of await refusals(await demoWorkload({ device: deviceWith(MIB) }), "cuda:0")) {
+      // This double of the driver loads no kernels, and an addon that was built without nvcc has none.
+      expect(error.message).toMatch(/cuModuleLoadData|kernels/);
+    }
+    expect(double.counts()).toEqual(NOTHING);
+  });
+});
