@@ -19,8 +19,8 @@ export interface MeasureQuantisationOptions {
   readonly workload: Workload;
   /** As the schedule has them. */
   readonly roles: Roles;
-  /** Left out: the host. */
-  readonly deviceName?: string;
+  /** The run's own. */
+  readonly deviceName: string;
   readonly signal: AbortSignal;
   /** Of each model that is loaded, one after the other. */
   readonly progress?: Progress;
@@ -28,7 +28,7 @@ export interface MeasureQuantisationOptions {
 
 /** @throws TidelineError `cancelled`, `not_finite`, of requireSameReward; the addon's errors. */
 export async function measureQuantisation(options: MeasureQuantisationOptions): Promise<readonly QuantisedRole[]> {
-  const { addon, workload, roles, deviceName = "host" } = options;
+  const { addon, workload, roles, deviceName } = options;
   requireSameReward(roles, workload);
   const quantised = (["reference", "reward"] as const).filter((role) => roles[role] === "int8");
   if (quantised.length === 0) return [];

@@ -79,7 +79,7 @@ export class SessionRun {
     const engineDevice = devicesOf(workload, deviceName)[0]?.name;
     const { roles } = schedule;
     part("what int8 changes");
-    const int8 = await measureQuantisation({ addon, workload, roles, signal, progress });
+    const int8 = await measureQuantisation({ addon, workload, roles, deviceName, signal, progress });
     part(undefined);
     const started = await startRun({
       addon,

@@ -1,13 +1,17 @@
 /** A run that cannot be opened says why, and leaves neither a device nor memory behind. */
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toErrorData } from "../../../core/errors.ts";
+import { strategySetSchema } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
 import { measureQuantisation } from "../../../electron/ppo/measure-quantisation.ts";
 import { startRun } from "../../../electron/ppo/start-run.ts";
 import type { Workload, WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import { planRun } from "../../../electron/session/run/plan.ts";
+import { SessionRun } from "../../../electron/session/run/session-run.ts";
 import type { NativeDevice, TidelineAddon } from "../../../native/addon.d.ts";
 import { type CudaDouble, installCudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
-import { openSession } from "../session/support.ts";
+import { DEMO_PPO, openSession } from "../session/support.ts";
 import { addon, CHUNK_BYTES, failure, withFolder } from "../support.ts";
 import { demoWorkload, scheduleOf } from "./support.ts";
 
@@ -70,6 +74,25 @@ describe("a GPU that regions can lie on, and nothing can compute on", () => {
     double = installCudaDouble();
   });
   afterAll(() => double.remove());
+
+  test("is also where a window measures what int8 changes", async () => {
+    const schedule = { kind: "strategies", strategies: strategySetSchema.parse(INT8) } as const;
+    const on = { name: "cuda:0", description: "", totalBytes: 0, freeBytes: 0 };
+    const plan = await planRun(join(DEMO_PPO, "workload.json"), { schedule }, on);
+    await withFolder(async (directory) => {
+      const heard = { onChange() {}, onAction() {}, onStep() {}, onSamples() {} };
+      const options = { id: 1, addon, plan, deviceName: on.name, samplingHertz: 1, directory, ...heard };
+      const parts: unknown[] = [];
+      const work = {
+        signal: new AbortController().signal,
+        progress() {},
+        steps() {},
+        part: (one: unknown) => parts.push(one),
+      };
+      await failure(() => SessionRun.open(options, work));
+      expect(parts).toEqual(["what int8 changes"]);
+    });
+  });
 
   test("is told by what it lacks, and has all of its memory back", async () => {
     for (const error of await refusals(await demoWorkload({ device: deviceWith(MIB) }), "cuda:0")) {

@@ -65,8 +65,8 @@ test("int8 takes less, nothing is measured where nothing is quantised, and the s
 test("it can be cancelled, and gives everything back", async () => {
   const workload = await rewardedWorkload();
   const roles = { ...rolesOf(workload), reward: "int8" } as const;
-  const signal = AbortSignal.abort();
-  await expect(measureQuantisation({ addon, workload, roles, signal })).rejects.toMatchObject({ code: "cancelled" });
+  const options = { addon, workload, roles, deviceName: testDevice(), signal: AbortSignal.abort() };
+  await expect(measureQuantisation(options)).rejects.toMatchObject({ code: "cancelled" });
 });
 
 test("a change is the mean and the largest distance", () => {
