@@ -1,10 +1,10 @@
 /** `tideline memory-cycle`: releases and resumes a region again and again, and asks the system what that did. */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../core/units.ts";
 import type { ReleaseDestination, ReleaseMode } from "../../native/addon.d.ts";
 import { loadAddon } from "../session/addon.ts";
-import { ownBackupsFolder } from "../session/backups.ts";
+import { makeBackupsFolder, ownBackupsFolder } from "../session/backups.ts";
 import { backupsPath, surroundings } from "../session/paths.ts";
 import { interruption, sizeOption, UsageError, wholeOption } from "./options.ts";
 
@@ -52,7 +52,7 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
   if (chunk > bytes) throw new UsageError("--chunk must not be larger than --bytes");
   const stopped = interruption();
   const directory = ownBackupsFolder(backupsPath(surroundings()));
-  mkdirSync(directory, { recursive: true });
+  await makeBackupsFolder(directory);
   const capacityBytes = Math.ceil(bytes / chunk) * chunk;
   const device = loadAddon().openDevice({ name, capacityBytes, chunkBytes: chunk });
   const region = device.createRegion({ consumer: "workspace", tag: "memory-cycle", bytes });

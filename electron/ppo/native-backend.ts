@@ -2,7 +2,7 @@
  * The PPO loop's backend in this process: the addon's engine, models and trainers, on one device or on several. It keeps no
  * state of its own; where memory is, is asked of the addon.
  */
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { ROLES } from "../../core/consumers.ts";
 import { assertNever, TidelineError, toErrorData } from "../../core/errors.ts";
 import type { SizedDevice, Sizing } from "../../core/run/largest-fit.ts";
@@ -27,6 +27,7 @@ import type {
   TrainingSequence,
   UpdateReceipt,
 } from "../../native/addon.d.ts";
+import { makeBackupsFolder } from "../session/backups.ts";
 import { writeCheckpoint } from "../session/checkpoint.ts";
 import type {
   CriticUpdate,
@@ -125,7 +126,7 @@ export class NativePpoBackend implements PpoBackend {
 
   async prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void> {
     const { directory, ...options } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeBackupsFolder(directory);
     const models = await NativeModels.open({ ...options, deviceOf: (placed) => this.#deviceOf(placed) });
     this.#models = models;
     const loaded = this.#devices

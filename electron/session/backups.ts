@@ -6,10 +6,32 @@
 import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { TidelineError } from "../../core/errors.ts";
+import { makeFolder } from "./new-folder.ts";
 
 /** The folder of this process below `parent`; nothing is made yet. */
 export function ownBackupsFolder(parent: string): string {
   return join(parent, `${hostname()}-${process.pid}`);
+}
+
+/**
+ * Makes a folder for backups, for this user alone.
+ * @throws TidelineError `backup_io` naming it.
+ */
+export async function makeBackupsFolder(path: string): Promise<void> {
+  try {
+    await makeFolder(path, 0o700);
+  } catch (error) {
+    throw new TidelineError(
+      {
+        code: "backup_io",
+        message: `the folder for backups cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+        hint: "TIDELINE_CACHE_DIR names a folder to keep them in instead.",
+        file: path,
+      },
+      { cause: error },
+    );
+  }
 }
 
 /** Removes what processes of this machine left behind that are not running any more. */

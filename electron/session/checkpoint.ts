@@ -3,8 +3,8 @@
  * weights of an engine or model.
  */
 import { constants } from "node:fs";
-import { access, copyFile, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import { parseConfig, parseGenerationStops } from "../../core/checkpoint/config.ts";
 import { type ModelConfig, parameterCount } from "../../core/checkpoint/model-config.ts";
 import {
@@ -17,6 +17,7 @@ import {
 import { parseIndex, selectIndexed } from "../../core/checkpoint/shard-index.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { DType, LongOperation, NativeEngine, TensorSource } from "../../native/addon.d.ts";
+import { draftOf, makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
 
 export const CONFIG_FILE = "config.json";
 const GENERATION_CONFIG_FILE = "generation_config.json";
@@ -87,17 +88,6 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   };
 }
 
-/** @throws TidelineError bad_argument when the folder holds something. */
-export async function requireNewFolder(path: string): Promise<void> {
-  if (!(await exists(path)) || (await listFolder(path)).size === 0) return;
-  throw new TidelineError({
-    code: "bad_argument",
-    message: `${path} is not empty`,
-    hint: "Choose a new folder: a checkpoint is never written over files.",
-    file: path,
-  });
-}
-
 export interface WriteOptions extends LongOperation {
   /** A new folder, or an empty one. */
   readonly folder: string;
@@ -110,14 +100,14 @@ export interface WriteOptions extends LongOperation {
 /**
  * Writes weights as a Hugging Face folder: config.json, one model.safetensors, and the tokenizer's files. The folder
  * appears only when it is complete.
- * @throws TidelineError bad_argument when the folder holds something; the addon's own errors.
+ * @throws TidelineError what requireNewFolder throws; the addon's own errors.
  */
 export async function writeCheckpoint({ folder, like, weights, ...operation }: WriteOptions): Promise<Checkpoint> {
   const path = resolve(folder);
   await requireNewFolder(path);
-  const draft = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+  const draft = draftOf(path);
   try {
-    await mkdir(draft, { recursive: true });
+    await makeFolder(draft);
     const views = weights.tensors();
     const header = makeHeader(views, { format: "pt" });
     await weights.save(
@@ -134,7 +124,7 @@ export async function writeCheckpoint({ folder, like, weights, ...operation }: W
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    throw error instanceof Error && isErrno(error) ? unreadable(path, error, "write") : error;
+    throw unwritable(path, error);
   }
   return openCheckpoint(path);
 }
@@ -282,14 +272,13 @@ const ERRNO_MEANING: Readonly<Record<string, readonly [problem: string, hint: st
   ENOTDIR: ["is not a folder", "Choose the folder that holds config.json, not a file in it."],
   EACCES: ["may not be accessed by this user", "Change its permissions, or choose another folder."],
   EPERM: ["may not be accessed by this user", "Change its permissions, or choose another folder."],
-  ENOSPC: ["has no space left on its disk", "Free space or choose another disk."],
 };
 
-function unreadable(file: string, cause: unknown, verb: "open" | "read" | "write"): TidelineError {
+function unreadable(file: string, cause: unknown, verb: "open" | "read"): TidelineError {
   const code = isErrno(cause) ? (cause.code ?? "") : "";
   const detail = cause instanceof Error ? cause.message : String(cause);
   const [problem, hint] = ERRNO_MEANING[code] ?? [
-    `could not be ${verb === "read" ? "read" : verb === "open" ? "opened" : "written"} (${detail})`,
+    `could not be ${verb === "read" ? "read" : "opened"} (${detail})`,
     undefined,
   ];
   return new TidelineError(

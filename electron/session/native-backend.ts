@@ -2,7 +2,7 @@
  * The backend in this process: the addon's device, engine and models behind the verbs of backend.ts. It keeps no state
  * of its own beyond which checkpoint lies where; everything else is asked of the addon.
  */
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
 import type { CheckpointSummary } from "../../core/contract/state.ts";
 import type { PauseMode } from "../../core/contract/vocabulary.ts";
@@ -28,7 +28,7 @@ import type {
   SwapRequest,
   Work,
 } from "./backend.ts";
-import { ownBackupsFolder } from "./backups.ts";
+import { makeBackupsFolder, ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import { measureLink } from "./measure-link.ts";
 import {
@@ -151,7 +151,7 @@ export class NativeBackend implements Backend {
 
   async release({ consumer, mode, destination }: ReleaseRequest, work: Work): Promise<Receipt> {
     this.#refuseLost();
-    if (mode === "disk") await mkdir(this.#backups, { recursive: true, mode: 0o700 });
+    if (mode === "disk") await makeBackupsFolder(this.#backups);
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
     const target = this.#target(consumer);
     return target.kind === "model" ? target.model.release(options) : target.engine.release(target.tag, options);

@@ -3,7 +3,7 @@
  * there being as many, and on their being ordinary numbers. Written in one pass, so a model larger than the machine's
  * memory can be made too.
  */
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { elementCount, expectedTensors, type ModelConfig } from "../../core/checkpoint/model-config.ts";
 import { makeHeader } from "../../core/checkpoint/safetensors.ts";
@@ -11,7 +11,7 @@ import { TidelineError } from "../../core/errors.ts";
 import type { LongOperation } from "../../native/addon.d.ts";
 import { randomOf } from "../ppo/random.ts";
 import { VALUE_HEAD } from "../ppo/value-head.ts";
-import { requireNewFolder } from "../session/checkpoint.ts";
+import { makeFolder, requireNewFolder } from "../session/new-folder.ts";
 import { BYTE_VOCABULARY, END_TOKEN_ID, START_TOKEN_ID } from "./byte-tokenizer.ts";
 import { writeCompanions } from "./companions.ts";
 
@@ -44,8 +44,8 @@ const STANDARD_DEVIATION = 0.02;
 /**
  * Writes config.json, model.safetensors with a value head in it, and a tokenizer of bytes.
  * @returns the bytes of its weights.
- * @throws TidelineError `bad_argument` with `field` for a vocabulary too small for the tokenizer, or with `file` for a
- * folder that holds something; the signal's reason. No half a checkpoint is left.
+ * @throws TidelineError `bad_argument` with `field` for a vocabulary too small for the tokenizer; what requireNewFolder
+ * throws; the signal's reason. No half a checkpoint is left.
  */
 export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Promise<number> {
   const { folder, config, dtype, seed, signal, onProgress } = options;
@@ -57,7 +57,7 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
     });
   }
   await requireNewFolder(folder);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // A value head beside the language model's, so that one folder serves every role; who does not need it leaves it.
   const tensors = [...expectedTensors(config), { name: VALUE_HEAD, shape: [1, config.hiddenSize] }];
   const { spelling, bytes: bytesEach } = DTYPES[dtype];

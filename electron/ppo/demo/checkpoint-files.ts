@@ -1,7 +1,7 @@
 /** The files of the demo's checkpoints before anything is learned: shape and random weights, beside a tokenizer of bytes. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { elementCount, expectedTensors, type ModelConfig } from "../../../core/checkpoint/model-config.ts";
+import { makeFolder } from "../../session/new-folder.ts";
 import { BYTE_VOCABULARY, END_TOKEN_ID, START_TOKEN_ID } from "../../synthetic/byte-tokenizer.ts";
 import { writeCompanions } from "../../synthetic/companions.ts";
 import { normalNumber, type Random } from "../random.ts";
@@ -31,7 +31,7 @@ export const DEMO_CONFIG: ModelConfig = {
 
 /** Writes a folder with random weights that transformers opens too. */
 export async function writeRandomCheckpoint(folder: string, random: Random): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const tensors = expectedTensors(DEMO_CONFIG).map((tensor): FloatTensor => {
     const { name, shape } = tensor;
     const isNorm = name.endsWith("norm.weight");

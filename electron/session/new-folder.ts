@@ -1,0 +1,98 @@
+/**
+ * Folders that are to be made. Whether one can be is found out before the work whose result goes into it, and leaves
+ * nothing behind.
+ */
+import { constants } from "node:fs";
+import { access, mkdir, readdir, rmdir } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { TidelineError } from "../../core/errors.ts";
+
+/**
+ * Finds out whether a checkpoint can be written there.
+ * @throws TidelineError `bad_argument` when the folder holds something or is a file, `checkpoint_unwritable` where none can
+ * be made.
+ */
+export async function requireNewFolder(folder: string): Promise<void> {
+  const path = resolve(folder);
+  try {
+    if (await exists(path)) await requireEmpty(path);
+    const probe = draftOf(join(await nearestAbove(path), basename(path)));
+    await mkdir(probe);
+    await rmdir(probe);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+/** Where a folder is put together: beside it, because only within one file system does a rename move at once. */
+export function draftOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+}
+
+/**
+ * Makes a folder and those above it that are missing. Node's own `recursive` never returns where the system refuses one in
+ * a folder that is there as if it were not, as Linux does below /proc.
+ */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  const missing: string[] = [];
+  for (let folder = resolve(path); !(await exists(folder)); folder = dirname(folder)) missing.unshift(folder);
+  for (const folder of missing) {
+    await mkdir(folder, mode).catch((error: unknown) => {
+      // Somebody else was faster.
+      if (!isErrno(error) || error.code !== "EEXIST") throw error;
+    });
+  }
+}
+
+/** What kept a checkpoint from being written to `path`, in words; an error that has its own keeps it. */
+export function unwritable(path: string, cause: unknown): unknown {
+  if (!isErrno(cause)) return cause;
+  const [problem, hint] = PROBLEMS[cause.code ?? ""] ?? [`no checkpoint can be written there (${cause.message})`];
+  return new TidelineError(
+    {
+      code: "checkpoint_unwritable",
+      message: `${path}: ${problem}`,
+      hint: hint ?? "Choose a folder on another disk.",
+      file: path,
+    },
+    { cause },
+  );
+}
+
+const PERMISSION = ["this user may not write there", "Change its permissions, or choose another folder."] as const;
+const PROBLEMS: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
+  ENOTDIR: ["a file is in the way", "Choose a new folder."],
+  ENOENT: ["no folder can be made there", "Choose another place."],
+  EACCES: PERMISSION,
+  EPERM: PERMISSION,
+  EROFS: ["that disk can only be read", "Choose a folder on another disk."],
+  ENOSPC: ["no space is left on its disk", "Free space or choose another disk."],
+};
+
+async function requireEmpty(path: string): Promise<void> {
+  if ((await readdir(path)).length === 0) return;
+  throw new TidelineError({
+    code: "bad_argument",
+    message: `${path} is not empty`,
+    hint: "Choose a new folder: a checkpoint is never written over files.",
+    file: path,
+  });
+}
+
+/** The innermost folder above `path` that is there. */
+async function nearestAbove(path: string): Promise<string> {
+  let folder = dirname(path);
+  while (!(await exists(folder))) folder = dirname(folder);
+  return folder;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error && "syscall" in error;
+}
