@@ -100,6 +100,16 @@ void Card::Unmap(std::map<Address, Mapping>::iterator mapping) {
   --counts().mappings;
 }
 
+void Card::BeginCopy(Address address, size_t bytes) {
+  for (auto& [first, mapping] : mappings) {
+    if (first < address + bytes && address < first + mapping.bytes) mapping.busy = true;
+  }
+}
+
+void Card::AwaitCopies() {
+  for (auto& [first, mapping] : mappings) mapping.busy = false;
+}
+
 bool Card::CrossesPinned(Address address, size_t bytes) const {
   const auto after = pinned.upper_bound(address);
   if (after != pinned.end() && after->first < address + bytes) return true;

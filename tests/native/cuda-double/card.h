@@ -36,6 +36,8 @@ struct Mapping {
   size_t bytes;
   Handle handle;
   bool access;
+  // A copy from it or to it was begun and not awaited yet, as far as anybody can know.
+  bool busy = false;
 };
 
 // In whose context the addresses were asked for.
@@ -69,6 +71,9 @@ struct Card {
   int DeviceOf(Address address) const;
   // Whether the addresses are partly pinned, or pinned by more than one call: no copy may reach from one into the next.
   bool CrossesPinned(Address address, size_t bytes) const;
+  // Nobody may unmap what lies there until copies are awaited.
+  void BeginCopy(Address address, size_t bytes);
+  void AwaitCopies();
   void Drop(Handle handle);
   // What a driver does with the memory of a lost context once that is released.
   void Forget(int device);

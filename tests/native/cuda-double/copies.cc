@@ -1,4 +1,4 @@
-// Streams, on which everything is done at once, copies and pinned host memory.
+// Streams, on which everything is done at once but held to be under way until somebody awaits it, copies and pinned host memory.
 #include <cstring>
 
 #include "capture.h"  // capture, RefuseInCapture
@@ -27,7 +27,11 @@ int Copy(Address target, int target_device, Address source, int source_device, s
     std::memcpy(reinterpret_cast<void*>(target), reinterpret_cast<const void*>(source), bytes);
     return static_cast<int>(kSuccess);
   };
-  if (!capture) return copy();
+  if (!capture) {
+    card.BeginCopy(source, bytes);
+    card.BeginCopy(target, bytes);
+    return copy();
+  }
   // Whether host memory is still there when the graph runs nobody knows.
   if (card.DeviceOf(source) < 0 || card.DeviceOf(target) < 0) return RefuseInCapture();
   capture->nodes.emplace_back(copy);
@@ -51,6 +55,7 @@ EXPORT int cuStreamDestroy_v2(void*) {
 }
 EXPORT int cuStreamSynchronize(void*) {
   BEGIN("cuStreamSynchronize");
+  if (!capture) card.AwaitCopies();
   return RefuseInCapture();
 }
 EXPORT int cuMemcpyHtoDAsync_v2(Address target, const void* source, size_t bytes, const void* stream) {

@@ -104,6 +104,7 @@ EXPORT int cuCtxPopCurrent_v2(void**) {
 }
 EXPORT int cuCtxSynchronize() {
   BEGIN("cuCtxSynchronize");
+  card.AwaitCopies();
   return kSuccess;
 }
 EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) {

@@ -101,7 +101,7 @@ EXPORT int cuMemMap(Address address, size_t bytes, size_t, Handle handle, unsign
 EXPORT int cuMemUnmap(Address address, size_t bytes) {
   BEGIN("cuMemUnmap");
   const auto found = card.mappings.find(address);
-  if (found == card.mappings.end() || found->second.bytes != bytes) return kInvalidValue;
+  if (found == card.mappings.end() || found->second.bytes != bytes || found->second.busy) return kInvalidValue;
   card.Unmap(found);
   return kSuccess;
 }
