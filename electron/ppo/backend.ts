@@ -6,7 +6,7 @@
 import type { Receipt } from "../../core/contract/vocabulary.ts";
 import type { SizedDevice } from "../../core/run/largest-fit.ts";
 import type { MemoryState } from "../../core/schedule/residency.ts";
-import type { Action } from "../../core/schedule/schedule.ts";
+import type { Action, Swap } from "../../core/schedule/schedule.ts";
 import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type {
   CriticSequence,
@@ -116,7 +116,7 @@ export interface PpoBackend {
   sizings(): readonly SizedDevice[];
   /** Tells samples of the devices' memory to one more listener, until the backend is closed. */
   onSamples(listener: SamplesListener): void;
-  /** Writes the policy of the last completed update as a Hugging Face folder. */
-  savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy>;
+  /** Writes the weights of the policy, or the engine's, which are on the device, as a Hugging Face folder. */
+  savePolicy(from: Swap["from"], folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy>;
   close(): Promise<void>;
 }

@@ -6,9 +6,17 @@
 import { TidelineError, toErrorData } from "../../core/errors.ts";
 import { checkSchedule, foresee, problemError } from "../../core/schedule/check.ts";
 import { advance, type Breakpoint, type Cursor, type Goal, itemAt, START } from "../../core/schedule/cursor.ts";
-import { applyAction, applyWork, describeMissing, type MemoryState, needsOf } from "../../core/schedule/residency.ts";
-import { type Action, type Item, itemsOf, type Schedule, targetOf } from "../../core/schedule/schedule.ts";
+import {
+  applyAction,
+  applyWork,
+  consumersWith,
+  describeMissing,
+  type MemoryState,
+  needsOf,
+} from "../../core/schedule/residency.ts";
+import { type Action, type Item, itemsOf, type Schedule, type Swap, targetOf } from "../../core/schedule/schedule.ts";
 import { inverseOf } from "../../core/schedule/undo.ts";
+import type { ScheduledConsumer } from "../../core/schedule/works.ts";
 import type { Receipt } from "../../native/addon.d.ts";
 import type { PpoBackend, Progress, SavedPolicy } from "./backend.ts";
 import { Pace } from "./pace.ts";
@@ -57,6 +65,8 @@ export class PpoRun {
   /** What was done by hand since the last item, as far back as it can be undone. */
   #undoables: readonly Undoable[] = [];
   #abort = new AbortController();
+  /** What memory does from now on is no part of the run. */
+  #isOver = false;
 
   private constructor({ schedule, backend, works, ...listener }: RunOptions, start: MemoryState) {
     this.schedule = schedule;
@@ -73,7 +83,9 @@ export class PpoRun {
     };
     this.#memory = new RunMemory(backend, start, onAction);
     this.#preparations = new Preparations(backend, schedule, onAction);
-    backend.onSamples((batch, device) => this.records.addSamples(batch, device));
+    backend.onSamples((batch, device) => {
+      if (!this.#isOver) this.records.addSamples(batch, device);
+    });
   }
 
   /**
@@ -206,16 +218,56 @@ export class PpoRun {
    */
   async save(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
     this.requirePause();
-    const holders = ["policy.weights", "engine.weights"] as const;
-    const current = holders.filter((consumer) => this.memory[consumer].contents === "defined");
-    const isThere = current.some((consumer) => ["resident", "shared"].includes(this.memory[consumer].residency));
-    if (isThere) return this.#backend.savePolicy(folder, signal, progress);
-    const [away] = current;
-    throw new TidelineError(
-      away === undefined
-        ? { code: "contents_undefined", message: "the weights of the last update were released and are lost" }
-        : { code: "not_resident", message: `${away} is not on the device`, hint: `first \`load ${away}\`` },
+    const copy = this.#lastPolicy();
+    if (this.#isThere(copy)) return this.#backend.savePolicy(copy, folder, signal, progress);
+    throw new TidelineError({
+      code: "not_resident",
+      message: `${copy} is not on the device`,
+      hint: `first \`load ${copy}\``,
+    });
+  }
+
+  /**
+   * `save`, when the run is over and nothing is to follow: what is not on the device is loaded for it, and where there is no
+   * room, everything else gives up its own.
+   * @throws TidelineError `busy` while the schedule runs; the backend's errors.
+   */
+  async saveAtEnd(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
+    this.requirePause();
+    const copy = this.#lastPolicy();
+    if (!this.#isThere(copy)) {
+      this.#isOver = true;
+      const load = () => this.#backend.act({ kind: "load", consumer: copy }, signal);
+      await load().catch(async (error) => {
+        if (toErrorData(error).code !== "out_of_memory") throw error;
+        await this.#releaseAllBut(copy, signal);
+        await load();
+      });
+    }
+    return this.#backend.savePolicy(copy, folder, signal, progress);
+  }
+
+  /** Which copy of the policy has the last completed update, one on the device before others. */
+  #lastPolicy(): Swap["from"] {
+    const copies = (["policy.weights", "engine.weights"] as const).filter(
+      (consumer) => this.memory[consumer].contents === "defined",
     );
+    const copy = copies.find((consumer) => this.#isThere(consumer)) ?? copies[0];
+    if (copy !== undefined) return copy;
+    const message = "the weights of the last update were released and are lost";
+    throw new TidelineError({ code: "contents_undefined", message });
+  }
+
+  #isThere(consumer: ScheduledConsumer): boolean {
+    return ["resident", "shared"].includes(this.memory[consumer].residency);
+  }
+
+  async #releaseAllBut(kept: ScheduledConsumer, signal: AbortSignal): Promise<void> {
+    for (const consumer of consumersWith(this.schedule.roles)) {
+      const isTaken = this.memory[consumer].residency === "resident" && !this.#memory.isUntaken(consumer);
+      if (!isTaken || consumer === kept) continue;
+      await this.#backend.act({ kind: "release", consumer, destination: "return" }, signal);
+    }
   }
 
   async #drive(): Promise<Cursor> {

@@ -299,12 +299,10 @@ export class NativePpoBackend implements PpoBackend {
     return bytes;
   }
 
-  async savePolicy(folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
+  async savePolicy(from: Swap["from"], folder: string, signal: AbortSignal, progress?: Progress): Promise<SavedPolicy> {
     const { engine, roles } = this.models;
     const { policy } = roles;
-    const { residency, contents } = policy.model.observe();
-    // With one policy copy, the engine's is the policy's.
-    const weights = residency === "resident" && contents === "defined" ? policy.model : engine;
+    const weights = from === "policy.weights" ? policy.model : engine;
     const operation = this.#operation(signal, progress);
     const written = await writeCheckpoint({ folder, like: policy.checkpoint, weights, ...operation });
     return { path: written.path, bytes: written.totalBytes };

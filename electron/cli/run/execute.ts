@@ -84,7 +84,7 @@ async function outcomeOf(
   recorder: RunRecorder | undefined,
   ending: Ending,
 ): Promise<Outcome> {
-  const saved = save === undefined ? undefined : await backend.savePolicy(save, new AbortController().signal);
+  const saved = save === undefined ? undefined : await run.saveAtEnd(save, new AbortController().signal);
   const { records } = run;
   const phases = records.steps.flatMap((step) => step.phases);
   const largest = largestFitOf(schedule, fittedTo(fitDevices, backend.sizings()), phases);

@@ -72,10 +72,12 @@ export async function start(
   return started;
 }
 
-/** SHA-256 of the weights that `savePolicy` writes. */
-export function policyHash({ backend }: StartedRun): Promise<string> {
+/** SHA-256 of the weights that a run saves. `atEnd`: nothing of it goes on then. */
+export function policyHash({ run }: StartedRun, atEnd = false): Promise<string> {
   return withFolder(async (folder) => {
-    const { path } = await backend.savePolicy(join(folder, "policy"), new AbortController().signal);
+    const file = join(folder, "policy");
+    const { signal } = new AbortController();
+    const { path } = atEnd ? await run.saveAtEnd(file, signal) : await run.save(file, signal);
     return createHash("sha256")
       .update(await readFile(join(path, "model.safetensors")))
       .digest("hex");
