@@ -11,7 +11,7 @@ export interface Fault {
 }
 
 /**
- * The first thing that a schema refuses.
+ * The first thing that a schema refuses, which parsed with `IN_WORDS`.
  * @param schema Given, a field that is not one is told with those that are.
  */
 export function firstFault(error: z.ZodError, data: unknown, schema?: z.core.$ZodType): Fault {
@@ -22,6 +22,42 @@ export function firstFault(error: z.ZodError, data: unknown, schema?: z.core.$Zo
   if (schema === undefined || fault.message !== UNKNOWN_FIELD || fault.hint !== undefined) return fault;
   const fields = fieldsAt(schema, fault.path.slice(0, -1), data);
   return fields.length === 0 ? fault : { ...fault, hint: allowed(fields) };
+}
+
+/** For `safeParse`: what a schema with no words of its own asks for, in ours. */
+export const IN_WORDS = { error: requirementOf } as const;
+
+const TYPES: Readonly<Record<string, string>> = {
+  number: "a number",
+  int: "a whole number",
+  string: "text",
+  boolean: "true or false",
+  array: "a list",
+  tuple: "a list",
+  object: "an object",
+  record: "an object",
+};
+
+/** undefined: zod says it well enough, or it is said otherwise (`faultOf`). */
+function requirementOf(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return limit(issue.origin, issue.inclusive === false ? "greater than" : "at least", issue.minimum);
+    case "too_big":
+      return limit(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum);
+    case "invalid_key":
+      return `must not have this name: it ${issue.issues[0]?.message ?? "is not allowed"}`;
+    default:
+      return undefined;
+  }
+}
+
+function limit(origin: string, relation: string, bound: number | bigint): string {
+  if (origin === "string") return `must be text of ${relation} ${bound} characters`;
+  if (origin === "array") return `must be a list of ${relation} ${bound}`;
+  return `must be ${relation} ${bound}`;
 }
 
 /** A field that is missing may be there under another name, which says more. */
@@ -116,6 +152,7 @@ export function valueAt(data: unknown, path: FieldPath): unknown {
 const MOST_SHOWN = 80;
 
 function shown(value: unknown): string {
-  const json = JSON.stringify(value);
+  // A number too large for a computer's has no JSON.
+  const json = typeof value === "number" ? String(value) : JSON.stringify(value);
   return json.length <= MOST_SHOWN ? json : `${json.slice(0, MOST_SHOWN)}…`;
 }

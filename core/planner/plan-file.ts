@@ -1,7 +1,7 @@
 /** A plan as a file: JSON that a person edits by hand. Whatever is wrong with it is said with the field and what is allowed. */
 import { findDuplicateKey } from "../checkpoint/json.ts";
 import { TidelineError } from "../errors.ts";
-import { allowed, type Fault, fieldOf, firstFault, UNKNOWN_FIELD } from "../schema-fault.ts";
+import { allowed, type Fault, fieldOf, firstFault, IN_WORDS, UNKNOWN_FIELD } from "../schema-fault.ts";
 import { frozenRoleSchema, type Plan, planSchema } from "./plan.ts";
 
 /**
@@ -36,7 +36,7 @@ export function planFrom(data: unknown, source: string): Plan {
       hint: "assets/plans has some.",
     });
   }
-  const parsed = planSchema.safeParse(data);
+  const parsed = planSchema.safeParse(data, IN_WORDS);
   if (!parsed.success) throw invalid(source, explained(firstFault(parsed.error, data, planSchema)));
   return parsed.data;
 }

@@ -4,7 +4,7 @@
  */
 import { findDuplicateKey } from "../checkpoint/json.ts";
 import { TidelineError } from "../errors.ts";
-import { allowed, type Fault, type FieldPath, fieldOf, firstFault, valueAt } from "../schema-fault.ts";
+import { allowed, type Fault, type FieldPath, fieldOf, firstFault, IN_WORDS, valueAt } from "../schema-fault.ts";
 import { castOf } from "./residency.ts";
 import { type Action, itemsOf, type Roles, type Schedule, scheduleSchema } from "./schedule.ts";
 import { NEEDS, WORKS, type Work } from "./works.ts";
@@ -34,7 +34,7 @@ export function parseSchedule(text: string, file: string): Schedule {
  * @throws TidelineError `schedule_invalid` with file and field.
  */
 export function scheduleFrom(data: unknown, source: string): Schedule {
-  const parsed = scheduleSchema.safeParse(data);
+  const parsed = scheduleSchema.safeParse(data, IN_WORDS);
   if (!parsed.success) throw invalid(source, nameRoles(firstFault(parsed.error, data)), data);
   const fault = findOrderFault(parsed.data) ?? findActionFault(parsed.data);
   if (fault !== undefined) throw invalid(source, fault, data);

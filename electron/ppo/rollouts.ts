@@ -1,4 +1,5 @@
 /** Rollouts: what is asked of the engine in a step, and how models read what came back. */
+import { TidelineError } from "../../core/errors.ts";
 import type { TrainingSequence } from "../../native/addon.d.ts";
 import type { Rollout, RolloutRequest } from "./backend.ts";
 import { randomOf } from "./random.ts";
@@ -6,15 +7,38 @@ import type { Workload } from "./workload.ts";
 
 const PROMPTS = 2;
 
-/** The requests of a step, counted from 0: the same for the same seed. */
+/**
+ * The requests of a step, counted from 0: the same for the same seed.
+ * @throws TidelineError `bad_argument` for a prompt that leaves no room for a response.
+ */
 export function rolloutRequests({ settings, task, tokenizer }: Workload, step: number): readonly RolloutRequest[] {
   const { seed, rollouts, maxNewTokens, temperature } = settings;
   const random = randomOf(seed, PROMPTS, step);
-  return Array.from({ length: rollouts }, (_, index) => ({
+  const requests = Array.from({ length: rollouts }, (_, index) => ({
     promptIds: tokenizer.encode(task.prompt(random)),
     maxNewTokens,
-    sampling: { temperature, topK: 0, topP: 1, seed: (seed * rollouts + step) * rollouts + index },
+    sampling: { temperature, topK: 0, topP: 1, seed: samplingSeed(settings, step, index) },
   }));
+  requireRoom(requests, settings);
+  return requests;
+}
+
+/** Another one for each rollout, whatever is added up: the engine takes whole numbers below 2^53. */
+function samplingSeed({ seed, rollouts }: Workload["settings"], step: number, index: number): number {
+  const count = BigInt(rollouts);
+  return Number(BigInt.asUintN(53, (BigInt(seed) * count + BigInt(step)) * count + BigInt(index)));
+}
+
+function requireRoom(requests: readonly RolloutRequest[], { sequenceTokens, maxNewTokens }: Workload["settings"]) {
+  const promptTokens = requests.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0);
+  const neededTokens = promptTokens + maxNewTokens;
+  if (neededTokens <= sequenceTokens) return;
+  throw new TidelineError({
+    code: "bad_argument",
+    field: "sequenceTokens",
+    message: `sequenceTokens is ${sequenceTokens}, and a prompt has ${promptTokens} tokens, its response up to ${maxNewTokens}`,
+    hint: `Give sequenceTokens at least ${neededTokens}, or a smaller maxNewTokens.`,
+  });
 }
 
 export function idsOf({ promptIds, responseIds }: Rollout): readonly number[] {

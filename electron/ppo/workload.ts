@@ -4,6 +4,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { rangeSchema, wholeSchema } from "../../core/checkpoint/model-config.ts";
 import { TidelineError } from "../../core/errors.ts";
 import {
   type DeviceCapacities,
@@ -14,22 +15,28 @@ import {
   placementSchema,
 } from "../../core/run/placement.ts";
 import { precisionSchema, type Roles, statePrecisionSchema } from "../../core/schedule/schedule.ts";
-import { fieldOf, firstFault } from "../../core/schema-fault.ts";
+import { fieldOf, firstFault, IN_WORDS } from "../../core/schema-fault.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
 import { readJsonFile } from "./input-file.ts";
+import { rolloutRequests } from "./rollouts.ts";
 import { type Task, taskNamed } from "./task.ts";
 
 const bytes = z.int().positive();
-const count = z.int().positive();
+/** More than any batch or context has, and a list of so many can be made. */
+const count = wholeSchema(1, 2 ** 20);
 const positive = z.number().positive();
 
+// The most that the addon takes of each: what is larger would only stop the phase that needs it.
+const coefficient = rangeSchema(0, 1e6);
+const factor = positive.max(1e6);
+
 const optimizerSchema = z.strictObject({
-  learningRate: positive,
-  beta1: z.number().min(0).lt(1).default(0.9),
-  beta2: z.number().min(0).lt(1).default(0.95),
-  eps: positive.default(1e-8),
-  weightDecay: z.number().min(0).default(0),
+  learningRate: positive.max(1e3),
+  beta1: rangeSchema(0, 0.999999).default(0.9),
+  beta2: rangeSchema(0, 0.99999999).default(0.95),
+  eps: positive.max(1).default(1e-8),
+  weightDecay: rangeSchema(0, 1e3).default(0),
   /** Gradients are scaled down to this L2 norm. */
   maxGradientNorm: positive.default(1),
 });
@@ -53,13 +60,13 @@ const workloadSchema = z.strictObject({
   maxNewTokens: count,
   /** Whole sequences are at most so long. */
   sequenceTokens: count,
-  temperature: positive.default(1),
-  klCoefficient: z.number().min(0),
+  temperature: factor.default(1),
+  klCoefficient: coefficient,
   gamma: z.number().min(0).max(1).default(1),
   lambda: z.number().min(0).max(1).default(0.95),
-  clipRange: positive.default(0.2),
-  valueClipRange: positive.default(0.2),
-  entropyCoefficient: z.number().min(0).default(0),
+  clipRange: factor.default(0.2),
+  valueClipRange: factor.default(0.2),
+  entropyCoefficient: coefficient.default(0),
   /** How often the rollouts of a step are gone through, and in how many updates each time. */
   epochs: count.default(1),
   miniBatches: count.default(1),
@@ -112,7 +119,7 @@ export interface Workload {
  */
 export async function readWorkload(file: string): Promise<WorkloadSettings> {
   const data = await readJsonFile(file, "workload");
-  const parsed = workloadSchema.safeParse(data);
+  const parsed = workloadSchema.safeParse(data, IN_WORDS);
   if (!parsed.success) {
     const { path, message, hint } = firstFault(parsed.error, data);
     const field = fieldOf(path);
@@ -235,12 +242,15 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
       hint: "Put the model's tokenizer.json into its folder.",
     });
   }
-  return {
+  const workload: Workload = {
     settings,
     task: taskNamed(task),
     tokenizer,
     checkpoints: { policy, critic, reference, ...(reward !== undefined && { reward }) },
   };
+  // Too long a prompt is found now, and not when models are loaded.
+  rolloutRequests(workload, 0);
+  return workload;
 }
 
 async function openRole(role: keyof RoleFolders, folder: string): Promise<Checkpoint> {

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import { randomOf, shuffled } from "../../../electron/ppo/random.ts";
+import { rolloutRequests } from "../../../electron/ppo/rollouts.ts";
 import { ADDITION, taskNamed } from "../../../electron/ppo/task.ts";
 import { openWorkload, readWorkload, settingsFor } from "../../../electron/ppo/workload.ts";
 
@@ -45,11 +46,63 @@ test("a field that is wrong is named", async () => {
   const settings = await readWorkload(DEMO);
   const broken = fileWith(JSON.stringify({ ...settings, rollouts: -1 }));
   await expect(readWorkload(broken)).rejects.toMatchObject({
-    data: { code: "bad_argument", field: "rollouts", message: expect.stringMatching(/rollouts is -1: /) },
+    data: {
+      code: "bad_argument",
+      field: "rollouts",
+      message: expect.stringMatching(/rollouts is -1: must be a whole number from 1 /),
+    },
   });
   const unknown = fileWith(JSON.stringify({ ...settings, roles: { ...settings.roles, judge: "x" } }));
   await expect(readWorkload(unknown)).rejects.toThrow("roles.judge is not a field here");
   await expect(readWorkload(fileWith("{}"))).rejects.toThrow("is missing");
+});
+
+test.each<readonly [string, object, RegExp]>([
+  ["klCoefficient", { klCoefficient: 1e308 }, /is 1e\+308: must be a number from 0 to 1000000$/],
+  ["temperature", { temperature: 0 }, /is 0: must be greater than 0$/],
+  ["clipRange", { clipRange: 1e7 }, /is 10000000: must be at most 1000000$/],
+  ["rollouts", { rollouts: 2 ** 40 }, /is 1099511627776: must be a whole number from 1 to 1048576$/],
+  ["seed", { seed: 1.5 }, /is 1.5: must be a whole number$/],
+  ["task", { task: 7 }, /is 7: must be text$/],
+  ["optimizer.policy.learningRate", optimizer({ learningRate: 1e30 }), /is 1e\+30: must be at most 1000$/],
+  ["optimizer.policy.eps", optimizer({ eps: 2 }), /is 2: must be at most 1$/],
+  ["optimizer.policy.beta2", optimizer({ beta2: 1 }), /is 1: must be a number from 0 to 0.99999999$/],
+  ["optimizer.policy.weightDecay", optimizer({ weightDecay: 1e4 }), /must be a number from 0 to 1000$/],
+])("%s that no phase could compute with is refused with the range", async (field, change, words) => {
+  const settings = await readWorkload(DEMO);
+  const file = fileWith(JSON.stringify({ ...settings, ...change }));
+  const message = expect.stringMatching(words);
+  await expect(readWorkload(file)).rejects.toMatchObject({ data: { code: "bad_argument", field, message } });
+});
+
+function optimizer(policy: object): object {
+  const learningRate = 1e-4;
+  return { optimizer: { policy: { learningRate, ...policy }, critic: { learningRate } } };
+}
+
+test("a number too large to be one is shown as it was read", async () => {
+  const text = JSON.stringify(await readWorkload(DEMO)).replace('"klCoefficient":0.02', '"klCoefficient":1e999');
+  await expect(readWorkload(fileWith(text))).rejects.toThrow("klCoefficient is Infinity: must be a number from 0");
+});
+
+test("sequences that prompt and response do not fit into are refused before anything is loaded", async () => {
+  const settings = await readWorkload(DEMO);
+  await expect(openWorkload({ ...settings, sequenceTokens: 9 })).rejects.toMatchObject({
+    data: {
+      code: "bad_argument",
+      field: "sequenceTokens",
+      message: "sequenceTokens is 9, and a prompt has 6 tokens, its response up to 4",
+      hint: "Give sequenceTokens at least 10, or a smaller maxNewTokens.",
+    },
+  });
+  expect((await openWorkload({ ...settings, sequenceTokens: 10 })).settings.sequenceTokens).toBe(10);
+});
+
+test("whatever the seed, the engine gets one for each rollout", async () => {
+  const workload = await openWorkload({ ...(await readWorkload(DEMO)), seed: Number.MAX_SAFE_INTEGER });
+  const seeds = [0, 1].flatMap((step) => rolloutRequests(workload, step).map(({ sampling }) => sampling.seed));
+  expect(new Set(seeds).size).toBe(seeds.length);
+  for (const seed of seeds) expect(Number.isSafeInteger(seed)).toBe(true);
 });
 
 test("a file that is missing or is none says so, and what a workload is", async () => {

@@ -103,7 +103,7 @@ describe("what is wrong is said with file, phase, field and what is allowed", ()
           '{ "kind": "swap", "from": "engine.weights", "method": "bucketed", "bucketBytes": -1 }',
         )
         .replace('"swap": { "method": "bucketed", "bucketBytes": -1 }', '"swap": { "method": "copy" }'),
-      "mine.json: phase 2 (score_policy), before, action 2, bucketBytes: is -1: Too small: expected number to be >0",
+      "mine.json: phase 2 (score_policy), before, action 2, bucketBytes: is -1: must be greater than 0",
       "phases[1].before[1].bucketBytes",
       undefined,
     ],
