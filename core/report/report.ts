@@ -23,6 +23,8 @@ export interface RunReport {
   readonly quantisation: readonly QuantisedRole[];
   /** Where the policy was written. */
   readonly savedTo?: string;
+  /** Why it could not be. */
+  readonly saveFailure?: TidelineErrorData;
 }
 
 export interface ReportSettings {

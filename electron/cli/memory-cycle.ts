@@ -6,7 +6,7 @@ import type { ReleaseDestination, ReleaseMode } from "../../native/addon.d.ts";
 import { loadAddon } from "../session/addon.ts";
 import { makeBackupsFolder, ownBackupsFolder } from "../session/backups.ts";
 import { backupsPath, surroundings } from "../session/paths.ts";
-import { interruption, sizeOption, UsageError, wholeOption } from "./options.ts";
+import { INTERRUPTED, interruption, sizeOption, UsageError, wholeOption } from "./options.ts";
 
 interface MemoryCycleOptions {
   readonly bytes: number;
@@ -83,6 +83,7 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
       resumeMilliseconds: median(resumeMs),
       residentBytes: { before, after, growth: after - before, released: residentBytes() },
     };
+    if (stopped.aborted) process.exitCode = INTERRUPTED;
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : describe(result));
   } finally {
     await region.close();

@@ -1,5 +1,6 @@
 /** How the commands read their options: numbers and sizes that are checked where they are given. */
 import { InvalidArgumentError } from "commander";
+import { TidelineError } from "../../core/errors.ts";
 import { parseBytes, SizeSyntaxError } from "../../core/units.ts";
 
 /** Options that are right one by one and wrong together. */
@@ -53,9 +54,13 @@ export function idsOption(text: string): number[] {
   return text.split(",").map(wholeOption(0, 2 ** 31 - 1));
 }
 
+/** The exit code of a command that Ctrl-C stopped before it was done, as shells have it. */
+export const INTERRUPTED = 130;
+
 /** A signal that Ctrl-C and SIGTERM abort; the second one ends the process as it usually would. */
 export function interruption(): AbortSignal {
   const abort = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
+  const stop = () => abort.abort(new TidelineError({ code: "cancelled", message: "stopped by Ctrl-C" }));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   return abort.signal;
 }

@@ -1,6 +1,6 @@
 /** `tideline run`: the PPO loop without a window. */
 import type { Command } from "commander";
-import { TidelineError, toErrorData } from "../../../core/errors.ts";
+import { TidelineError } from "../../../core/errors.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
@@ -19,8 +19,9 @@ import {
 } from "../../ppo/workload.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
+import { requireNewFolder } from "../../session/new-folder.ts";
 import { demoWorkloadPath, surroundings } from "../../session/paths.ts";
-import { capacityOption, interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
+import { capacityOption, INTERRUPTED, interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
 import { type Execution, execute } from "./execute.ts";
 import { JSON_LINES, TEXT } from "./print.ts";
 import { type Executed, reportOf } from "./report.ts";
@@ -52,8 +53,6 @@ interface RunCommandOptions {
   readonly report?: string;
 }
 
-const SIGINT_EXIT = 130;
-
 export function addRun(program: Command): void {
   program
     .command("run")
@@ -75,7 +74,7 @@ export function addRun(program: Command): void {
     .option("--reference-device <name>", "the reference")
     .option("--reward-device <name>", "the reward model")
     .option("--device-capacity <device=size...>", "what one of the devices may hold: cuda:1=20GiB", capacityOption)
-    .option("--save <dir>", "write the policy as a Hugging Face folder when done")
+    .option("--save <dir>", "write the policy as a Hugging Face folder when done: a new one, or an empty one")
     .option("--print-schedule", "print the schedule's file, to edit and give with --schedule, and run nothing")
     .option("--baseline", "run with everything resident too, with no limit of memory, and say what was saved and paid")
     .option("--no-int8-check", "do not measure first what int8 changes: large models are loaded twice for it")
@@ -87,7 +86,8 @@ export function addRun(program: Command): void {
 Strategies, separated by commas:
 ${STRATEGY_HELP}
 
-Ctrl-C stops at the next boundary; the weights are those of the last completed update, and --save still writes them.
+Ctrl-C stops at the next boundary; the weights are those of the last completed update, and --save still writes them. The exit
+code is 130 then.
 
 Examples:
   tideline run --steps 30
@@ -117,15 +117,11 @@ async function run(options: RunCommandOptions): Promise<void> {
     process.stdout.write(formatSchedule(schedule));
     return;
   }
+  if (options.save !== undefined) await requireNewFolder(options.save);
   if (options.report !== undefined) await requireWritable(options.report);
   const stopped = interruption();
-  try {
-    await runAndTell(options, workload, schedule, stopped);
-  } catch (error) {
-    // Ctrl-C while the models were being loaded: there is nothing to keep.
-    if (!stopped.aborted || toErrorData(error).code !== "cancelled") throw error;
-  }
-  if (stopped.aborted) process.exitCode = SIGINT_EXIT;
+  await runAndTell(options, workload, schedule, stopped);
+  if (stopped.aborted) process.exitCode = INTERRUPTED;
 }
 
 async function workloadOf(options: RunCommandOptions): Promise<Workload> {
@@ -186,5 +182,6 @@ async function runAndTell(
     await writeReport(report, renderReport(reportOf(executed)));
     printer.report(report);
   }
-  if (outcome.measurement.failure !== undefined) throw new TidelineError(outcome.measurement.failure);
+  const failure = outcome.measurement.failure ?? outcome.saveFailure;
+  if (failure !== undefined) throw new TidelineError(failure);
 }

@@ -8,6 +8,7 @@ import type { StepRecord } from "../../../core/run/records.ts";
 import type { Measurement } from "../../../core/run/state.ts";
 import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
 import { describePlace, type Schedule } from "../../../core/schedule/schedule.ts";
+import type { PpoRun } from "../../ppo/executor.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { type StartedRun, startRun } from "../../ppo/start-run.ts";
 import type { Workload } from "../../ppo/workload.ts";
@@ -37,6 +38,8 @@ export interface Outcome extends ReportedRun {
   /** The engine's first. */
   readonly devices: readonly ReportedDevice[];
   readonly saved?: string;
+  /** Why the policy is not where `save` names it. */
+  readonly saveFailure?: TidelineErrorData;
   /** With `recording`, of a run that came to its first phase. */
   readonly shownStep?: ShownStep;
 }
@@ -84,7 +87,6 @@ async function outcomeOf(
   recorder: RunRecorder | undefined,
   ending: Ending,
 ): Promise<Outcome> {
-  const saved = save === undefined ? undefined : await run.saveAtEnd(save, new AbortController().signal);
   const { records } = run;
   const phases = records.steps.flatMap((step) => step.phases);
   const largest = largestFitOf(schedule, fittedTo(fitDevices, backend.sizings()), phases);
@@ -93,7 +95,7 @@ async function outcomeOf(
     last === undefined || ending.kind === "failed"
       ? recorder?.shownStep(records.phases, records.actions)
       : recorder?.shownStep(last.phases, last.actions);
-  return {
+  const measured = {
     schedule,
     steps: recorder?.withFirst(records.steps) ?? records.steps,
     openPhases: records.phases,
@@ -102,8 +104,18 @@ async function outcomeOf(
     devices: describeDevices(backend),
     ...(largest && { largest }),
     ...(shownStep && { shownStep }),
-    ...(saved && { saved: saved.path }),
   };
+  return save === undefined ? measured : { ...measured, ...(await savePolicy(run, save)) };
+}
+
+/** What a run has learned and measured is told also where its policy could not be written. */
+async function savePolicy(run: PpoRun, folder: string): Promise<Pick<Outcome, "saved" | "saveFailure">> {
+  try {
+    const { path } = await run.saveAtEnd(folder, new AbortController().signal);
+    return { saved: path };
+  } catch (error) {
+    return { saveFailure: toErrorData(error) };
+  }
 }
 
 function describeDevices(backend: NativePpoBackend): readonly ReportedDevice[] {

@@ -2,7 +2,7 @@
 import { changeWords, type QuantisedRole } from "../../../core/run/quantisation.ts";
 import type { StepRecord } from "../../../core/run/records.ts";
 import { bargainOf } from "../../../core/run/savings.ts";
-import type { Measurement } from "../../../core/run/state.ts";
+import type { LargestFit, Measurement } from "../../../core/run/state.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { formatBytes } from "../../../core/units.ts";
 import type { Outcome } from "./execute.ts";
@@ -41,7 +41,7 @@ export const TEXT: Printer = {
     process.stdout.write(`${[`step ${String(step + 1).padStart(3)}`, ...(learned ?? []), ...took].join("  ")}\n`);
   },
   summary: (outcome, baseline) => {
-    const { measurement, ending, saved } = outcome;
+    const { measurement, ending, largest, saved, saveFailure } = outcome;
     const lines = [measurementText(measurement)];
     if (baseline !== undefined) lines.push(`baseline: ${measurementText(baseline.measurement)}`);
     const bargain = bargainOf(measurement, baseline?.measurement);
@@ -52,7 +52,9 @@ export const TEXT: Printer = {
     }
     const failure = baseline?.measurement.failure;
     if (failure !== undefined) lines.push(`baseline stopped: ${failure.message}`);
+    if (largest !== undefined) lines.push(largestText(largest, baseline?.largest));
     if (saved !== undefined) lines.push(`policy saved to ${saved}`);
+    if (saveFailure !== undefined) lines.push(`policy not saved: ${saveFailure.message}`);
     process.stdout.write(`${lines.join("\n")}\n`);
     for (const { consumer, bytes } of (ending.kind === "failed" && ending.error.holders) || []) {
       process.stderr.write(`  ${consumer.padEnd(20)}${formatBytes(bytes)}\n`);
@@ -75,8 +77,8 @@ export const JSON_LINES: Printer = {
   report: () => {},
 };
 
-function summaryOf({ schedule, measurement, saved }: Outcome) {
-  return { schedule: schedule.name, ...measurement, saved };
+function summaryOf({ schedule, measurement, largest, saved, saveFailure }: Outcome) {
+  return { schedule: schedule.name, ...measurement, largest, saved, saveFailure };
 }
 
 function writeLine(value: object): void {
@@ -87,4 +89,15 @@ function measurementText({ steps, peakBytes, devicePeakBytes = {}, stepSeconds }
   const each = Object.entries(devicePeakBytes).map(([device, bytes]) => `${device} ${formatBytes(bytes)}`);
   const peak = `peak ${formatBytes(peakBytes)}${each.length > 0 ? ` (${each.join(", ")})` : ""}`;
   return `${steps} ${steps === 1 ? "step" : "steps"}, ${peak}, ${stepSeconds.toFixed(3)} s per step`;
+}
+
+/** Each grown alone, with the other as it is. */
+function largestText(largest: LargestFit, baseline: LargestFit | undefined): string {
+  const cache = ({ kvCacheBytes, kvCacheTokens }: LargestFit) =>
+    kvCacheTokens === 0 ? "none" : `${formatBytes(kvCacheBytes)} (${kvCacheTokens.toLocaleString("en")} tokens)`;
+  const batch = ({ microBatch }: LargestFit) => (microBatch === 0 ? "none" : microBatch.toLocaleString("en"));
+  const instead = (other: string | undefined) => (other === undefined ? "" : ` instead of ${other}`);
+  const kvCache = `a KV cache of ${cache(largest)}${instead(baseline && cache(baseline))}`;
+  const microBatch = `a micro-batch of ${batch(largest)}${instead(baseline && batch(baseline))}`;
+  return `would fit: ${kvCache}, or ${microBatch}`;
 }

@@ -22,7 +22,7 @@ export interface Executed {
 
 export function reportOf(executed: Executed): RunReport {
   const { workloadFile, workload, askedSteps, outcome, baseline, quantisation } = executed;
-  const { ending, shownStep, saved } = outcome;
+  const { ending, shownStep, saved, saveFailure } = outcome;
   return {
     settings: {
       version: productVersion(surroundings()),
@@ -39,6 +39,7 @@ export function reportOf(executed: Executed): RunReport {
     ...(baseline && { baseline }),
     ...(shownStep && { shownStep }),
     ...(saved !== undefined && { savedTo: saved }),
+    ...(saveFailure && { saveFailure }),
   };
 }
 

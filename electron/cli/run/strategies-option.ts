@@ -12,6 +12,8 @@ type Given = Record<string, unknown>;
 
 /** Not a strategy but all of them: the other words then change parts of it. */
 const ALL = "all";
+/** Stands alone. */
+const NONE = "none";
 
 /** What each word adds to the set. */
 const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Given }>> = {
@@ -49,6 +51,7 @@ const WORDS: Readonly<Record<string, { readonly help: string; readonly adds: Giv
 
 /** One line per word, for --help. */
 export const STRATEGY_HELP = [
+  `  ${NONE.padEnd(26)}everything stays where it is`,
   `  ${ALL.padEnd(26)}all that save memory and change no bit of what is learned, but for what other words say`,
   ...Object.entries(WORDS).map(([word, { help }]) => `  ${word.padEnd(26)}${help}`),
   `  ${"swap=bucketed[:SIZE]".padEnd(26)}through a buffer, as a broadcast does (default: bucketed:512MiB)`,
@@ -60,6 +63,8 @@ export function strategiesOption(text: string): ChosenStrategies {
     .split(",")
     .map((word) => word.trim())
     .filter((word) => word !== "");
+  if (words.length === 0) throw new InvalidArgumentError(`names no strategy; ${NONE} is a loop without any`);
+  if (words.length === 1 && words[0] === NONE) return () => NO_STRATEGIES;
   const given: Given = {};
   for (const word of words.filter((candidate) => candidate !== ALL)) {
     for (const [field, value] of Object.entries(fieldsOf(word))) {
@@ -76,7 +81,8 @@ function fieldsOf(word: string): Given {
   if (Object.hasOwn(WORDS, word)) return WORDS[word]?.adds ?? {};
   const bucketed = /^swap=bucketed(?::(.+))?$/.exec(word);
   if (bucketed === null) {
-    const allowed = [ALL, ...Object.keys(WORDS), "swap=bucketed"].join(", ");
+    const allowed = [NONE, ALL, ...Object.keys(WORDS), "swap=bucketed"].join(", ");
+    if (word === NONE) throw new InvalidArgumentError(`${NONE} stands alone`);
     throw new InvalidArgumentError(`${word} is no strategy; allowed: ${allowed}`);
   }
   const [, size] = bucketed;

@@ -8,7 +8,7 @@ import { formatBytes } from "../../../core/units.ts";
 import { Section, Table } from "./section.tsx";
 
 export function Settings({ report }: { readonly report: RunReport }): ReactNode {
-  const { settings, own, savedTo } = report;
+  const { settings, own, savedTo, saveFailure } = report;
   const { workload } = settings;
   const { strategies } = own.schedule;
   const builtFrom = strategies && describeStrategies(strategies);
@@ -25,6 +25,7 @@ export function Settings({ report }: { readonly report: RunReport }): ReactNode 
     ["Rollouts", `${workload.rollouts} per step, at most ${workload.maxNewTokens} new tokens each`],
     ["Sequences", `at most ${workload.sequenceTokens} tokens, ${workload.microBatch} at once`],
     ...(savedTo === undefined ? [] : [["Policy saved to", savedTo] as const]),
+    ...(saveFailure === undefined ? [] : [["Policy not saved", saveFailure.message] as const]),
   ];
   return (
     <Section id="settings" title="Settings">

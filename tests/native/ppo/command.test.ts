@@ -1,6 +1,6 @@
 /** `tideline run` as people run it: the built command in a process of its own. */
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatBytes, MIB } from "../../../core/units.ts";
@@ -26,11 +26,32 @@ function shortOfTraining(): number {
   return (peaks.get("train_critic") ?? 0) - MIB / 2;
 }
 
+/** The command, stopped by Ctrl-C after its first step, when `before` is done. */
+async function interrupted(args: readonly string[], before = () => {}) {
+  const child = spawn(process.execPath, [BUILT_COMMAND, ...args]);
+  let out = "";
+  let error = "";
+  let told = false;
+  child.stdout.on("data", (data: Buffer) => {
+    out += data.toString();
+    if (told || !/^step +1 /m.test(out)) return;
+    before();
+    // A second one would end it at once.
+    told = child.kill("SIGINT");
+  });
+  child.stderr.on("data", (data: Buffer) => {
+    error += data.toString();
+  });
+  const code = await new Promise((done) => child.on("close", done));
+  return { code, out, error };
+}
+
 describe("wrong usage ends with 2 and says what is wrong", () => {
   it.each([
     [["--strategies", "swap=magic"], "swap=magic is no strategy"],
     [["--strategies", "swap=copy,swap=share"], "contradicts"],
     [["--strategies", "swap=copy", "--schedule", "a.json"], "--schedule or --strategies"],
+    [["--strategies", ""], "names no strategy"],
     [["--steps", "0"], "at least 1"],
     [["--print-schedule", "--report", "report.html"], "--print-schedule"],
   ])("%j", (args, named) => {
@@ -97,28 +118,58 @@ it("says where memory ran out and who held it", () => {
 it("stops at the next boundary on Ctrl-C and still saves the policy", async () => {
   await withFolder(async (folder) => {
     const saved = join(folder, "policy");
-    const child = spawn(process.execPath, [
-      BUILT_COMMAND,
-      "run",
-      "--strategies",
-      "swap=copy",
-      "--steps",
-      "100000",
-      "--save",
-      saved,
-    ]);
-    let out = "";
-    let interrupted = false;
-    child.stdout.on("data", (data: Buffer) => {
-      out += data.toString();
-      if (interrupted || !/^step +1 /m.test(out)) return;
-      // A second one would end it at once.
-      interrupted = child.kill("SIGINT");
-    });
-    const code = await new Promise((done) => child.on("close", done));
+    const args = ["run", "--strategies", "swap=copy", "--steps", "100000", "--save", saved];
+    const { code, out } = await interrupted(args);
     expect(out).toContain(`policy saved to ${saved}`);
     expect(code).toBe(130);
     expect((await openCheckpoint(saved)).config.vocabSize).toBe(259);
+  });
+});
+
+it("says how large a KV cache and a micro-batch would fit, and what the baseline leaves room for", () => {
+  const args = ["--strategies", "all", "--steps", "2", "--baseline"];
+  const summary = lines(run(...args, "--json").out).at(-1);
+  expect(summary.largest.kvCacheBytes).toBeGreaterThan(summary.baseline.largest.kvCacheBytes);
+  expect(summary.largest.microBatch).toBeGreaterThan(summary.baseline.largest.microBatch);
+  const [, cache, less, batch, fewer] =
+    /^would fit: a KV cache of ([\d.]+) MiB \([\d,]+ tokens\) instead of ([\d.]+) MiB .*, or a micro-batch of (\d+) instead of (\d+)$/m.exec(
+      run(...args).out,
+    ) ?? [];
+  expect(Number(cache)).toBeGreaterThan(Number(less));
+  expect(Number(batch)).toBeGreaterThan(Number(fewer));
+});
+
+describe("--save", () => {
+  it("is refused before anything runs where no folder can be made", async () => {
+    await withFolder(async (folder) => {
+      writeFileSync(join(folder, "notes.txt"), "keep");
+      const places = [folder, join(folder, "notes.txt"), join(folder, "notes.txt/policy"), "/proc/tideline/policy"];
+      for (const place of places) {
+        const { code, out, error } = run("--steps", "1", "--save", place);
+        expect(error).toContain(`error: ${place}`);
+        expect({ code, out }, place).toEqual({ code: 1, out: "" });
+      }
+      expect(readdirSync(folder)).toEqual(["notes.txt"]);
+    });
+  });
+
+  it("that fails in the end costs neither the summary nor the report, and ends with 1", async () => {
+    await withFolder(async (folder) => {
+      const saved = join(folder, "policy");
+      const report = join(folder, "report.html");
+      const args = ["run", "--steps", "100000", "--save", saved, "--report", report];
+      const { code, out, error } = await interrupted(args, () => {
+        mkdirSync(saved);
+        writeFileSync(join(saved, "notes.txt"), "somebody else's");
+      });
+      expect(out).toMatch(/^\d+ steps?, peak/m);
+      expect(out).toContain(`policy not saved: ${saved} is not empty`);
+      expect(out).toContain(`report written to ${report}`);
+      expect(error).toContain(`error: ${saved} is not empty`);
+      expect(code).toBe(1);
+      expect(readFileSync(report, "utf8")).toContain("Policy not saved");
+      expect(readdirSync(folder).sort()).toEqual(["policy", "report.html"]);
+    });
   });
 });
 

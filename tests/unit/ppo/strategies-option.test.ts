@@ -8,8 +8,8 @@ import { STRATEGY_HELP, strategiesOption } from "../../../electron/cli/run/strat
 const ROLES: Roles = { engine: "bf16", policy: "bf16", critic: "bf16", reference: "bf16", reward: "rule" };
 const chosen = (text: string, roles: Roles = ROLES) => strategiesOption(text)(roles);
 
-test("words make a set, and none the plain loop", () => {
-  expect(chosen("")).toEqual(NO_STRATEGIES);
+test("words make a set, and none is the plain loop", () => {
+  expect(chosen("none")).toEqual(NO_STRATEGIES);
   expect(chosen("release-kv-cache, swap=copy,reference=disk,int8=reference,int8=reward")).toEqual({
     ...NO_STRATEGIES,
     releaseKvCache: true,
@@ -36,6 +36,9 @@ test("every word of the help is taken", () => {
 });
 
 test.each([
+  ["", "names no strategy"],
+  [" , ", "names no strategy"],
+  ["none,swap=copy", "stands alone"],
   ["magic", "magic is no strategy"],
   ["swap=copy,swap=share", "contradicts"],
   ["swap=bucketed:x", "x"],
