@@ -6,9 +6,11 @@ import type { GenerationEvent, Sampling } from "../../native/addon.d.ts";
 import { loadAddon } from "../session/addon.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { NativeBackend } from "../session/native-backend.ts";
+import { deviceChoices } from "../session/native-observation.ts";
 import { backupsPath, surroundings } from "../session/paths.ts";
 import { encodePrompt, openTokenizer } from "../session/tokenizer.ts";
-import { idsOption, interruption, numberOption, UsageError, wholeOption } from "./options.ts";
+import { deviceNamed } from "./devices.ts";
+import { INTERRUPTED, idsOption, interruption, numberOption, UsageError, wholeOption } from "./options.ts";
 
 interface GenerateOptions {
   readonly checkpoint: string;
@@ -20,10 +22,9 @@ interface GenerateOptions {
   readonly topP?: number;
   readonly topK?: number;
   readonly seed?: number;
+  readonly device: string;
   readonly json?: true;
 }
-
-const SIGINT_EXIT = 130;
 
 export function addGenerate(program: Command): void {
   program
@@ -42,6 +43,7 @@ export function addGenerate(program: Command): void {
     )
     .option("--top-k <k>", "only the k likeliest tokens (default 0: off)", wholeOption(0))
     .option("--seed <s>", "same seed, prompt and weights: same tokens (default 0)", wholeOption(0))
+    .option("--device <name>", "where it computes: host or cuda:0", "host")
     .option("--json", "one object with ids, text, logprobs and tokensPerSecond instead of a stream")
     .addHelpText(
       "after",
@@ -49,7 +51,7 @@ export function addGenerate(program: Command): void {
 Examples:
   tideline generate --checkpoint assets/demo --prompt "The tide"
   tideline generate --checkpoint assets/demo --prompt-ids 1,2,3 --greedy --json
-  tideline generate --checkpoint ~/models/qwen --prompt "Hello" --temperature 0.7 --top-p 0.9 --seed 7`,
+  tideline generate --checkpoint ~/models/qwen --device cuda:0 --prompt "Hello" --temperature 0.7 --top-p 0.9 --seed 7`,
     )
     .action(generate);
 }
@@ -63,7 +65,7 @@ async function generate(options: GenerateOptions): Promise<void> {
   const tokenizer = await openTokenizer(checkpoint);
   const promptIds = options.promptIds ?? encodePrompt(tokenizer, options.prompt ?? "");
   const stopped = interruption();
-  const backend = openHost(checkpoint, promptIds.length + options.maxNew);
+  const backend = openDevice(options.device, checkpoint, promptIds.length + options.maxNew);
   try {
     await backend.open(checkpoint, { signal: stopped, progress: () => {} });
     const stream = tokenizer?.stream();
@@ -89,7 +91,7 @@ async function generate(options: GenerateOptions): Promise<void> {
       process.stdout.write("\n");
       process.stderr.write(`${end.newTokens} tokens, ${tokensPerSecond.toFixed(1)} tokens/s, ended by ${end.reason}\n`);
     }
-    if (end.reason === "cancelled") process.exitCode = SIGINT_EXIT;
+    if (end.reason === "cancelled") process.exitCode = INTERRUPTED;
   } finally {
     await backend.close();
   }
@@ -102,15 +104,15 @@ function samplingOf({ greedy, temperature, topP, topK, seed }: GenerateOptions):
   return { temperature: greedy ? 0 : (temperature ?? 1), topP: topP ?? 1, topK: topK ?? 0, seed: seed ?? 0 };
 }
 
-/** The host device with a KV cache for this many tokens, and no other limit than the machine's memory. */
-function openHost({ config }: Checkpoint, tokens: number): NativeBackend {
+/** A device with a KV cache for this many tokens, and no other limit than its memory. */
+function openDevice(name: string, { config }: Checkpoint, tokens: number): NativeBackend {
   const addon = loadAddon();
-  const capacityBytes = addon.probeDevices()[0]?.totalBytes ?? 0;
+  const { totalBytes: capacityBytes } = deviceNamed(name, deviceChoices(addon));
   // Keys and values of every layer in float32, in whole blocks of 16 tokens, and one block to spare.
   const tokenBytes = config.layers * 2 * config.kvHeads * config.headDim * 4;
   const blocks = Math.ceil(Math.min(tokens, config.maxPositions) / 16) + 1;
   const kvCacheBytes = Math.max(MIB, blocks * 16 * tokenBytes);
-  const settings = { device: "host", capacityBytes, kvCacheBytes, samplingHertz: 10 };
+  const settings = { device: name, capacityBytes, kvCacheBytes, samplingHertz: 10 };
   return new NativeBackend(addon, settings, backupsPath(surroundings()));
 }
 

@@ -1,5 +1,6 @@
 /**
- * The `tideline` command. Exit codes: 0 done, 1 failed, 2 wrong usage. Errors are a message and a hint on stderr.
+ * The `tideline` command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. Errors are a message and a
+ * hint on stderr.
  */
 import { Command, CommanderError } from "commander";
 import { toErrorData } from "../../core/errors.ts";
@@ -11,8 +12,9 @@ import { addGenerate } from "./generate.ts";
 import { addGolden } from "./golden.ts";
 import { addMakeDemo } from "./make-demo.ts";
 import { addMakeShape } from "./make-shape.ts";
+import { addMeasureDevice } from "./measure-device.ts";
 import { addMemoryCycle } from "./memory-cycle.ts";
-import { UsageError } from "./options.ts";
+import { INTERRUPTED, UsageError } from "./options.ts";
 import { addPlan } from "./plan/command.ts";
 import { addRun } from "./run/command.ts";
 import { addServe } from "./serve.ts";
@@ -36,6 +38,7 @@ for (const add of [
   addDoctor,
   addServe,
   addMemoryCycle,
+  addMeasureDevice,
   addShare,
   addPlan,
   addRun,
@@ -63,7 +66,9 @@ async function run(): Promise<number> {
       process.stderr.write(`error: ${error.message}\n`);
       return WRONG_USAGE;
     }
-    const { message, hint } = withHint(toErrorData(error));
+    const { code, message, hint } = withHint(toErrorData(error));
+    // Whoever stopped it knows.
+    if (code === "cancelled") return INTERRUPTED;
     process.stderr.write(`error: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
     return FAILED;
   }

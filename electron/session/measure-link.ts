@@ -10,6 +10,8 @@ import type { Work } from "./backend.ts";
 
 /** Long against what a call costs, and quick on the slowest link. */
 const MOST_BYTES = 256 * MIB;
+/** A device with so much room is measured as well as any. */
+export const LINK_ROOM_BYTES = 2 * MOST_BYTES;
 const REPETITIONS = 3;
 /** To the host and back, first to prepare the buffers; then from one region to the other. */
 const COPIES = 2 * (1 + REPETITIONS) + 1 + REPETITIONS;

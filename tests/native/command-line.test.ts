@@ -1,8 +1,11 @@
 /** The `tideline` command as people run it: the built one, in a process of its own, judged by what it prints and its exit code. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { deviceChoices } from "../../electron/session/native-observation.ts";
+import { openSettings } from "../../electron/session/settings.ts";
 import { tideline } from "./command.ts";
+import { addon, testDevice, withFolder } from "./support.ts";
 
 const DEMO = "assets/demo";
 const LLAMA = "tests/fixtures/checkpoints/tiny-llama-gqa";
@@ -29,7 +32,16 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
 });
 
 it("shows help with examples for every command and ends with 0", () => {
-  for (const command of ["generate", "golden", "doctor", "serve", "memory-cycle", "make-shape", "share"]) {
+  for (const command of [
+    "generate",
+    "golden",
+    "doctor",
+    "serve",
+    "memory-cycle",
+    "make-shape",
+    "share",
+    "measure-device",
+  ]) {
     const { code, out } = tideline(command, "--help");
     expect(code, command).toBe(0);
     expect(out, command).toContain("Examples:");
@@ -58,6 +70,16 @@ describe("generate", () => {
     expect(tideline(...args).out).toBe(out);
   });
 
+  it("computes on the device that is named, and says what there is where that one is missing", () => {
+    const args = ["generate", "--checkpoint", LLAMA, "--prompt-ids", "1,2,3", "--greedy", "--max-new", "4", "--json"];
+    const { code, out } = tideline(...args, "--device", testDevice());
+    expect(code).toBe(0);
+    expect(JSON.parse(out).ids).toHaveLength(4);
+    const missing = tideline(...args, "--device", "cuda:99");
+    expect(missing.error).toMatch(/cuda:99 cannot be used; this machine has host \(/);
+    expect(missing).toMatchObject({ code: 1, out: "" });
+  });
+
   it.each([
     ["a folder that is not there", ["--checkpoint", "/nonexistent", "--prompt", "a"], "/nonexistent"],
     ["text without a tokenizer", ["--checkpoint", LLAMA, "--prompt", "a"], "tokenizer.json"],
@@ -83,6 +105,20 @@ it("memory-cycle gives the memory back and does not grow", () => {
   expect(releaseMilliseconds).toBeGreaterThan(0);
   expect(residentBytes.after - residentBytes.released).toBeGreaterThan(60 * 2 ** 20);
   expect(residentBytes.growth).toBeLessThan(8 * 2 ** 20);
+});
+
+it("measure-device keeps what it measured where the window and plans look for it", async () => {
+  await withFolder(async (folder) => {
+    vi.stubEnv("TIDELINE_CONFIG_DIR", folder);
+    const { code, out } = tideline("measure-device", "--device", testDevice(), "--json");
+    vi.unstubAllEnvs();
+    expect(code).toBe(0);
+    const { device: name, description, ...link } = JSON.parse(out);
+    expect(name).toBe(testDevice());
+    expect(link.hostToDeviceBytesPerSecond).toBeGreaterThan(0);
+    expect(openSettings(folder).linkOf({ name, description })).toEqual(link);
+    expect(deviceChoices(addon).map((choice) => choice.description)).toContain(description);
+  });
 });
 
 it("golden passes on the reference and fails with 1 for a folder that is none", () => {

@@ -14,6 +14,9 @@ import { PRESETS, presetNamed } from "../../../core/planner/presets.ts";
 import { rolesOfPlan } from "../../../core/planner/resolve.ts";
 import { type Best, planBest } from "../../../core/planner/search/best.ts";
 import { changesThatFit, type FittingChange } from "../../../core/planner/search/changes.ts";
+import { loadAddon } from "../../session/addon.ts";
+import { deviceChoices } from "../../session/native-observation.ts";
+import { openSettings } from "../../session/settings.ts";
 import { UsageError } from "../options.ts";
 import { type ChosenStrategies, STRATEGY_HELP, strategiesOption } from "../run/strategies-option.ts";
 import { planAsJson } from "./as-json.ts";
@@ -48,7 +51,10 @@ export function addPlan(program: Command): void {
     .description("predict a PPO loop: memory per phase, seconds, whether it fits and what would make it fit")
     .option("--workload <file>", "a plan, a workload of `tideline run`, or a plan's line of text")
     .option("--preset <name>", `one of: ${PRESETS.map(({ name }) => name).join(", ")}`)
-    .option("--gpu <name>", "another card than the plan's; this: the machine's own")
+    .option(
+      "--gpu <name>",
+      "another card than the plan's; this: the machine's own, as `tideline measure-device` found it",
+    )
     .option("--embedded", "carried out on that card by this program, as `tideline run --device cuda:0` does")
     .option("--strategies <list>", "these instead of the plan's", strategiesOption)
     .option("--best", "the cheapest schedule that fits; where none does, the smallest changes with which one would")
@@ -101,7 +107,11 @@ async function planOf({ workload, preset, gpu, embedded, strategies }: PlanComma
 }
 
 function cardNamed(name: string): PlannedGpu {
-  return name === THIS ? thisGpu() : { name };
+  if (name !== THIS) return { name };
+  const { gpu, note } = thisGpu(deviceChoices(loadAddon()), openSettings());
+  // Beside what is printed, which may be read by a program.
+  if (note !== undefined) process.stderr.write(`note: ${note}\n`);
+  return gpu;
 }
 
 function answerOf(plan: Plan, wantsBest: boolean, targets: readonly Target[]): PlanAnswer {
