@@ -44,7 +44,13 @@ export type Check =
  */
 export function checkSchedule(schedule: Schedule, initial: MemoryState = lastStepLeaves(schedule)): Check {
   const first = run(schedule, initial, 0, false);
-  if (!first.ok) return first;
+  if (!first.ok) {
+    const { consumer, code } = first.problem;
+    if (code === "shared" || initial[consumer].contents !== "undefined") return first;
+    // The step before lost it: where that one misses it already lies the fault.
+    const before = run(schedule, everythingThere(schedule), 0, false);
+    return before.ok || before.problem.consumer !== consumer ? first : before;
+  }
   const second = run(schedule, first.end, 0, true);
   return second.ok ? { ok: true, start: first.end, moments: second.moments } : second;
 }
@@ -140,10 +146,7 @@ function isReleaseOf(action: Action, consumer: ScheduledConsumer): boolean {
  * never there.
  */
 function lastStepLeaves(schedule: Schedule): MemoryState {
-  const state = { ...EVERYTHING_RESIDENT };
-  for (const consumer of streamedConsumers(schedule.roles)) {
-    state[consumer] = { residency: "host", contents: "defined", backup: { where: "host", clean: true } };
-  }
+  const state = everythingThere(schedule);
   for (const item of itemsOf(schedule)) {
     if (item.kind === "work") continue;
     const { action } = item;
@@ -164,6 +167,14 @@ function lastStepLeaves(schedule: Schedule): MemoryState {
       case "load":
         state[consumer] = EVERYTHING_RESIDENT[consumer];
     }
+  }
+  return state;
+}
+
+function everythingThere({ roles }: Schedule): Record<ScheduledConsumer, MemoryState[ScheduledConsumer]> {
+  const state = { ...EVERYTHING_RESIDENT };
+  for (const consumer of streamedConsumers(roles)) {
+    state[consumer] = { residency: "host", contents: "defined", backup: { where: "host", clean: true } };
   }
   return state;
 }

@@ -105,6 +105,12 @@ describe("a phase that needs what is not there", () => {
       "what it held is lost since `release policy.weights` (after update_weights, action 1): offload it there instead",
     ],
     [
+      "what was trained, when the engine is to have it",
+      edit(BASELINE, "train_policy", () => ({ after: [release("policy.weights")] })),
+      "`swap engine.weights from policy.weights (bucketed)` (before update_weights, action 1) needs policy.weights, which is released",
+      "what it held is lost since `release policy.weights` (after train_policy, action 1): offload it there instead",
+    ],
+    [
       "an offload of nothing",
       edit(BASELINE, "rollout", () => ({ after: [{ kind: "offload", consumer: "engine.kv_cache", to: "host" }] })),
       "`offload engine.kv_cache to host` (after rollout, action 1) cannot be done: engine.kv_cache has no contents to keep",
