@@ -95,7 +95,8 @@ Examples:
   tideline run --steps 30 --strategies all --baseline --report run.html
   tideline run --schedule my-schedule.json --capacity 24MiB --json
   tideline run --device cuda:0 --engine-device cuda:1 --strategies swap=copy
-  tideline run --device cuda:0 --workload assets/real-sizes/half-billion.json --policy shapes/qwen2.5-0.5b --strategies all`,
+  tideline make-shape --like Qwen2.5-0.5B --out shapes/qwen2.5-0.5b && \\
+    tideline run --device cuda:0 --workload assets/real-sizes/half-billion.json --strategies all`,
     )
     .action(run);
 }
