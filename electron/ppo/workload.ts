@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { rangeSchema, wholeSchema } from "../../core/checkpoint/model-config.ts";
 import { TidelineError } from "../../core/errors.ts";
+import { inPiecesOfGpu } from "../../core/gpu-pieces.ts";
 import {
   type DeviceCapacities,
   deviceCapacitiesSchema,
@@ -191,26 +192,12 @@ export function devicesOf({ settings, checkpoints }: Workload, deviceName: strin
   });
 }
 
-/** The least that a GPU's driver maps at once. */
-const GPU_CHUNK_BYTES = 2 * 2 ** 20;
-
-/**
- * The settings for a run's own device: what is placed there is placed nowhere else. On a GPU memory comes in larger pieces
- * than a small workload for the host may ask for, and every consumer takes a piece at least, so its capacity grows as much as
- * the pieces do.
- */
+/** The settings for a run's own device: what is placed there is placed nowhere else, and memory comes in its pieces. */
 export function settingsFor(deviceName: string, { placement = {}, ...settings }: WorkloadSettings): WorkloadSettings {
   const elsewhere = Object.entries(placement).filter(([, name]) => name !== deviceName);
   const names = [deviceName, ...elsewhere.map(([, name]) => name)];
-  const sized = names.every((name) => name === "host") ? settings : inPiecesOfGpus(settings);
-  return { ...sized, ...(elsewhere.length > 0 && { placement: Object.fromEntries(elsewhere) }) };
-}
-
-function inPiecesOfGpus<Settings extends Pick<WorkloadSettings, "device">>(settings: Settings): Settings {
-  const { capacityBytes, chunkBytes = GPU_CHUNK_BYTES } = settings.device;
-  if (chunkBytes >= GPU_CHUNK_BYTES) return settings;
-  const scaledBytes = Math.ceil(capacityBytes * (GPU_CHUNK_BYTES / chunkBytes));
-  return { ...settings, device: { ...settings.device, capacityBytes: scaledBytes, chunkBytes: GPU_CHUNK_BYTES } };
+  const device = names.every((name) => name === "host") ? settings.device : inPiecesOfGpu(settings.device);
+  return { ...settings, device, ...(elsewhere.length > 0 && { placement: Object.fromEntries(elsewhere) }) };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The GPU of a plan: the catalogue's figures, with those in their place that the plan gives. */
 import { TidelineError } from "../../errors.ts";
+import { inPiecesOfGpu } from "../../gpu-pieces.ts";
 import type { LinkMeasurement } from "../../link-measurement.ts";
 import { formatBytes } from "../../units.ts";
 import type { PlannedGpu } from "../plan.ts";
@@ -17,12 +18,11 @@ export function isEmbedded({ name, embedded }: PlannedGpu): boolean {
 /** The card as this program's engine uses it, under a capacity and in pieces of a size where they are given. */
 export function embeddedOn(card: PlannedGpu, sizes: Pick<PlannedGpu, "totalBytes" | "chunkBytes">): PlannedGpu {
   const { totalBytes, chunkBytes } = sizes;
-  return {
-    ...card,
-    embedded: true,
-    ...(totalBytes !== undefined && { totalBytes }),
-    ...(chunkBytes !== undefined && { chunkBytes }),
-  };
+  const pieces = chunkBytes === undefined ? {} : { chunkBytes };
+  if (totalBytes === undefined) return { ...card, embedded: true, ...pieces };
+  const own = { capacityBytes: totalBytes, ...pieces };
+  const { capacityBytes, ...others } = card.name === HOST ? own : inPiecesOfGpu(own);
+  return { ...card, embedded: true, totalBytes: capacityBytes, ...others };
 }
 
 /** @throws TidelineError `plan_invalid` with the field, for a name that is not in the catalogue. */

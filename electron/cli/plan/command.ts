@@ -4,6 +4,7 @@ import { Option } from "commander";
 import { exportPlan, type LauncherExport } from "../../../core/planner/export/export.ts";
 import { phasesAsCsv, phasesAsMarkdown } from "../../../core/planner/export/tables.ts";
 import { parseTarget, type Target } from "../../../core/planner/export/target.ts";
+import { HOST } from "../../../core/planner/gpus/catalogue.ts";
 import { embeddedOn } from "../../../core/planner/gpus/planned-gpu.ts";
 import type { Plan, PlannedGpu } from "../../../core/planner/plan.ts";
 import { planFrom } from "../../../core/planner/plan-file.ts";
@@ -97,7 +98,8 @@ async function run(options: PlanCommandOptions): Promise<void> {
 async function planOf({ workload, preset, gpu, embedded, strategies }: PlanCommandOptions): Promise<Plan> {
   if (embedded && gpu === undefined) throw new UsageError("--embedded needs --gpu: the card");
   if ((workload === undefined) === (preset === undefined)) throw new UsageError("give --workload or --preset");
-  const plan = preset === undefined ? await readPlan(workload ?? "") : presetNamed(preset).plan;
+  const device = embedded && gpu !== HOST ? "cuda:0" : HOST;
+  const plan = preset === undefined ? await readPlan(workload ?? "", device) : presetNamed(preset).plan;
   const changed = {
     ...plan,
     ...(gpu !== undefined && { gpu: embedded ? embeddedOn(cardNamed(gpu), plan.gpu) : cardNamed(gpu) }),

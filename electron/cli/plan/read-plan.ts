@@ -4,17 +4,20 @@ import type { Plan } from "../../../core/planner/plan.ts";
 import { parsePlan } from "../../../core/planner/plan-file.ts";
 import { planFromLine } from "../../../core/planner/share.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
-import { openWorkload, readWorkload } from "../../ppo/workload.ts";
+import { openWorkload, readWorkload, settingsFor } from "../../ppo/workload.ts";
 import { planOfWorkload } from "../../ppo/workload-plan.ts";
 import { readTextFile } from "../../session/checkpoint.ts";
 
 const MAX_PLAN_BYTES = 2 ** 22;
 
-/** @throws TidelineError `plan_invalid`, `plan_damaged`; of a workload, those of reading and opening it. */
-export async function readPlan(source: string): Promise<Plan> {
+/**
+ * @param deviceName What a workload would be run on; a plan says that itself.
+ * @throws TidelineError `plan_invalid`, `plan_damaged`; of a workload, those of reading and opening it.
+ */
+export async function readPlan(source: string, deviceName: string): Promise<Plan> {
   if (source.startsWith("tideline-plan-")) return planFromLine(source);
   const text = await readTextFile(source, MAX_PLAN_BYTES);
-  return isWorkload(text) ? planOfRun(source) : parsePlan(text, source);
+  return isWorkload(text) ? planOfRun(source, deviceName) : parsePlan(text, source);
 }
 
 /** A workload names the task that it learns. */
@@ -29,7 +32,7 @@ function isWorkload(text: string): boolean {
 }
 
 /** A workload has no strategies of its own. */
-async function planOfRun(file: string): Promise<Plan> {
-  const workload = await openWorkload(await readWorkload(file));
+async function planOfRun(file: string, deviceName: string): Promise<Plan> {
+  const workload = await openWorkload(settingsFor(deviceName, await readWorkload(file)));
   return planOfWorkload(basename(dirname(resolve(file))), workload, NO_STRATEGIES);
 }

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { parsePlan } from "../../../core/planner/plan-file.ts";
 import { PRESETS } from "../../../core/planner/presets.ts";
 import { planToLine } from "../../../core/planner/share.ts";
+import { MIB } from "../../../core/units.ts";
 import { tideline } from "../command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tideline-plan-"));
@@ -42,6 +43,28 @@ describe("prints a loop as a table with its verdict", () => {
     const peak = (...args: string[]) =>
       JSON.parse(plan("--workload", workload, ...args, "--json").out).gpus[0].peakBytes;
     expect(peak("--strategies", "all")).toBeLessThan(peak());
+  });
+});
+
+describe("--embedded", () => {
+  const demo = JSON.parse(readFileSync(resolve("assets/demo-ppo/workload.json"), "utf8"));
+  const workloadWith = (changes: object) => {
+    const roles = Object.entries<string>(demo.roles).map(([role, name]) => [role, resolve("assets/demo-ppo", name)]);
+    const file = join(folder, "workload.json");
+    writeFileSync(file, JSON.stringify({ ...demo, roles: Object.fromEntries(roles), ...changes }));
+    return JSON.parse(plan("--workload", file, "--gpu", "H100", "--embedded", "--json").out);
+  };
+
+  it("says of the demo what a run on a card says: it fits, in the pieces of a GPU", () => {
+    const { fit, capacityBytes, gpus } = workloadWith({});
+    expect(fit).toBe("fits");
+    expect(capacityBytes).toBe((demo.device.capacityBytes / demo.device.chunkBytes) * 2 * MIB);
+    expect(gpus[0].peakBytes % (2 * MIB)).toBe(0);
+  });
+
+  it("knows what is placed on the run's own device as placed nowhere else", () => {
+    const { gpus } = workloadWith({ placement: { engine: "cuda:0" } });
+    expect(gpus).toEqual(workloadWith({}).gpus);
   });
 });
 

@@ -37,6 +37,19 @@ test("one whose link was not has the catalogue's figures", () => {
   expect(plannedGpu({ name: "H100 SXM" }).memoryBytesPerSecond.provenance).toBe("assumption");
 });
 
+test("what is sized for the host's small pieces has as many of a GPU's", () => {
+  const demo = presetNamed("demo").plan.gpu;
+  const { totalBytes, chunkBytes } = embeddedOn({ name: "H100" }, demo);
+  expect(chunkBytes).toBe(2 * MIB);
+  expect((totalBytes ?? 0) / (2 * MIB)).toBe((demo.totalBytes ?? 0) / (demo.chunkBytes ?? 0));
+  expect(embeddedOn({ name: "host" }, demo)).toMatchObject({
+    totalBytes: demo.totalBytes,
+    chunkBytes: demo.chunkBytes,
+  });
+  // One that says nothing of pieces is taken at its word.
+  expect(embeddedOn({ name: "H100" }, { totalBytes: 5 })).toEqual({ name: "H100", embedded: true, totalBytes: 5 });
+});
+
 test("a run of this program's on a card is changed in what its own engine can do, and never in what only PyTorch has", () => {
   const demo = presetNamed("demo").plan;
   const card = gpuOfDevice(CARD);
