@@ -14,6 +14,7 @@ import type { ActionRecord } from "../../../electron/ppo/records.ts";
 import { startRun } from "../../../electron/ppo/start-run.ts";
 import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
 import { eventually } from "../../eventually.ts";
+import { tideline } from "../command.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
 import { demoWorkload, policyHash, REWARD_MODEL, scheduleOf, TOGETHER } from "../ppo/support.ts";
@@ -177,3 +178,11 @@ test("a session generates on it as on the host, and gives its memory up and take
   // Nobody else has it either: the runs before closed their trainers.
   if (double !== undefined) expect(double.counts()).toEqual(NOTHING);
 }, 300_000);
+
+test("the command generates on it as on the host", () => {
+  if (ON_CARD) testDevice();
+  const args = ["generate", "--checkpoint", DEMO, "--prompt", "The tide", "--greedy", "--max-new", "8", "--json"];
+  const [there, onHost] = [GPU, "host"].map((device) => JSON.parse(tideline(...args, "--device", device).out));
+  expect(there.ids).toHaveLength(8);
+  expect(there.text).toBe(onHost.text);
+});
