@@ -10,7 +10,7 @@ import type { Progress, Rollout } from "./backend.ts";
 import { using } from "./closing.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
 import { finite } from "./finite.ts";
-import { NativeModels, type NativeRole } from "./native-models.ts";
+import { loadInto, NativeModels, type NativeRole } from "./native-models.ts";
 import { responseRows, rewardRow, rolloutRequests } from "./rollouts.ts";
 import { requireSameReward, rolesOf, type Workload } from "./workload.ts";
 
@@ -81,11 +81,12 @@ interface Scored {
 
 async function scored(
   models: NativeModels,
-  { name, model, trainer, checkpoint }: NativeRole,
+  role: NativeRole,
   rollouts: readonly Rollout[],
   operation: LongOperation,
 ): Promise<Scored> {
-  await model.load(checkpoint.tensors, operation);
+  const { name, model, trainer } = role;
+  await loadInto(role, undefined, operation);
   for (const consumer of ["activations", "logits"] as const) await models.memoryOf(consumer).resume(operation);
   const weightBytes = model.observe().committedBytes;
   if (name === "reward") {

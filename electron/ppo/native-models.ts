@@ -130,8 +130,7 @@ export class NativeModels {
   async loadRole(name: Role, directory: string, operation: LongOperation): Promise<void> {
     const role = this.roles[name];
     if (role === undefined) return;
-    const { checkpoint, model } = role;
-    await model.load(name === "critic" ? await criticTensors(checkpoint, directory) : checkpoint.tensors, operation);
+    await loadInto(role, name === "critic" ? await criticTensors(role.checkpoint, directory) : undefined, operation);
   }
 
   /** The engine begins with the policy's weights: `share` after those are loaded, `copy` from their checkpoint. */
@@ -170,6 +169,22 @@ export class NativeModels {
   close(): Promise<void> {
     // First the engine: it may read the policy's weights. Last the scratch memory, which the trainers use.
     return closeAll([...this.#opened.filter((one) => one !== this.engine), this.engine]);
+  }
+}
+
+/** Loads a role's weights, those of its checkpoint unless others are given. @throws the addon's errors, naming the role. */
+export async function loadInto(
+  { name, checkpoint, model }: NativeRole,
+  tensors: readonly TensorSource[] = checkpoint.tensors,
+  operation: LongOperation,
+): Promise<void> {
+  try {
+    await model.load(tensors, operation);
+  } catch (error) {
+    const data = toErrorData(error);
+    const isOfItsFiles = data.code.startsWith("checkpoint_") || data.code === "weights_mismatch";
+    if (!isOfItsFiles && data.code !== "not_finite") throw error;
+    throw new TidelineError({ ...data, message: `${name}, ${checkpoint.path}: ${data.message}` }, { cause: error });
   }
 }
 

@@ -22,6 +22,7 @@ import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
 import { readJsonFile } from "./input-file.ts";
 import { rolloutRequests } from "./rollouts.ts";
 import { type Task, taskNamed } from "./task.ts";
+import { VALUE_HEAD } from "./value-head.ts";
 
 const bytes = z.int().positive();
 /** More than any batch or context has, and a list of so many can be made. */
@@ -219,6 +220,7 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
       hint: "All roles read the same token ids: choose checkpoints with one tokenizer.",
     });
   }
+  if (reward !== undefined) requireValueHead(reward);
   const tokenizer = await openTokenizer(policy);
   if (tokenizer === undefined) {
     throw new TidelineError({
@@ -247,6 +249,18 @@ async function openRole(role: keyof RoleFolders, folder: string): Promise<Checkp
     if (!(error instanceof TidelineError)) throw error;
     throw new TidelineError({ ...error.data, message: `${role}: ${error.message}` }, { cause: error });
   }
+}
+
+/** A critic can begin with one that is made for it, a reward model has learnt its own. */
+function requireValueHead({ path, tensors }: Checkpoint): void {
+  if (tensors.some(({ name }) => name === VALUE_HEAD)) return;
+  throw new TidelineError({
+    code: "weights_mismatch",
+    field: "roles.reward",
+    file: path,
+    message: `reward: ${path} has no ${VALUE_HEAD}, which a reward model scores with`,
+    hint: "Choose the folder of a reward model, or none: the task's rule rewards then.",
+  });
 }
 
 /** The precision in which each role lies on the device: that of its checkpoint, unless the settings say otherwise. */

@@ -137,7 +137,11 @@ async function workloadOf(options: RunCommandOptions): Promise<Workload> {
   };
   const read = changeWorkload(await readWorkload(options.workload), { placement });
   const changes = { checkpoints, capacityBytes: capacity, deviceCapacities: options.deviceCapacity, seed };
-  return openWorkload(changeWorkload(settingsFor(options.device, read), changes));
+  const workload = await openWorkload(changeWorkload(settingsFor(options.device, read), changes));
+  const devices = devicesOf(workload, options.device).map(({ name }) => name);
+  const unused = Object.keys(options.deviceCapacity ?? {}).find((name) => !devices.includes(name));
+  if (unused === undefined) return workload;
+  throw new UsageError(`--device-capacity ${unused}: nothing of this run lies there, only on ${devices.join(", ")}`);
 }
 
 async function runAndTell(

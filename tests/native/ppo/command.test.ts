@@ -53,6 +53,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["--strategies", "swap=copy", "--schedule", "a.json"], "--schedule or --strategies"],
     [["--strategies", ""], "names no strategy"],
     [["--steps", "0"], "at least 1"],
+    [["--device-capacity", "cuda:1=5MiB"], "--device-capacity cuda:1: nothing of this run lies there, only on host"],
     [["--print-schedule", "--report", "report.html"], "--print-schedule"],
   ])("%j", (args, named) => {
     const { code, error } = run(...args);

@@ -12,7 +12,7 @@ import { SessionRun } from "../../../electron/session/run/session-run.ts";
 import type { NativeDevice, TidelineAddon } from "../../../native/addon.d.ts";
 import { type CudaDouble, installCudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
 import { DEMO_PPO, openSession } from "../session/support.ts";
-import { addon, CHUNK_BYTES, failure, withFolder } from "../support.ts";
+import { addon, CHUNK_BYTES, failure, testDevice, withFolder } from "../support.ts";
 import { demoWorkload, scheduleOf } from "./support.ts";
 
 const INT8 = { int8: { reference: true } };
@@ -66,6 +66,15 @@ describe("a KV cache without room for a block", () => {
     const { run, consumers } = await ask("observe");
     expect({ run, names: consumers.map(({ consumer }) => consumer) }).toEqual({ run: undefined, names: [] });
   });
+});
+
+test("weights that are missing are told with the role and its folder", async () => {
+  const workload = await demoWorkload();
+  const { reference } = workload.checkpoints;
+  const checkpoints = { ...workload.checkpoints, reference: { ...reference, tensors: reference.tensors.slice(1) } };
+  for (const error of await refusals({ ...workload, checkpoints }, testDevice())) {
+    expect(error.message).toMatch(`reference, ${reference.path}: ${reference.tensors[0]?.name} is missing`);
+  }
 });
 
 describe("a GPU that regions can lie on, and nothing can compute on", () => {

@@ -127,6 +127,18 @@ test("a role whose folder is no checkpoint is named", async () => {
   });
 });
 
+test("a reward model without a value head is refused before it is loaded, with its folder", async () => {
+  const settings = await readWorkload(DEMO);
+  const reward = settings.roles.policy;
+  await expect(openWorkload({ ...settings, roles: { ...settings.roles, reward } })).rejects.toMatchObject({
+    data: {
+      code: "weights_mismatch",
+      field: "roles.reward",
+      message: `reward: ${reward} has no value_head.weight, which a reward model scores with`,
+    },
+  });
+});
+
 test("roles of different vocabularies are refused, with the role", async () => {
   const settings = await readWorkload(DEMO);
   const mixed = { ...settings, roles: { ...settings.roles, reference: DEMO_MODEL } };
