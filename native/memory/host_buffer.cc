@@ -1,8 +1,8 @@
 // Touched by many threads, because one takes seconds for what the link moves in a third of one, and pinned piece by piece,
 // so that copying begins with the first.
 //
-// Pinning waits for the process's memory map while other threads touch memory, and keeps the driver's lock meanwhile: eight
-// threads that did both stopped a rollout beside them for as long as they ran. One that pins what is there, and rests, does not.
+// Pinning keeps the driver's lock: eight threads that pinned stopped a rollout beside them for as long as they ran. One that pins
+// what is there, and rests, does not. Touching is not populating (host_memory.h), which would stop it too.
 #include "memory/host_buffer.h"
 
 #include <sys/mman.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "memory/host_memory.h"     // MapAligned, Populate
+#include "memory/host_memory.h"     // MapAligned, Touch
 #include "memory/machine_memory.h"  // AvailableMachineBytes
 #include "memory/parallel.h"        // ForPieces
 
@@ -21,8 +21,7 @@ namespace {
 
 // Left to the rest of the system.
 constexpr uint64_t kReserveBytes = uint64_t{512} << 20;
-// Counted as it is taken, so that no sample finds much that nobody accounts for. Who changes the process's memory map waits
-// until so much is touched by each thread, which takes milliseconds where the machine's memory is fresh.
+// Counted as it is taken, so that no sample finds much that nobody accounts for.
 constexpr uint64_t kCountedBytes = uint64_t{2} << 20;
 // Of the time that pinning takes: so much is left to others. Where somebody else takes the same memory meanwhile, who waits
 // for it, not for long.
@@ -82,7 +81,7 @@ void HostBuffer::Take(const Operation& operation) {
 void HostBuffer::TakeAside(const Operation& operation) {
   const Taking taking(*this);
   if (whole_) return;
-  ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { PopulatePiece(offset, bytes); });
+  ForPieces(bytes_, kCopyPieceBytes, operation, [&](uint64_t offset, uint64_t bytes) { TouchPiece(offset, bytes); });
   for (uint64_t offset = 0; offset < bytes_ && !whole_; offset += kCopyPieceBytes) {
     operation.Step(bytes_, bytes_);
     const auto start = Clock::now();
@@ -102,29 +101,22 @@ void HostBuffer::TakeAndFill(uintptr_t source, const Operation& operation) {
   taking.Succeeded();
 }
 
-void HostBuffer::PopulatePiece(uint64_t offset, uint64_t bytes) {
+void HostBuffer::TouchPiece(uint64_t offset, uint64_t bytes) {
   Piece& piece = pieces_[offset / kCopyPieceBytes];
   const std::lock_guard lock(piece.mutex);
-  if (piece.populated) return;
+  if (piece.touched) return;
   if (closed_) throw Closed();
-  uint64_t counted = 0;
-  try {
-    while (counted < bytes) {
-      const uint64_t step = std::min(kCountedBytes, bytes - counted);
-      Populate(first_ + offset + counted, step);
-      counted += step;
-      total_bytes_ += step;
-    }
-  } catch (...) {
-    total_bytes_ -= counted;
-    throw;
+  for (uint64_t counted = 0; counted < bytes; counted += kCountedBytes) {
+    const uint64_t step = std::min(kCountedBytes, bytes - counted);
+    Touch(first_ + offset + counted, step);
+    total_bytes_ += step;
   }
-  piece.populated = true;
-  populated_bytes_ += bytes;
+  piece.touched = true;
+  touched_bytes_ += bytes;
 }
 
 void HostBuffer::PinPiece(uint64_t offset, uint64_t bytes) {
-  PopulatePiece(offset, bytes);
+  TouchPiece(offset, bytes);
   Piece& piece = pieces_[offset / kCopyPieceBytes];
   const std::lock_guard lock(piece.mutex);
   if (piece.pinned) return;
@@ -151,7 +143,7 @@ void HostBuffer::GiveBack() noexcept {
     if (pieces_[offset / kCopyPieceBytes].pinned) backing_.Unpin(first_ + offset, bytes);
   });
   ::munmap(first_, bytes_);
-  total_bytes_ -= populated_bytes_.exchange(0);
+  total_bytes_ -= touched_bytes_.exchange(0);
   whole_ = false;
   first_ = nullptr;
   pieces_.reset();

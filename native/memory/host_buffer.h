@@ -41,21 +41,21 @@ class HostBuffer {
  private:
   struct Piece {
     std::mutex mutex;
-    bool populated = false, pinned = false;
+    bool touched = false, pinned = false;
   };
   // Counts one that takes it, for a scope.
   class Taking;
 
   uint64_t pieces() const { return (bytes_ + kCopyPieceBytes - 1) / kCopyPieceBytes; }
   // Both do nothing where it is done.
-  void PopulatePiece(uint64_t offset, uint64_t bytes);
+  void TouchPiece(uint64_t offset, uint64_t bytes);
   void PinPiece(uint64_t offset, uint64_t bytes);
   void GiveBack() noexcept;
 
   Backing& backing_;
   std::atomic<uint64_t>& total_bytes_;
   const uint64_t bytes_;
-  std::atomic<uint64_t> populated_bytes_{0};
+  std::atomic<uint64_t> touched_bytes_{0};
   std::atomic<bool> whole_{false};  // somebody has taken it to the end
   std::atomic<bool> closed_{false};
 

@@ -28,7 +28,10 @@ void* MapAligned(uint64_t bytes, int protection, int flags) {
 void Populate(void* start, uint64_t bytes) {
   if (::madvise(start, bytes, MADV_POPULATE_WRITE) == 0) return;
   if (errno == ENOMEM || errno == EHWPOISON || errno == EFAULT) throw MappingError("taking memory");
-  // Kernels before 5.14 do not know it: write to every page.
+  Touch(start, bytes);  // kernels before 5.14 do not know it
+}
+
+void Touch(void* start, uint64_t bytes) {
   const auto page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   auto* at = static_cast<volatile unsigned char*>(start);
   for (uint64_t offset = 0; offset < bytes; offset += page_bytes) at[offset] = 0;
