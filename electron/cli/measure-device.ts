@@ -40,10 +40,11 @@ async function measureDevice({ device: name, json }: MeasureDeviceOptions): Prom
   const device = deviceNamed(name, deviceChoices(addon));
   const capacityBytes = Math.min(LINK_ROOM_BYTES, device.totalBytes);
   const settings = { device: name, capacityBytes, kvCacheBytes: MIB, samplingHertz: 10 };
+  const kept = openSettings();
   const backend = new NativeBackend(addon, settings, backupsPath(surroundings()));
   try {
     const link = await backend.measureLink({ signal: stopped, progress: () => {} });
-    openSettings().saveLink(device, link);
+    kept.saveLink(device, link);
     process.stdout.write(
       json ? `${JSON.stringify({ device: name, description: device.description, ...link })}\n` : describe(name, link),
     );

@@ -126,7 +126,7 @@ export class NativePpoBackend implements PpoBackend {
 
   async prepare(start: MemoryState, signal: AbortSignal, progress?: Progress): Promise<void> {
     const { directory, ...options } = this.#options;
-    await makeBackupsFolder(directory);
+    makeBackupsFolder(directory);
     const models = await NativeModels.open({ ...options, deviceOf: (placed) => this.#deviceOf(placed) });
     this.#models = models;
     const loaded = this.#devices

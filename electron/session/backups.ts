@@ -18,9 +18,9 @@ export function ownBackupsFolder(parent: string): string {
  * Makes a folder for backups, for this user alone.
  * @throws TidelineError `backup_io` naming it.
  */
-export async function makeBackupsFolder(path: string): Promise<void> {
+export function makeBackupsFolder(path: string): void {
   try {
-    await makeFolder(path, 0o700);
+    makeFolder(path, 0o700);
   } catch (error) {
     throw new TidelineError(
       {

@@ -107,7 +107,7 @@ export async function writeCheckpoint({ folder, like, weights, ...operation }: W
   await requireNewFolder(path);
   const draft = draftOf(path);
   try {
-    await makeFolder(draft);
+    makeFolder(draft);
     const views = weights.tensors();
     const header = makeHeader(views, { format: "pt" });
     await weights.save(

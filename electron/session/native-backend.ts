@@ -151,7 +151,7 @@ export class NativeBackend implements Backend {
 
   async release({ consumer, mode, destination }: ReleaseRequest, work: Work): Promise<Receipt> {
     this.#refuseLost();
-    if (mode === "disk") await makeBackupsFolder(this.#backups);
+    if (mode === "disk") makeBackupsFolder(this.#backups);
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
     const target = this.#target(consumer);
     return target.kind === "model" ? target.model.release(options) : target.engine.release(target.tag, options);

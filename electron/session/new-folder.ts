@@ -2,8 +2,8 @@
  * Folders that are to be made. Whether one can be is found out before the work whose result goes into it, and leaves
  * nothing behind.
  */
-import { constants } from "node:fs";
-import { access, mkdir, readdir, rmdir } from "node:fs/promises";
+import { existsSync, mkdirSync } from "node:fs";
+import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
 
@@ -15,8 +15,8 @@ import { TidelineError } from "../../core/errors.ts";
 export async function requireNewFolder(folder: string): Promise<void> {
   const path = resolve(folder);
   try {
-    if (await exists(path)) await requireEmpty(path);
-    const probe = draftOf(join(await nearestAbove(path), basename(path)));
+    if (existsSync(path)) await requireEmpty(path);
+    const probe = draftOf(join(nearestAbove(path), basename(path)));
     await mkdir(probe);
     await rmdir(probe);
   } catch (error) {
@@ -33,14 +33,16 @@ export function draftOf(path: string): string {
  * Makes a folder and those above it that are missing. Node's own `recursive` never returns where the system refuses one in
  * a folder that is there as if it were not, as Linux does below /proc.
  */
-export async function makeFolder(path: string, mode?: number): Promise<void> {
+export function makeFolder(path: string, mode?: number): void {
   const missing: string[] = [];
-  for (let folder = resolve(path); !(await exists(folder)); folder = dirname(folder)) missing.unshift(folder);
+  for (let folder = resolve(path); !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
   for (const folder of missing) {
-    await mkdir(folder, mode).catch((error: unknown) => {
+    try {
+      mkdirSync(folder, mode);
+    } catch (error) {
       // Somebody else was faster.
       if (!isErrno(error) || error.code !== "EEXIST") throw error;
-    });
+    }
   }
 }
 
@@ -80,17 +82,10 @@ async function requireEmpty(path: string): Promise<void> {
 }
 
 /** The innermost folder above `path` that is there. */
-async function nearestAbove(path: string): Promise<string> {
+function nearestAbove(path: string): string {
   let folder = dirname(path);
-  while (!(await exists(folder))) folder = dirname(folder);
+  while (!existsSync(folder)) folder = dirname(folder);
   return folder;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path, constants.F_OK).then(
-    () => true,
-    () => false,
-  );
 }
 
 function isErrno(error: unknown): error is NodeJS.ErrnoException {

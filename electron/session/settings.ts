@@ -4,9 +4,11 @@
  */
 import Conf from "conf";
 import { z } from "zod";
+import { TidelineError } from "../../core/errors.ts";
 import { type LinkMeasurement, linkMeasurementSchema } from "../../core/link-measurement.ts";
 import { MIB } from "../../core/units.ts";
 import type { BackendSettings } from "./backend.ts";
+import { makeFolder } from "./new-folder.ts";
 
 const MAX_RECENTS = 12;
 const MAX_LINKS = 64;
@@ -47,6 +49,7 @@ export interface Settings {
 
 /** The settings of `directory`, or of the user's own configuration folder. */
 export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Settings {
+  if (directory !== undefined) makeSettingsFolder(directory);
   const file = new Conf({
     projectName: "tideline",
     projectSuffix: "",
@@ -82,6 +85,23 @@ export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Setti
       save({ links: [{ name, description, link }, ...others].slice(0, MAX_LINKS) });
     },
   };
+}
+
+/** @throws TidelineError `bad_argument` naming it. */
+function makeSettingsFolder(directory: string): void {
+  try {
+    makeFolder(directory);
+  } catch (error) {
+    throw new TidelineError(
+      {
+        code: "bad_argument",
+        message: `the folder for settings cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+        hint: "TIDELINE_CONFIG_DIR names it: choose another one.",
+        file: directory,
+      },
+      { cause: error },
+    );
+  }
 }
 
 function isSame(one: DeviceIdentity, other: DeviceIdentity): boolean {

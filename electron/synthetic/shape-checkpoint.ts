@@ -57,7 +57,7 @@ export async function writeShapeCheckpoint(options: ShapeCheckpointOptions): Pro
     });
   }
   await requireNewFolder(folder);
-  await makeFolder(folder);
+  makeFolder(folder);
   // A value head beside the language model's, so that one folder serves every role; who does not need it leaves it.
   const tensors = [...expectedTensors(config), { name: VALUE_HEAD, shape: [1, config.hiddenSize] }];
   const { spelling, bytes: bytesEach } = DTYPES[dtype];

@@ -31,7 +31,7 @@ export const DEMO_CONFIG: ModelConfig = {
 
 /** Writes a folder with random weights that transformers opens too. */
 export async function writeRandomCheckpoint(folder: string, random: Random): Promise<void> {
-  await makeFolder(folder);
+  makeFolder(folder);
   const tensors = expectedTensors(DEMO_CONFIG).map((tensor): FloatTensor => {
     const { name, shape } = tensor;
     const isNorm = name.endsWith("norm.weight");

@@ -3,14 +3,25 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type TidelineErrorData, toErrorData } from "../../../core/errors.ts";
 import { makeBackupsFolder } from "../../../electron/session/backups.ts";
 import { makeFolder, requireNewFolder } from "../../../electron/session/new-folder.ts";
+import { openSettings } from "../../../electron/session/settings.ts";
 
 let parent = "";
 beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), "tideline-folders-"));
 });
 afterEach(() => rmSync(parent, { recursive: true, force: true }));
+
+function failureOf(make: () => unknown): TidelineErrorData | undefined {
+  try {
+    make();
+    return undefined;
+  } catch (error) {
+    return toErrorData(error);
+  }
+}
 
 describe("a new folder for a checkpoint", () => {
   it("may be there and empty, or be missing with those above it; nothing is made yet", async () => {
@@ -36,17 +47,22 @@ describe("a new folder for a checkpoint", () => {
 });
 
 describe("making a folder", () => {
-  it("makes those above it, with the mode, and is content with one that is there", async () => {
+  it("makes those above it, with the mode, and is content with one that is there", () => {
     const folder = join(parent, "one/two");
-    await makeFolder(folder, 0o700);
-    await makeFolder(folder, 0o700);
+    makeFolder(folder, 0o700);
+    makeFolder(folder, 0o700);
     expect(statSync(join(parent, "one")).mode & 0o777).toBe(0o700);
     expect(readdirSync(join(parent, "one"))).toEqual(["two"]);
   });
 
-  it("for backups ends where none can be made, and says how another is named", async () => {
-    await expect(makeBackupsFolder("/proc/tideline/backups")).rejects.toMatchObject({
-      data: { code: "backup_io", hint: expect.stringContaining("TIDELINE_CACHE_DIR") },
+  it("for backups or settings ends where none can be made, and says how another is named", () => {
+    expect(failureOf(() => makeBackupsFolder("/proc/tideline/backups"))).toMatchObject({
+      code: "backup_io",
+      hint: expect.stringContaining("TIDELINE_CACHE_DIR"),
+    });
+    expect(failureOf(() => openSettings("/proc/tideline/settings"))).toMatchObject({
+      code: "bad_argument",
+      hint: expect.stringContaining("TIDELINE_CONFIG_DIR"),
     });
   });
 });
