@@ -2,8 +2,7 @@
  * Hugging Face folders on disk: what is in one (headers only, no weights are read), and writing one back from the
  * weights of an engine or model.
  */
-import { constants } from "node:fs";
-import { access, copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { parseConfig, parseGenerationStops } from "../../core/checkpoint/config.ts";
 import { type ModelConfig, parameterCount } from "../../core/checkpoint/model-config.ts";
@@ -17,6 +16,7 @@ import {
 import { parseIndex, selectIndexed } from "../../core/checkpoint/shard-index.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { DType, LongOperation, NativeEngine, TensorSource } from "../../native/addon.d.ts";
+import { exists, isErrno } from "./files.ts";
 import { draftOf, makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
 
 export const CONFIG_FILE = "config.json";
@@ -254,17 +254,6 @@ async function withFile<T>(
   } catch (error) {
     throw error instanceof TidelineError ? error : unreadable(file, error, "read");
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path, constants.F_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error && "syscall" in error;
 }
 
 const ERRNO_MEANING: Readonly<Record<string, readonly [problem: string, hint: string]>> = {

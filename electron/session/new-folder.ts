@@ -6,6 +6,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
+import { isErrno } from "./files.ts";
 
 /**
  * Finds out whether a checkpoint can be written there.
@@ -86,8 +87,4 @@ function nearestAbove(path: string): string {
   let folder = dirname(path);
   while (!existsSync(folder)) folder = dirname(folder);
   return folder;
-}
-
-function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error && "syscall" in error;
 }

@@ -8,6 +8,7 @@ import type { StepRecord } from "../../../core/run/records.ts";
 import type { Measurement } from "../../../core/run/state.ts";
 import { type Cursor, itemAt } from "../../../core/schedule/cursor.ts";
 import { describePlace, type Schedule } from "../../../core/schedule/schedule.ts";
+import { using } from "../../ppo/closing.ts";
 import type { PpoRun } from "../../ppo/executor.ts";
 import type { NativePpoBackend } from "../../ppo/native-backend.ts";
 import { type StartedRun, startRun } from "../../ppo/start-run.ts";
@@ -72,13 +73,10 @@ export async function execute(execution: Execution): Promise<Outcome> {
   recorder?.watch(() => backend.observe());
   const pause = () => run.pause();
   stopped.addEventListener("abort", pause, { once: true });
-  try {
+  return using(backend, async () => {
     const cursor = stopped.aborted ? run.cursor : await run.go({ kind: "steps", steps: execution.steps });
-    return await outcomeOf(execution, started, recorder, endingOf(schedule, cursor, stopped));
-  } finally {
-    stopped.removeEventListener("abort", pause);
-    await backend.close();
-  }
+    return outcomeOf(execution, started, recorder, endingOf(schedule, cursor, stopped));
+  }).finally(() => stopped.removeEventListener("abort", pause));
 }
 
 async function outcomeOf(

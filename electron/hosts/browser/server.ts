@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import sirv from "sirv";
 import { WebSocketServer } from "ws";
 import { TidelineError } from "../../../core/errors.ts";
+import { isErrno } from "../../session/files.ts";
 import { CONTENT_SECURITY_POLICY } from "../content-security-policy.ts";
 import { type Access, makeToken, refusalOf, tokenCookie, tokenInAddress } from "./access.ts";
 import { type ServedSession, serveConnection } from "./connection.ts";
@@ -138,7 +139,7 @@ async function listen(
   try {
     return await attempt(port ?? USUAL_PORT);
   } catch (error) {
-    if (port === undefined && isErrno(error, "EADDRINUSE")) return attempt(0);
+    if (port === undefined && isErrno(error) && error.code === "EADDRINUSE") return attempt(0);
     throw new TidelineError(
       {
         code: "bad_argument",
@@ -148,8 +149,4 @@ async function listen(
       { cause: error },
     );
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

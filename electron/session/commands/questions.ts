@@ -1,9 +1,10 @@
 /** Commands that only look: the state, what was recorded, folders of the machine, and the list of recent ones. */
-import { access, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { TidelineError } from "../../../core/errors.ts";
 import { CONFIG_FILE } from "../checkpoint.ts";
+import { exists } from "../files.ts";
 import type { Handlers } from "./context.ts";
 
 /** Folders listed at most: a person looks for one of them. */
@@ -62,11 +63,4 @@ async function listFolder(given: string) {
 
 function readFolder(path: string) {
   return readdir(path, { withFileTypes: true });
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

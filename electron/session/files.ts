@@ -1,0 +1,14 @@
+/** What every user of the file system asks, and Node's `fs` leaves to them. */
+import { access } from "node:fs/promises";
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** An error of the system: its `code` says what kind. */
+export function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error && "syscall" in error;
+}
