@@ -130,7 +130,9 @@ export class RunRecords {
   /** What is done by hand between two items belongs to no phase, and is no cost of the schedule. */
   addAction(action: ActionRecord): void {
     this.#actions.push(action);
-    const phase = action.origin === "by_hand" || action.origin === "ahead" ? undefined : this.#phases.at(-1);
+    // Takes nothing of a device, and ends while another action may be under way: a reading now would count that one's memory twice.
+    if (action.origin === "ahead") return;
+    const phase = action.origin === "by_hand" ? undefined : this.#phases.at(-1);
     if (phase !== undefined) phase.memorySeconds += action.endSeconds - action.startSeconds;
     // Where there was nothing to do, there is nothing to read.
     if (action.receipt === undefined && action.error === undefined) return;

@@ -76,6 +76,20 @@ test("what is done by hand raises the run's peak, and is no cost of a phase", ()
   expect(records.measurement()).toMatchObject({ peakBytes: 164 });
 });
 
+test("host memory that is taken ahead, while an action is under way, counts no memory of a device twice", () => {
+  let bytes = 100;
+  const records = recordsOf(() => [{ consumer: "engine.weights", bytes }]);
+  records.enter(0, ROLLOUT);
+  // The swap has its bucket by now, and is not over.
+  bytes = 164;
+  records.addAction({ ...swapThrough(0, "ahead"), kind: "prepare" });
+  bytes = 100;
+  records.addAction(swapThrough(64, "schedule"));
+  records.leave();
+  expect(records.phases).toMatchObject([{ peakBytes: 164 }]);
+  expect(records.measurement()).toMatchObject({ peakBytes: 164 });
+});
+
 test("of a long run the newest steps are kept, the samples of fifty and the actions of five", () => {
   const records = recordsOf(() => []);
   const sample = { prompt: "1+1=", response: "2", reward: 1 };
