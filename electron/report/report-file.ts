@@ -3,8 +3,9 @@
  * appears only when it is complete.
  */
 import { rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
+import { draftOf, isErrno } from "../session/files.ts";
 
 /**
  * Finds out whether a file can be written there.
@@ -37,15 +38,9 @@ export async function writeReport(file: string, html: string): Promise<void> {
   }
 }
 
-/** Beside it: only within one file system does a rename replace at once. */
-function draftOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
-}
-
 function refusal(path: string, error: unknown): TidelineError {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
   const why = error instanceof Error ? error.message : String(error);
-  return code === "ENOENT"
+  return isErrno(error) && error.code === "ENOENT"
     ? unwritable(path, `cannot be written: there is no folder ${dirname(path)}`, "Make the folder first.")
     : unwritable(path, `cannot be written: ${why}`, "Choose another place for the report.");
 }

@@ -6,8 +6,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { TidelineError } from "../../core/errors.ts";
-import { makeFolder } from "./new-folder.ts";
+import { isErrno } from "./files.ts";
+import { makeOwnFolder } from "./new-folder.ts";
 
 /** The folder of this process below `parent`; nothing is made yet. */
 export function ownBackupsFolder(parent: string): string {
@@ -19,19 +19,8 @@ export function ownBackupsFolder(parent: string): string {
  * @throws TidelineError `backup_io` naming it.
  */
 export function makeBackupsFolder(path: string): void {
-  try {
-    makeFolder(path, 0o700);
-  } catch (error) {
-    throw new TidelineError(
-      {
-        code: "backup_io",
-        message: `the folder for backups cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-        hint: "TIDELINE_CACHE_DIR names a folder to keep them in instead.",
-        file: path,
-      },
-      { cause: error },
-    );
-  }
+  const hint = "TIDELINE_CACHE_DIR names a folder to keep them in instead.";
+  makeOwnFolder(path, { code: "backup_io", purpose: "backups", hint, mode: 0o700 });
 }
 
 /** Removes what processes of this machine left behind that are not running any more. */
@@ -48,6 +37,6 @@ function isRunning(pid: number): boolean {
     return process.kill(pid, 0);
   } catch (error) {
     // A process of somebody else may not be signalled, and is there.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return isErrno(error) && error.code === "EPERM";
   }
 }

@@ -16,8 +16,8 @@ import {
 import { parseIndex, selectIndexed } from "../../core/checkpoint/shard-index.ts";
 import { TidelineError } from "../../core/errors.ts";
 import type { DType, LongOperation, NativeEngine, TensorSource } from "../../native/addon.d.ts";
-import { exists, isErrno } from "./files.ts";
-import { draftOf, makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
+import { draftOf, exists, isErrno } from "./files.ts";
+import { makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
 
 export const CONFIG_FILE = "config.json";
 const GENERATION_CONFIG_FILE = "generation_config.json";

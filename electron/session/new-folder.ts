@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { TidelineError } from "../../core/errors.ts";
-import { isErrno } from "./files.ts";
+import { type ErrorCode, TidelineError } from "../../core/errors.ts";
+import { draftOf, isErrno } from "./files.ts";
 
 /**
  * Finds out whether a checkpoint can be written there.
@@ -25,11 +25,6 @@ export async function requireNewFolder(folder: string): Promise<void> {
   }
 }
 
-/** Where a folder is put together: beside it, because only within one file system does a rename move at once. */
-export function draftOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
-}
-
 /**
  * Makes a folder and those above it that are missing. Node's own `recursive` never returns where the system refuses one in
  * a folder that is there as if it were not, as Linux does below /proc.
@@ -44,6 +39,22 @@ export function makeFolder(path: string, mode?: number): void {
       // Somebody else was faster.
       if (!isErrno(error) || error.code !== "EEXIST") throw error;
     }
+  }
+}
+
+/** `makeFolder` for a folder of this program's own. @throws TidelineError of `code` that names it and says what it is for. */
+export function makeOwnFolder(
+  path: string,
+  { code, purpose, hint, mode }: { readonly code: ErrorCode; purpose: string; hint: string; mode?: number },
+): void {
+  try {
+    makeFolder(path, mode);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TidelineError(
+      { code, message: `the folder for ${purpose} cannot be made: ${reason}`, hint, file: path },
+      { cause: error },
+    );
   }
 }
 

@@ -4,11 +4,10 @@
  */
 import Conf from "conf";
 import { z } from "zod";
-import { TidelineError } from "../../core/errors.ts";
 import { type LinkMeasurement, linkMeasurementSchema } from "../../core/link-measurement.ts";
 import { MIB } from "../../core/units.ts";
 import type { BackendSettings } from "./backend.ts";
-import { makeFolder } from "./new-folder.ts";
+import { makeOwnFolder } from "./new-folder.ts";
 
 const MAX_RECENTS = 12;
 const MAX_LINKS = 64;
@@ -47,9 +46,15 @@ export interface Settings {
   saveLink(device: DeviceIdentity, link: LinkMeasurement): void;
 }
 
-/** The settings of `directory`, or of the user's own configuration folder. */
+/**
+ * The settings of `directory`, or of the user's own configuration folder.
+ * @throws TidelineError `bad_argument` naming a folder that cannot be made.
+ */
 export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Settings {
-  if (directory !== undefined) makeSettingsFolder(directory);
+  if (directory !== undefined) {
+    const hint = "TIDELINE_CONFIG_DIR names it: choose another one.";
+    makeOwnFolder(directory, { code: "bad_argument", purpose: "settings", hint });
+  }
   const file = new Conf({
     projectName: "tideline",
     projectSuffix: "",
@@ -85,23 +90,6 @@ export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Setti
       save({ links: [{ name, description, link }, ...others].slice(0, MAX_LINKS) });
     },
   };
-}
-
-/** @throws TidelineError `bad_argument` naming it. */
-function makeSettingsFolder(directory: string): void {
-  try {
-    makeFolder(directory);
-  } catch (error) {
-    throw new TidelineError(
-      {
-        code: "bad_argument",
-        message: `the folder for settings cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-        hint: "TIDELINE_CONFIG_DIR names it: choose another one.",
-        file: directory,
-      },
-      { cause: error },
-    );
-  }
 }
 
 function isSame(one: DeviceIdentity, other: DeviceIdentity): boolean {
