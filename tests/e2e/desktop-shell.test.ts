@@ -239,7 +239,8 @@ describe.skipIf(chromium === "")("the desktop shell", () => {
 
   it("closes the session and ends when its window is closed", async () => {
     const desktop = await start();
-    await (await desktop.window()).close();
+    await desktop.window();
+    await desktop.tell({ kind: "close-window" });
     expect(await desktop.exited()).toBe(0);
     expect(desktop.output()).not.toContain("did not close");
     expect(existsSync(join(desktop.folders.directory, "config", "window.json"))).toBe(true);

@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { emitPreventable } from "./emitter.ts";
+import { chromiumSettles } from "./patience.ts";
 
 export interface AppSettings {
   readonly userData: string;
@@ -59,7 +60,8 @@ export class App extends EventEmitter {
   }
 
   exit(code = 0): void {
-    this.#settings.dispose().finally(() => process.exit(code));
+    // Playwright kills a Chromium that did not close when this process ends.
+    void chromiumSettles(this.#settings.dispose()).then(() => process.exit(code));
   }
 
   #finishQuitting(): void {

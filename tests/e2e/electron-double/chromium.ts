@@ -38,7 +38,6 @@ export interface PageOwner {
   allowsNavigation(url: string, isMainFrame: boolean): boolean;
   /** A page asked for a new window. */
   onWindowOpen(url: string): void;
-  onClosed(page: Page): void;
   onCrashed(): void;
 }
 
@@ -60,6 +59,8 @@ export class Chromium {
   static async launch(executablePath: string, profileDirectory: string): Promise<Chromium> {
     const context = await chromium.launchPersistentContext(profileDirectory, {
       executablePath,
+      // As Electron does, the application quits in order when it is told to end: its browser is not taken from under it.
+      handleSIGTERM: false,
       args: [...CHROMIUM_ARGUMENTS, "--remote-debugging-port=0"],
     });
     const portFile = await readFile(join(profileDirectory, "DevToolsActivePort"), "utf8");
@@ -84,10 +85,7 @@ export class Chromium {
     await page.addInitScript(
       `(${installPageSide})(${settings}, function (require, module, exports) {\n${preloadSource}\n});`,
     );
-    page.on("close", () => {
-      this.#owners.delete(page);
-      owner.onClosed(page);
-    });
+    page.on("close", () => this.#owners.delete(page));
     page.on("crash", () => owner.onCrashed());
     return { page, dispatchName };
   }

@@ -32,6 +32,7 @@ export type ControlRequest =
   | { readonly kind: "answer-folder-dialog"; readonly path: string }
   | { readonly kind: "move-window"; readonly bounds: WindowReport["bounds"] }
   | { readonly kind: "crash-renderer" }
+  | { readonly kind: "close-window" }
   | { readonly kind: "quit" };
 
 export type ControlMessage =
@@ -71,6 +72,9 @@ async function perform(parts: Parts, request: ControlRequest): Promise<MainRepor
       return undefined;
     case "crash-renderer":
       await window?.webContents.crash();
+      return undefined;
+    case "close-window":
+      window?.close();
       return undefined;
     case "quit":
       parts.app.quit();

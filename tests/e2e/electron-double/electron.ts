@@ -59,4 +59,5 @@ export const protocol = {
   },
 };
 
+process.on("SIGTERM", () => app.quit());
 if (!isSecondInstance) listenToTest({ app, BrowserWindow, chromium, dialog, shell });

@@ -12,6 +12,7 @@ import type { ControlMessage, ControlRequest, MainReport } from "./control.ts";
 
 const READY_LIMIT_SECONDS = 60;
 const WINDOW_LIMIT_SECONDS = 30;
+const EXIT_LIMIT_SECONDS = 40;
 
 export interface DesktopFolders {
   readonly directory: string;
@@ -100,8 +101,13 @@ export class Desktop {
   }
 
   /** Resolves with the exit code once the process ended by itself. */
-  exited(): Promise<number> {
-    return this.#exited;
+  async exited(): Promise<number> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_, fail) => {
+      const late = () => fail(new Error(`did not end within ${EXIT_LIMIT_SECONDS} s:\n${this.output()}`));
+      timer = setTimeout(late, EXIT_LIMIT_SECONDS * 1000);
+    });
+    return Promise.race([this.#exited, limit]).finally(() => clearTimeout(timer));
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import { type Chromium, type PageOwner, toAppUrl } from "./chromium.ts";
 import { emitPreventable } from "./emitter.ts";
 import type { IpcMain } from "./ipc.ts";
 import type { PageAnswer, PageQuestion } from "./page-side.ts";
+import { chromiumSettles } from "./patience.ts";
 import type { DefaultSession } from "./session.ts";
 
 interface Rectangle {
@@ -42,18 +43,16 @@ export class WebContents extends EventEmitter implements PageOwner {
   readonly id = nextId++;
   readonly #world: WindowWorld;
   readonly #options: WindowOptions;
-  readonly #onGone: () => void;
   #page: Promise<{ page: Page; dispatchName: string }>;
   #url = "";
   /** Messages to the page keep their order. */
   #sending: Promise<unknown> = Promise.resolve();
   #windowOpenHandler: WindowOpenHandler = () => ({ action: "allow" });
 
-  constructor(world: WindowWorld, options: WindowOptions, onGone: () => void) {
+  constructor(world: WindowWorld, options: WindowOptions) {
     super();
     this.#world = world;
     this.#options = options;
-    this.#onGone = onGone;
     this.#page = this.#openPage();
     world.app.emit("web-contents-created", {}, this);
   }
@@ -113,8 +112,9 @@ export class WebContents extends EventEmitter implements PageOwner {
     await (await this.#world.chromium).crash(page);
   }
 
+  /** Until the page has gone. */
   async closePage(): Promise<void> {
-    await (await this.#page).page.close();
+    await chromiumSettles(this.#page.then(({ page }) => page.close()));
   }
 
   // PageOwner: what the real page does
@@ -147,12 +147,6 @@ export class WebContents extends EventEmitter implements PageOwner {
     this.emit("render-process-gone", {}, { reason: "crashed", exitCode: 133 });
   }
 
-  onClosed(page: Page): void {
-    void this.#page.then((current) => {
-      if (current.page === page) this.#onGone();
-    });
-  }
-
   async #openPage(): Promise<{ page: Page; dispatchName: string }> {
     const chromium = await this.#world.chromium;
     const preload = this.#options.webPreferences?.preload;
@@ -179,7 +173,6 @@ export function createBrowserWindowClass(world: WindowWorld) {
     readonly options: WindowOptions;
     readonly webContents: WebContents;
     #bounds: Rectangle;
-    #isClosing = false;
     #isDestroyed = false;
     #isMaximized = false;
     #isMinimized = false;
@@ -192,7 +185,7 @@ export function createBrowserWindowClass(world: WindowWorld) {
       this.isShown = options.show ?? true;
       const { x = 0, y = 0, width = 800, height = 600 } = options;
       this.#bounds = { x, y, width, height };
-      this.webContents = new WebContents(world, options, () => this.#gone());
+      this.webContents = new WebContents(world, options);
       this.webContents.once("did-finish-load", () => this.emit("ready-to-show"));
       BrowserWindow.#all.add(this);
     }
@@ -233,14 +226,11 @@ export function createBrowserWindowClass(world: WindowWorld) {
     /** As the person does it: may be prevented, then the page goes, then the window. */
     close(): void {
       if (emitPreventable(this, "close")) return;
-      this.#isClosing = true;
-      void this.webContents.closePage();
+      void this.webContents.closePage().then(() => this.#gone());
     }
 
     #gone(): void {
       if (this.#isDestroyed) return;
-      // The page was closed first, as by a window manager.
-      if (!this.#isClosing) emitPreventable(this, "close");
       this.#isDestroyed = true;
       BrowserWindow.#all.delete(this);
       this.emit("closed");
