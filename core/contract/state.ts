@@ -24,7 +24,7 @@ export type ConsumerState = z.infer<typeof consumerStateSchema>;
 export const deviceStateSchema = z.object({
   name: z.string(),
   description: z.string(),
-  /** What the driver said when the device was lost. Configuring it again, or another one, is the way out. */
+  /** With what words work is refused since the device was lost. Configuring it again, or another one, is the way out. */
   lost: z.string().optional(),
   capacityBytes: bytes,
   chunkBytes: bytes,

@@ -92,8 +92,7 @@ export class EngineRun {
       this.engine.generate(requests, (events) => {
         for (const event of events) {
           if (event.type === "token") tokens[event.index]?.push(event);
-          else if (event.type === "error")
-            reject(new TidelineError(toErrorData(Object.assign(new Error(), event.error))));
+          else if (event.type === "error") reject(new TidelineError(toErrorData(event.error)));
           else if (--unfinished === 0) resolve(tokens);
         }
       });

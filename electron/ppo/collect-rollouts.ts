@@ -35,7 +35,7 @@ export async function collectRollouts(
           break;
         case "error":
           // `finished` follows.
-          failure ??= new TidelineError(toErrorData(Object.assign(new Error(event.error.message), event.error)));
+          failure ??= new TidelineError(toErrorData(event.error));
           return;
         default:
           assertNever(event);

@@ -6,7 +6,7 @@
 import type { Prompt } from "../../core/contract/commands.ts";
 import type { GenerationState } from "../../core/contract/timeline.ts";
 import type { Sampling } from "../../core/contract/vocabulary.ts";
-import { errorDataSchema, TidelineError } from "../../core/errors.ts";
+import { TidelineError, toErrorData } from "../../core/errors.ts";
 import type { FinishReason, GenerationEvent } from "../../native/addon.d.ts";
 import type { Backend } from "./backend.ts";
 import { withHint } from "./hints.ts";
@@ -158,11 +158,8 @@ function applyEvent(
     }
     case "finished":
       return finished(request, event.reason, stream);
-    case "error": {
-      const error = errorDataSchema.safeParse(event.error);
-      const data = error.success ? error.data : ({ code: "internal", message: event.error.message } as const);
-      return { ...finished(request, "failed", stream), error: withHint(data) };
-    }
+    case "error":
+      return { ...finished(request, "failed", stream), error: withHint(toErrorData(event.error)) };
   }
 }
 

@@ -334,8 +334,8 @@ export class NativeBackend implements Backend {
 
   /** One answer to everything that needs the device, also where the addon would find out later. */
   #refuseLost(): void {
-    const { name, lost } = this.#device.observe();
-    if (lost !== undefined) throw new TidelineError({ code: "device_lost", message: `${name} is lost: ${lost}` });
+    const { lost } = this.#device.observe();
+    if (lost !== undefined) throw new TidelineError({ code: "device_lost", message: lost });
   }
 
   async #leaveDevice(): Promise<void> {

@@ -146,14 +146,10 @@ Napi::Object EventToJs(Napi::Env env, const GenerationEvent& event) {
       object.Set("prefillSeconds", Napi::Number::New(env, event.prefill_seconds));
       object.Set("decodeSeconds", Napi::Number::New(env, event.decode_seconds));
       break;
-    case GenerationEvent::Type::kError: {
+    case GenerationEvent::Type::kError:
       object.Set("type", "error");
-      Napi::Object error = Napi::Object::New(env);
-      error.Set("code", event.error_code);
-      error.Set("message", event.error_message);
-      object.Set("error", error);
+      object.Set("error", ToJsError(env, *event.error).Value());
       break;
-    }
   }
   return object;
 }

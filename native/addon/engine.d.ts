@@ -57,7 +57,8 @@ export type GenerationEvent =
   | {
       readonly type: "error";
       readonly index: number;
-      readonly error: { readonly code: string; readonly message: string };
+      /** As any call of the addon throws it. */
+      readonly error: Error;
     };
 
 /** SGLang's pause modes: abort running requests, retract them (KV dropped, recomputed on continue), or leave them in place. */

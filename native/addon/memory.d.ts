@@ -143,7 +143,7 @@ export interface DeviceProbe {
 export interface DeviceObservation {
   readonly name: string;
   readonly description: string;
-  /** What the driver said when the device was lost: work on it is refused with `device_lost`, closing still works. */
+  /** With what words work on it is refused, as `device_lost`, since the device was lost. Closing still works. */
   readonly lost?: string;
   /** What regions may commit. */
   readonly capacityBytes: number;

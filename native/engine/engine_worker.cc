@@ -212,8 +212,7 @@ void Engine::Fail(std::unique_ptr<Sequence> sequence, const Error& error) {
   GenerationEvent event;
   event.type = GenerationEvent::Type::kError;
   event.index = sequence->index;
-  event.error_code = error.code;
-  event.error_message = error.what();
+  event.error = error;
   sequence->generation->outbox.push_back(std::move(event));
   Finish(std::move(sequence), FinishReason::kFailed);
 }

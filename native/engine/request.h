@@ -40,7 +40,7 @@ struct GenerationEvent {
   double prefill_seconds = 0, decode_seconds = 0;
 
   // kError
-  std::string error_code, error_message;
+  std::optional<Error> error;
 };
 
 // Called on the engine's threads with its lock held: must not call the engine and must not wait.

@@ -102,7 +102,7 @@ class Backing {
   virtual SystemFigures ReadFigures(uint64_t capacity_bytes, uint64_t host_backup_bytes) = 0;
   // What could be created now, as far as the system tells.
   virtual uint64_t AvailableBytes() = 0;
-  // What was said when the device was lost: every call that can fail then fails with the same `device_lost`.
+  // What every call that can fail fails with since the device was lost: the same `device_lost`.
   virtual std::optional<std::string> Lost() const { return std::nullopt; }
   // Gives back what the device takes for itself. Nothing but destruction may follow.
   virtual void Close() noexcept {}

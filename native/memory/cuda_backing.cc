@@ -107,22 +107,22 @@ void CudaBacking::Check(cuda::Result result, const char* what) const {
   throw Error(result == cuda::kOutOfMemory ? "out_of_memory" : "internal", message);
 }
 
-void CudaBacking::MarkLost(const std::string& message) const {
+void CudaBacking::MarkLost(const std::string& said) const {
   const std::lock_guard lock(lost_mutex_);
-  if (!lost_.exchange(true)) lost_message_ = message;
+  if (!lost_error_) lost_error_ = cuda::LostError(primary_->device, said);
+  lost_ = true;
 }
 
 std::optional<std::string> CudaBacking::Lost() const {
   if (!lost_) return std::nullopt;
   const std::lock_guard lock(lost_mutex_);
-  return lost_message_;
+  return lost_error_->what();
 }
 
 void CudaBacking::RefuseLost() const {
-  if (const std::optional<std::string> message = Lost()) {
-    throw Error("device_lost", "the GPU stopped answering, and what it held is gone: " + *message,
-                "choose the device again; if it still does not answer, start Tideline again");
-  }
+  if (!lost_) return;
+  const std::lock_guard lock(lost_mutex_);
+  throw Error(*lost_error_);
 }
 
 uintptr_t CudaBacking::Reserve(uint64_t bytes) {

@@ -67,8 +67,8 @@ class CudaBacking final : public Backing {
               uint64_t chunk_bytes, uint64_t largest_chunk_bytes);
   // Throws for anything but success; `what` is the call.
   void Check(cuda::Result result, const char* what) const;
-  // The first loss is the one that is told from then on.
-  void MarkLost(const std::string& message) const;
+  // The first loss is the one that is told from then on; `said` as in cuda::LostError.
+  void MarkLost(const std::string& said) const;
   void RefuseLost() const;
   // Whether copies from the other device need no memory of the host.
   bool Reaches(const CudaBacking& peer) const;
@@ -89,7 +89,7 @@ class CudaBacking final : public Backing {
   const uint64_t granularity_bytes_;
   std::string description_;
   mutable std::mutex lost_mutex_;
-  mutable std::string lost_message_;
+  mutable std::optional<Error> lost_error_;
   mutable std::atomic<bool> lost_{false};
   uint64_t context_bytes_ = 0;
   std::mutex figures_mutex_;  // asking the driver is slow: one asks, the others take the last answer; Close waits for it

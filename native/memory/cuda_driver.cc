@@ -5,8 +5,6 @@
 
 #include <cstdlib>
 
-#include "memory/error.h"  // Error
-
 namespace tideline {
 namespace {
 
@@ -35,6 +33,12 @@ bool cuda::IsLost(Result result) {
     default:
       return false;
   }
+}
+
+Error cuda::LostError(Ordinal device, const std::string& said) {
+  const std::string name = "cuda:" + std::to_string(device);
+  return Error("device_lost", name + " stopped answering, and what it held is gone: " + said,
+               "choose " + name + " again, or another device; if it still does not answer, start Tideline again");
 }
 
 void* CudaDriver::Symbol(const char* name) const {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "memory/error.h"  // Error
+
 namespace tideline {
 
 // The driver's types, as its ABI fixes them (CUDA driver API, 64-bit Linux).
@@ -25,6 +27,8 @@ enum : Result { kPeerAccessUnsupported = 217, kPeerAccessAlreadyEnabled = 704, k
 
 // After which the context answers nothing else any more: its memory and its work are gone.
 bool IsLost(Result result);
+// device_lost, naming the device; `said` is the call that found out and what the driver answered.
+Error LostError(Ordinal device, const std::string& said);
 
 enum LocationType : int { kLocationDevice = 1 };
 enum AllocationType : int { kAllocationPinned = 1 };

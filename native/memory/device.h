@@ -15,7 +15,7 @@ namespace tideline {
 
 struct DeviceObservation {
   std::string name, description;
-  std::string lost;  // what the driver said when it was lost; empty: it is not
+  std::string lost;  // what work on it is refused with since it was lost; empty: it is not
   uint64_t capacity_bytes = 0, chunk_bytes = 0, committed_bytes = 0, held_bytes = 0, free_bytes = 0;
   uint64_t context_bytes = 0, used_bytes = 0, total_bytes = 0, host_backup_bytes = 0;
   std::vector<RegionObservation> regions;

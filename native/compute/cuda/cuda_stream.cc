@@ -21,7 +21,7 @@ cuda::Address AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t
 class CudaStream::Current {
  public:
   explicit Current(const CudaStream& stream) : driver_(stream.driver_) {
-    driver_.Check(driver_.ContextPush(stream.context_), "cuCtxPushCurrent");
+    stream.Check(driver_.ContextPush(stream.context_), "cuCtxPushCurrent");
   }
   ~Current() {
     cuda::Context popped;
@@ -33,21 +33,21 @@ class CudaStream::Current {
   const LaunchDriver& driver_;
 };
 
-CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()) {
+CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()), device_(ordinal) {
   const std::vector<std::vector<char>> images = KernelImages();
-  driver_.Check(driver_.DeviceGet(&device_, ordinal), "cuDeviceGet");
-  driver_.Check(driver_.PrimaryContextRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
+  Check(driver_.DeviceGet(&device_, ordinal), "cuDeviceGet");
+  Check(driver_.PrimaryContextRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
   try {
     const Current current(*this);
     for (const std::vector<char>& image : images) {
       cuda::Module module;
-      driver_.Check(driver_.ModuleLoadData(&module, image.data()), "cuModuleLoadData");
+      Check(driver_.ModuleLoadData(&module, image.data()), "cuModuleLoadData");
       modules_.push_back(module);
     }
-    driver_.Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
+    Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
     int driver_version = 0, major = 0;
-    driver_.Check(driver_.DriverGetVersion(&driver_version), "cuDriverGetVersion");
-    driver_.Check(driver_.DeviceGetAttribute(&major, kCapabilityMajor, device_), "cuDeviceGetAttribute");
+    Check(driver_.DriverGetVersion(&driver_version), "cuDriverGetVersion");
+    Check(driver_.DeviceGetAttribute(&major, kCapabilityMajor, device_), "cuDeviceGetAttribute");
     overlaps_ = driver_version >= kFirstDriver && major == kHopper;
   } catch (...) {
     CloseAll();
@@ -71,6 +71,25 @@ void CudaStream::CloseAll() noexcept {
   driver_.PrimaryContextRelease(device_);
 }
 
+void CudaStream::Check(cuda::Result result, const char* what) const {
+  if (result == cuda::kSuccess) return;
+  const std::string said = std::string(what) + ": " + driver_.Describe(result);
+  if (cuda::IsLost(result)) throw cuda::LostError(device_, said);
+  switch (result) {
+    case cuda::kOutOfMemory:
+      throw Error("out_of_memory", said, "leave the GPU more memory outside the budget");
+    case cuda::kInvalidImage:
+    case cuda::kNoBinaryForGpu:
+    case cuda::kInvalidPtx:
+    case cuda::kUnsupportedPtxVersion:
+    case cuda::kJitCompilerNotFound:
+      throw Error("unsupported", "this build's kernels do not run on this GPU: " + said,
+                  "a GPU of compute capability 8.0 or newer is needed, and a driver no older than the toolkit of the build");
+    default:
+      throw Error("internal", said);
+  }
+}
+
 CudaStream::Kernel& CudaStream::Find(std::string_view name) {
   const auto found = kernels_.find(name);
   if (found != kernels_.end()) return found->second;
@@ -80,7 +99,7 @@ CudaStream::Kernel& CudaStream::Find(std::string_view name) {
   for (size_t i = 0; i < modules_.size() && result == cuda::kNotFound; ++i) {
     result = driver_.ModuleGetFunction(&function, modules_[i], owned.c_str());
   }
-  driver_.Check(result, ("cuModuleGetFunction " + owned).c_str());
+  Check(result, ("cuModuleGetFunction " + owned).c_str());
   return kernels_.emplace(owned, Kernel{function, kUsualSharedBytes}).first->second;
 }
 
@@ -89,8 +108,8 @@ void CudaStream::LaunchRaw(std::string_view name, Grid grid, unsigned threads, c
   const Current current(*this);
   Kernel& kernel = Find(name);
   if (shared_bytes > kernel.shared_bytes) {
-    driver_.Check(driver_.FunctionSetAttribute(kernel.function, cuda::kMaxDynamicSharedBytes, static_cast<int>(shared_bytes)),
-                  "cuFuncSetAttribute");
+    Check(driver_.FunctionSetAttribute(kernel.function, cuda::kMaxDynamicSharedBytes, static_cast<int>(shared_bytes)),
+          "cuFuncSetAttribute");
     kernel.shared_bytes = shared_bytes;
   }
   void* parameters[] = {const_cast<void*>(arguments)};
@@ -99,12 +118,11 @@ void CudaStream::LaunchRaw(std::string_view name, Grid grid, unsigned threads, c
     const cuda::LaunchConfig config{static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                                     static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_,
                                     &overlaps, overlaps_ ? 1u : 0u};
-    return driver_.Check(driver_.LaunchKernelEx(&config, kernel.function, parameters, nullptr), "cuLaunchKernelEx");
+    return Check(driver_.LaunchKernelEx(&config, kernel.function, parameters, nullptr), "cuLaunchKernelEx");
   }
-  driver_.Check(driver_.LaunchKernel(kernel.function, static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
-                                     static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_, parameters,
-                                     nullptr),
-                "cuLaunchKernel");
+  Check(driver_.LaunchKernel(kernel.function, static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
+                             static_cast<unsigned>(grid.z), threads, 1, 1, shared_bytes, stream_, parameters, nullptr),
+        "cuLaunchKernel");
 }
 
 void CudaStream::Upload(void* target, const void* source, uint64_t bytes) {
@@ -112,37 +130,37 @@ void CudaStream::Upload(void* target, const void* source, uint64_t bytes) {
   if (capturing_) throw Error("internal", "a recorded pass moves bytes to or from the host");
   const Current current(*this);
   // From memory that is not pinned: the driver has taken it when the call returns.
-  driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target), source, bytes, stream_), "cuMemcpyHtoDAsync");
+  Check(driver_.MemcpyHtoDAsync(AddressOf(target), source, bytes, stream_), "cuMemcpyHtoDAsync");
 }
 
 void CudaStream::Download(void* target, const void* source, uint64_t bytes) {
   if (bytes == 0) return;
   if (capturing_) throw Error("internal", "a recorded pass moves bytes to or from the host");
   const Current current(*this);
-  driver_.Check(driver_.MemcpyDtoHAsync(target, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
-  driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+  Check(driver_.MemcpyDtoHAsync(target, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
+  Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
 }
 
 void CudaStream::Copy(void* target, const void* source, uint64_t bytes) {
   if (bytes == 0) return;
   const Current current(*this);
-  driver_.Check(driver_.MemcpyDtoDAsync(AddressOf(target), AddressOf(source), bytes, stream_), "cuMemcpyDtoDAsync");
+  Check(driver_.MemcpyDtoDAsync(AddressOf(target), AddressOf(source), bytes, stream_), "cuMemcpyDtoDAsync");
 }
 
 void CudaStream::Zero(void* target, uint64_t bytes) {
   if (bytes == 0) return;
   const Current current(*this);
-  driver_.Check(driver_.MemsetD8Async(AddressOf(target), 0, bytes, stream_), "cuMemsetD8Async");
+  Check(driver_.MemsetD8Async(AddressOf(target), 0, bytes, stream_), "cuMemsetD8Async");
 }
 
 void CudaStream::Synchronize() {
   const Current current(*this);
-  driver_.Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
+  Check(driver_.StreamSynchronize(stream_), "cuStreamSynchronize");
 }
 
 std::unique_ptr<CudaGraph> CudaStream::Capture(const std::function<void()>& work) {
   const Current current(*this);
-  driver_.Check(driver_.StreamBeginCapture(stream_, cuda::kCaptureRelaxed), "cuStreamBeginCapture");
+  Check(driver_.StreamBeginCapture(stream_, cuda::kCaptureRelaxed), "cuStreamBeginCapture");
   cuda::Graph graph = nullptr;
   capturing_ = true;
   try {
@@ -153,17 +171,17 @@ std::unique_ptr<CudaGraph> CudaStream::Capture(const std::function<void()>& work
     throw;
   }
   capturing_ = false;
-  driver_.Check(driver_.StreamEndCapture(stream_, &graph), "cuStreamEndCapture");
+  Check(driver_.StreamEndCapture(stream_, &graph), "cuStreamEndCapture");
   cuda::GraphExec executable = nullptr;
   const cuda::Result made = driver_.GraphInstantiate(&executable, graph, 0);
   driver_.GraphDestroy(graph);
-  driver_.Check(made, "cuGraphInstantiate");
+  Check(made, "cuGraphInstantiate");
   return std::unique_ptr<CudaGraph>(new CudaGraph(*this, executable));
 }
 
 void CudaStream::Launch(const CudaGraph& graph) {
   const Current current(*this);
-  driver_.Check(driver_.GraphLaunch(graph.executable_, stream_), "cuGraphLaunch");
+  Check(driver_.GraphLaunch(graph.executable_, stream_), "cuGraphLaunch");
 }
 
 // What fails here is a lost device, which the calls before have said.

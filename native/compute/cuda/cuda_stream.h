@@ -22,7 +22,7 @@ class CudaGraph;
 
 class CudaStream {
  public:
-  // Errors: device_unavailable, unsupported (no kernels, or not for this GPU), out_of_memory.
+  // Errors: device_unavailable, unsupported (no kernels, or not for this GPU), out_of_memory, device_lost.
   explicit CudaStream(int ordinal);
   ~CudaStream();
   CudaStream(const CudaStream&) = delete;
@@ -48,6 +48,9 @@ class CudaStream {
 
   // For libraries that launch kernels of their own: `work` is called with the context current and given the stream.
   void Run(const std::function<void(cuda::Stream)>& work) const;
+  // For who calls the driver there. Throws for anything but success; `what` is the call. out_of_memory, device_lost, unsupported
+  // (the kernels do not run on this GPU) or internal.
+  void Check(cuda::Result result, const char* what) const;
 
  private:
   friend class CudaGraph;
@@ -63,7 +66,7 @@ class CudaStream {
   void CloseAll() noexcept;
 
   const LaunchDriver& driver_;
-  cuda::Ordinal device_ = 0;
+  cuda::Ordinal device_;
   cuda::Context context_ = nullptr;
   std::vector<cuda::Module> modules_;
   cuda::Stream stream_ = nullptr;

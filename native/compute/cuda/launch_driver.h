@@ -16,7 +16,7 @@ using GraphExec = struct GraphExecObject*;
 
 enum : Result {
   kInvalidImage = 200, kNoBinaryForGpu = 209, kInvalidPtx = 218, kUnsupportedPtxVersion = 222, kJitCompilerNotFound = 221,
-  kNotFound = 500, kLaunchOutOfResources = 701,
+  kNotFound = 500,
 };
 enum FunctionAttribute : int { kMaxDynamicSharedBytes = 8 };
 enum CaptureMode : int { kCaptureRelaxed = 2 };  // what other threads do is none of a capture's business
@@ -43,10 +43,6 @@ struct LaunchConfig {
 struct LaunchDriver : CudaDriver {
   // Errors: device_unavailable.
   static const LaunchDriver& Load();
-
-  // Throws for anything but success; `what` is the call. out_of_memory, device_lost (what stays with the context until the
-  // process ends), unsupported (the kernels do not run on this GPU) or internal.
-  void Check(cuda::Result result, const char* what) const;
 
   cuda::Result (*ModuleLoadData)(cuda::Module*, const void* image);
   cuda::Result (*ModuleUnload)(cuda::Module);

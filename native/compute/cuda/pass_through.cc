@@ -16,7 +16,8 @@ constexpr unsigned kNonBlocking = 1;
 class SlotStreams {
  public:
   // `pinned` is where the host memory begins.
-  explicit SlotStreams(const std::byte* pinned) : driver_(LaunchDriver::Load()), pinned_(pinned) {}
+  SlotStreams(const CudaStream& beside, const std::byte* pinned)
+      : driver_(LaunchDriver::Load()), beside_(beside), pinned_(pinned) {}
   // Nobody may reuse the memory while a copy still runs.
   ~SlotStreams() {
     for (const cuda::Stream stream : streams_) {
@@ -28,21 +29,21 @@ class SlotStreams {
   SlotStreams(const SlotStreams&) = delete;
 
   void Open() {
-    for (cuda::Stream& stream : streams_) driver_.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
+    for (cuda::Stream& stream : streams_) beside_.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
   }
   void Bring(size_t slot, std::byte* target, const std::byte* source, uint64_t bytes) {
     InPieces(source, bytes, [&](uint64_t offset, uint64_t piece) {
-      driver_.Check(driver_.MemcpyHtoDAsync(AddressOf(target + offset), source + offset, piece, streams_[slot]),
+      beside_.Check(driver_.MemcpyHtoDAsync(AddressOf(target + offset), source + offset, piece, streams_[slot]),
                     "cuMemcpyHtoDAsync");
     });
   }
   void TakeBack(size_t slot, std::byte* target, const std::byte* source, uint64_t bytes) {
     InPieces(target, bytes, [&](uint64_t offset, uint64_t piece) {
-      driver_.Check(driver_.MemcpyDtoHAsync(target + offset, AddressOf(source + offset), piece, streams_[slot]),
+      beside_.Check(driver_.MemcpyDtoHAsync(target + offset, AddressOf(source + offset), piece, streams_[slot]),
                     "cuMemcpyDtoHAsync");
     });
   }
-  void Wait(size_t slot) { driver_.Check(driver_.StreamSynchronize(streams_[slot]), "cuStreamSynchronize"); }
+  void Wait(size_t slot) { beside_.Check(driver_.StreamSynchronize(streams_[slot]), "cuStreamSynchronize"); }
 
  private:
   // Host memory is pinned piece by piece, and no copy may cross from one piece into the next.
@@ -58,6 +59,7 @@ class SlotStreams {
   static cuda::Address AddressOf(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
   const LaunchDriver& driver_;
+  const CudaStream& beside_;
   const std::byte* const pinned_;
   std::array<cuda::Stream, kSlots> streams_{};
 };
@@ -71,7 +73,7 @@ void CudaCompute::PassThrough(const HostArrays& host, std::span<const ElementRan
   uint64_t slot_bytes = 0;
   for (const HostArray& array : arrays) slot_bytes += most * array.element_bytes;
   stream_.Run([&](cuda::Stream) {
-    SlotStreams streams(arrays[0].first);
+    SlotStreams streams(stream_, arrays[0].first);
     streams.Open();
     // move(array, where its range is in the staging memory, where on the host, bytes): slot by slot, in each array by array.
     const auto each = [&](size_t index, const auto& move) {

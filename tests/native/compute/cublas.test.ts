@@ -133,6 +133,7 @@ test.each(["cublasCreate", "cublasSetStream", "cublasSetMathMode"])(
 test("a device that is lost at a product is said to be", async () => {
   const engine = await openEngine(double);
   double.arm({ call: "cublasGemmEx", nth: 3, result: ILLEGAL_ADDRESS, sticky: true });
-  expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });
-  expect(await failure(() => engine.score(PROMPT))).toMatchObject({ code: "device_lost" });
+  const lost = { code: "device_lost", message: expect.stringContaining("cuda:0 stopped answering") };
+  expect(await failure(() => engine.score(PROMPT))).toMatchObject(lost);
+  expect(await failure(() => engine.score(PROMPT))).toMatchObject(lost);
 });

@@ -170,19 +170,27 @@ describe.skipIf(double === undefined)(`a copy between two devices that fails${UN
     expect(await hashOf(target)).toBe(await hashOf(source));
   });
 
-  test("because one of them is lost: the other goes on", async () => {
+  test.each([
+    ["cuda:0", "cuda:1"],
+    ["cuda:1", "cuda:0"],
+  ] as const)("because %s is lost: that one is named, and %s goes on", async (lost, whole) => {
     const checkpoint = await openFixture(FIXTURE);
     const { deviceOf, model } = devices(checkpoint);
-    const [source, target] = [model("cuda:0", "bfloat16"), model("cuda:1", "bfloat16")];
+    const [source, target] = [model(lost, "bfloat16"), model(whole, "bfloat16")];
     await target.load(checkpoint.tensors);
     await source.load(checkpoint.tensors);
     const before = await hashOf(target);
     double?.arm({ call: "cuMemcpyDtoHAsync", nth: 1, result: ILLEGAL_ADDRESS, sticky: true });
-    expect(await failure(() => hashOf(source))).toMatchObject({ code: "device_lost" });
-    expect(deviceOf("cuda:0").observe().lost).toBeDefined();
-    const other = model("cuda:1", "bfloat16");
-    expect(await failure(() => other.copyFrom(source))).toMatchObject({ code: "device_lost" });
-    expect(deviceOf("cuda:1").observe().lost).toBeUndefined();
+    const refused = {
+      code: "device_lost",
+      message: expect.stringMatching(`^${lost} stopped answering, .*illegal memory access`),
+      hint: expect.stringContaining(`choose ${lost} again, or another device`),
+    };
+    expect(await failure(() => hashOf(source))).toMatchObject(refused);
+    expect(deviceOf(lost).observe().lost).toMatch(lost);
+    const other = model(whole, "bfloat16");
+    expect(await failure(() => other.copyFrom(source))).toMatchObject(refused);
+    expect(deviceOf(whole).observe().lost).toBeUndefined();
     await other.copyFrom(target);
     expect(await hashOf(other)).toBe(before);
   });

@@ -103,19 +103,31 @@ test("what devices cannot do together is said before anything is loaded, and the
   expect(await ask("observe")).toMatchObject({ device: { name: "cuda:0" }, engine: { status: "idle" } });
 }, 300_000);
 
-test("one device of a run is lost: the run stops, says which, and ends", async () => {
-  const { ask, openRun, go } = await openSession(SMALL);
-  await ask("configure", { device: "host" });
-  await openRun({ swap: { method: "copy" } }, { ...ENGINE_APART, placement: { engine: "cuda:1", critic: "cuda:0" } });
-  double.arm({ call: "cuMemcpyDtoHAsync", nth: 1, result: ILLEGAL_ADDRESS, sticky: true });
-  const { cursor } = await go({ kind: "steps", steps: 1 });
-  expect(cursor.run).toMatchObject({ status: "failed", error: { code: "device_lost" } });
-  double.disarm();
-  await eventually(async () => {
-    const { device, otherDevices } = await ask("observe");
-    const lost = [device, ...otherDevices.map((other) => other.device)].filter((one) => one.lost !== undefined);
-    expect(lost.map(({ name }) => name)).toEqual(["cuda:1"]);
-  });
-  await ask("close_run");
-  expect((await ask("observe")).device.name).toBe("host");
-}, 300_000);
+// Found out by a copy of its memory, and by what is computed there.
+test.each(["cuMemcpyDtoHAsync", "cuLaunchKernel"])(
+  "one device of a run is lost at %s: the run stops, says which, and ends",
+  async (call) => {
+    const { ask, openRun, go } = await openSession(SMALL);
+    await ask("configure", { device: "host" });
+    await openRun({ swap: { method: "copy" } }, { ...ENGINE_APART, placement: { engine: "cuda:1", critic: "cuda:0" } });
+    double.arm({ call, nth: 1, result: ILLEGAL_ADDRESS, sticky: true });
+    const { cursor } = await go({ kind: "steps", steps: 1 });
+    expect(cursor.run).toMatchObject({
+      status: "failed",
+      error: {
+        code: "device_lost",
+        message: expect.stringMatching(`^cuda:1 stopped answering, .*${call}`),
+        hint: expect.stringContaining("choose cuda:1 again"),
+      },
+    });
+    double.disarm();
+    await eventually(async () => {
+      const { device, otherDevices } = await ask("observe");
+      const lost = [device, ...otherDevices.map((other) => other.device)].filter((one) => one.lost !== undefined);
+      expect(lost.map(({ name }) => name)).toEqual(["cuda:1"]);
+    });
+    await ask("close_run");
+    expect((await ask("observe")).device.name).toBe("host");
+  },
+  300_000,
+);

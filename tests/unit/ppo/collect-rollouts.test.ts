@@ -50,13 +50,14 @@ test("a failure is told when the engine is done with the others too", async () =
   let settled = false;
   const rollouts = collectRollouts(engine, [REQUEST, REQUEST], [], new AbortController().signal);
   rollouts.catch(() => {}).finally(() => (settled = true));
+  const error = Object.assign(new Error("cuda:1 stopped answering"), {
+    code: "device_lost",
+    hint: "choose cuda:1 again",
+  });
   const finished = { ...LAST_EVENTS[1], type: "finished", reason: "failed" } as const;
-  deliver([
-    { type: "error", index: 0, error: { code: "internal", message: "a logit is NaN" } },
-    finished as GenerationEvent,
-  ]);
+  deliver([{ type: "error", index: 0, error }, finished as GenerationEvent]);
   await new Promise(setImmediate);
   expect(settled).toBe(false);
   deliver(LAST_EVENTS.map((event) => ({ ...event, index: 1 })));
-  await expect(rollouts).rejects.toThrow("a logit is NaN");
+  await expect(rollouts).rejects.toMatchObject({ code: "device_lost", message: error.message, hint: error.hint });
 });
