@@ -105,6 +105,13 @@ export const commands = {
       .strict(),
     answer: receiptSchema,
   },
+  /**
+   * Lends weights on a GPU to processes of this user, at a Unix socket (docs/share-weights.md), until the loan ends or the weights
+   * leave the device. While a process has them mapped, what would take them away is refused (`shared`).
+   */
+  lend: { request: z.object({ consumer: consumerName, path }).strict(), answer: z.object({ path }) },
+  /** Whoever has them mapped is cut off, and keeps what it mapped until it unmaps it. */
+  end_loan: { request: z.object({ consumer: consumerName }).strict(), answer: none },
   /** Gives chunks that the pool holds back to the device. */
   trim: { request: none, answer: z.object({ bytesFreed: bytes }) },
   generate: {

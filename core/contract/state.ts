@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ERROR_CODES } from "../errors.ts";
 import { linkMeasurementSchema } from "../link-measurement.ts";
+import { loanSchema } from "../loan.ts";
 import { runStateSchema } from "../run/state.ts";
 import { bytes, consumerName, contentsSchema, count, residencySchema, roleSchema } from "./vocabulary.ts";
 
@@ -18,6 +19,8 @@ export const consumerStateSchema = z.object({
     .optional(),
   /** For `shared`: the consumer whose bytes these are. */
   sharedWith: consumerName.optional(),
+  /** Lent to other processes at this socket, and how many have it mapped. */
+  loan: loanSchema.optional(),
 });
 export type ConsumerState = z.infer<typeof consumerStateSchema>;
 
@@ -141,6 +144,8 @@ export const sessionStateSchema = z.object({
   /** The PPO workload that ships with Tideline. */
   demoWorkload: z.string().optional(),
   operations: z.array(operationStateSchema),
+  /** Where sockets of loans go unless a person says otherwise. */
+  socketsFolder: z.string(),
   samplingHertz: z.number(),
   droppedSamples: count,
 });

@@ -30,7 +30,19 @@ export const actionRecordSchema = z.object({
   id: count,
   /** When it ended; it took `receipt.milliseconds` (or `milliseconds` when it failed). */
   timeSeconds,
-  kind: z.enum(["release", "resume", "load", "unload", "swap", "prepare", "pause", "continue", "configure"]),
+  kind: z.enum([
+    "release",
+    "resume",
+    "load",
+    "unload",
+    "swap",
+    "prepare",
+    "lend",
+    "end_loan",
+    "pause",
+    "continue",
+    "configure",
+  ]),
   consumer: consumerName.optional(),
   /** One line for people: "release engine.kv_cache (discard)". */
   label: z.string(),

@@ -86,6 +86,22 @@ const ICONS: Readonly<Record<ActionRecord["kind"], readonly Stroke[]>> = {
       [-3.6, 1.8],
     ],
   ],
+  // One place that two reach; the same, and closed.
+  lend: [
+    [
+      [-3.6, 2.4],
+      [0, -2.4],
+      [3.6, 2.4],
+    ],
+  ],
+  end_loan: [
+    [
+      [-3.6, 2.4],
+      [0, -2.4],
+      [3.6, 2.4],
+      [-3.6, 2.4],
+    ],
+  ],
   pause: [
     [
       [-1.7, -3],

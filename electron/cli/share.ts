@@ -1,11 +1,11 @@
 /** `tideline share`: lends a checkpoint's weights on a GPU to processes of this user, until it is stopped. */
-import { resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { once } from "node:events";
 import type { Command } from "commander";
+import { mappedBy } from "../../core/loan.ts";
 import { formatBytes } from "../../core/units.ts";
-import type { NativeSharing } from "../../native/addon.d.ts";
 import { loadAddon } from "../session/addon.ts";
 import { openCheckpoint } from "../session/checkpoint.ts";
+import { type OpenLoan, openLoan } from "../session/loans.ts";
 import { interruption } from "./options.ts";
 
 interface ShareOptions {
@@ -16,7 +16,6 @@ interface ShareOptions {
 
 /** Some rounding up to whole chunks. */
 const SPARE_BYTES = 2 ** 30;
-const LOOK_MS = 200;
 
 export function addShare(program: Command): void {
   program
@@ -42,28 +41,16 @@ async function share({ checkpoint: folder, socket, device: name }: ShareOptions)
   const bytes = addon.weightBytes(config, dtype);
   const device = addon.openDevice({ name, capacityBytes: bytes + SPARE_BYTES });
   const model = addon.createModel(device, { config, dtype, consumer: "policy.weights" });
-  const path = resolve(socket);
-  let sharing: NativeSharing | undefined;
+  let loan: OpenLoan | undefined;
   try {
     await model.load(tensors);
-    sharing = model.share({ path });
+    loan = await openLoan(model, socket, (changed) => process.stdout.write(`${mappedBy(changed)}\n`));
     const what = `${checkpointName} (${formatBytes(bytes)} in ${dtype}) on ${name}`;
-    process.stdout.write(`${what} is lent at ${path}; Ctrl-C ends that\n`);
-    await tellBorrowers(sharing, stopped);
+    process.stdout.write(`${what} is lent at ${loan.observe().path}; Ctrl-C ends that\n`);
+    if (!stopped.aborted) await once(stopped, "abort");
   } finally {
-    await sharing?.close();
+    await loan?.close();
     await model.close();
     await device.close();
-  }
-}
-
-/** Says whenever another number of processes has it mapped. */
-async function tellBorrowers(sharing: NativeSharing, stopped: AbortSignal): Promise<void> {
-  let told = 0;
-  while (!stopped.aborted) {
-    const { borrowers } = sharing.observe();
-    if (borrowers !== told) process.stdout.write(`mapped by ${borrowers} process${borrowers === 1 ? "" : "es"}\n`);
-    told = borrowers;
-    await sleep(LOOK_MS, undefined, { signal: stopped }).catch(() => undefined);
   }
 }

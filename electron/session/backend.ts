@@ -96,6 +96,9 @@ export interface Backend {
   release(request: ReleaseRequest, work: Work): Promise<Receipt>;
   resume(consumer: string, work: Work): Promise<Receipt>;
   swap(request: SwapRequest, work: Work): Promise<Receipt>;
+  /** Lends a consumer's weights at a socket, until `endLoan` or until they leave the device. */
+  lend(consumer: string, socket: string): Promise<void>;
+  endLoan(consumer: string): Promise<void>;
   /** Gives held chunks back to the device; resolves with their bytes. */
   trim(): Promise<number>;
   /** How fast bytes move on the device, and between it and the host; `busy` while something runs there. */

@@ -30,6 +30,7 @@ import type {
 } from "./backend.ts";
 import { makeBackupsFolder, ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type Lendable, type LoanListener, Loans } from "./loans.ts";
 import { measureLink } from "./measure-link.ts";
 import {
   cancelGeneration,
@@ -44,6 +45,9 @@ import { replaceEngine } from "./replace-engine.ts";
 const BATCH_SECONDS = 0.1;
 /** The device that is always there. */
 const HOST = "host";
+const ENGINE_WEIGHTS = engineConsumer("weights");
+
+type Releasable = Pick<NativeModel, "release" | "resume">;
 
 interface Beside {
   readonly model: NativeModel;
@@ -62,6 +66,7 @@ export class NativeBackend implements Backend {
   /** For backups to disk: this process's own folder, made for the first one and removed in the end. */
   readonly #backups: string;
   readonly #models = new Map<Role, Beside>();
+  readonly #loans = new Loans();
   #settings: BackendSettings;
   #device: NativeDevice;
   #telemetry: NativeTelemetry | undefined;
@@ -79,8 +84,10 @@ export class NativeBackend implements Backend {
 
   observe(): BackendObservation {
     const engine = this.#loaded && observeEngine(this.#loaded, this.#addon);
+    const { device, consumers } = openDevice(this.#device.observe());
     return {
-      ...openDevice(this.#device.observe()),
+      device,
+      consumers: this.#loans.shownIn(consumers),
       otherDevices: [],
       samplingHertz: this.#settings.samplingHertz,
       models: [...this.#models].map(([role, { checkpoint }]) => ({
@@ -137,6 +144,7 @@ export class NativeBackend implements Backend {
     const { consumer, committedBytes } = model.observe();
     await model.close();
     this.#models.delete(role);
+    await this.#loans.over(consumer);
     return {
       action: "release",
       consumer,
@@ -153,20 +161,18 @@ export class NativeBackend implements Backend {
     this.#refuseLost();
     if (mode === "disk") makeBackupsFolder(this.#backups);
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
-    const target = this.#target(consumer);
-    return target.kind === "model" ? target.model.release(options) : target.engine.release(target.tag, options);
+    return this.#target(consumer).release(options);
   }
 
   async resume(consumer: string, work: Work): Promise<Receipt> {
     this.#refuseLost();
-    const operation = this.#operation(work);
-    const target = this.#target(consumer);
-    return target.kind === "model" ? target.model.resume(operation) : target.engine.resume(target.tag, operation);
+    return this.#target(consumer).resume(this.#operation(work));
   }
 
   async swap({ source, method, bucketBytes, running }: SwapRequest, work: Work): Promise<Receipt> {
     this.#refuseLost();
     const { engine } = this.#engine();
+    const isLent = this.#loans.of(ENGINE_WEIGHTS) !== undefined;
     const from = source.kind === "model" ? this.#beside(source.role) : undefined;
     const checkpoint = source.kind === "checkpoint" ? source.checkpoint : from?.checkpoint;
     if (checkpoint === undefined) throw new TidelineError({ code: "internal", message: "a swap without a source" });
@@ -174,13 +180,30 @@ export class NativeBackend implements Backend {
       source: from
         ? { kind: "model", model: from.model }
         : { kind: "checkpoint", config: checkpoint.config, tensors: checkpoint.tensors },
-      method,
+      // What is lent stays what the engine reads, unless it is asked otherwise.
+      method: method === "auto" && isLent ? "copy" : method,
       ...(bucketBytes !== undefined && { bucketBytes }),
       running,
       ...this.#operation(work),
     });
     this.#loaded = { engine, checkpoint };
+    if (receipt.method === "share") await this.#loans.over(ENGINE_WEIGHTS);
     return receipt;
+  }
+
+  async lend(consumer: string, socket: string): Promise<void> {
+    this.#refuseLost();
+    const verbs = this.#target(consumer);
+    const reads = this.#device.observe().regions.find((region) => region.consumer === consumer)?.sharedWith;
+    await this.#loans.lend({ consumer, reads, lendable: "share" in verbs ? verbs : undefined }, socket);
+  }
+
+  async endLoan(consumer: string): Promise<void> {
+    await this.#loans.end(consumer);
+  }
+
+  onLoans(listener: LoanListener): void {
+    this.#loans.listen(listener);
   }
 
   async trim(): Promise<number> {
@@ -227,10 +250,11 @@ export class NativeBackend implements Backend {
   /**
    * Takes everything off the device and samples it no more, so that somebody else can have it until `comeBack`.
    * @returns what lay there, for `open` and `loadModel` to bring back.
-   * @throws TidelineError `busy` while the engine generates.
+   * @throws TidelineError `busy` while the engine generates, `shared` while another process has weights mapped.
    */
   async vacate(): Promise<DeviceContents> {
     if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
+    this.#loans.refuseMapped();
     const contents = {
       ...(this.#loaded && { engine: this.#loaded.checkpoint }),
       models: [...this.#models].map(([role, { checkpoint }]) => ({ role, checkpoint })),
@@ -258,6 +282,7 @@ export class NativeBackend implements Backend {
 
   async #open(checkpoint: Checkpoint, settings: BackendSettings, work: Work): Promise<Receipt> {
     if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
+    this.#loans.refuseMapped(ENGINE_WEIGHTS);
     const { engine, receipt } = await replaceEngine({
       addon: this.#addon,
       device: this.#device,
@@ -268,6 +293,7 @@ export class NativeBackend implements Backend {
       ...(this.#loaded ? { previous: this.#loaded.engine } : {}),
     });
     this.#loaded = { engine, checkpoint };
+    await this.#loans.over(ENGINE_WEIGHTS);
     return receipt;
   }
 
@@ -289,6 +315,7 @@ export class NativeBackend implements Backend {
   /** Opens the checkpoint on another device, then leaves this one with everything on it. */
   async #moveTo(next: BackendSettings, work: Work): Promise<void> {
     if (this.#loaded) refuseWhileGenerating(this.#loaded.engine);
+    this.#loans.refuseMapped();
     const device = this.#addon.openDevice({ name: next.device, capacityBytes: next.capacityBytes });
     let engine: NativeEngine | undefined;
     try {
@@ -299,7 +326,10 @@ export class NativeBackend implements Backend {
         const replacement = { addon: this.#addon, device, checkpoint, kvCacheBytes, capacityBytes, operation };
         ({ engine } = await replaceEngine(replacement));
       }
+      // Again: loading may have taken minutes.
+      this.#loans.refuseMapped();
     } catch (error) {
+      await engine?.close();
       await device.close();
       throw error;
     }
@@ -345,7 +375,8 @@ export class NativeBackend implements Backend {
   }
 
   async #unload(): Promise<void> {
-    // First the engine: it may read the weights of a model.
+    await this.#loans.allOver();
+    // Then the engine: it may read the weights of a model.
     await this.#loaded?.engine.close();
     this.#loaded = undefined;
     for (const { model } of this.#models.values()) await model.close();
@@ -382,15 +413,21 @@ export class NativeBackend implements Backend {
     });
   }
 
-  #target(consumer: string) {
+  /** What a consumer's verbs go to. */
+  #target(consumer: string): Releasable | (Releasable & Lendable) {
     const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
-    if (tag !== undefined) return { kind: "engine", tag, engine: this.#engine().engine } as const;
-    for (const [role, { model }] of this.#models) {
-      if (modelConsumer(role) === consumer) return { kind: "model", model } as const;
+    if (tag !== undefined) {
+      const { engine } = this.#engine();
+      const releasable: Releasable = {
+        release: (options) => engine.release(tag, options),
+        resume: (operation) => engine.resume(tag, operation),
+      };
+      return tag === "weights" ? { ...releasable, share: (options) => engine.shareWeights(options) } : releasable;
     }
+    for (const [role, { model }] of this.#models) if (modelConsumer(role) === consumer) return model;
     throw new TidelineError({
       code: "not_found",
-      message: `${consumer} holds nothing that can be released or resumed`,
+      message: `${consumer} holds nothing that can be released, resumed or lent`,
       hint: "Name a consumer of the list: engine.weights, engine.kv_cache, workspace, or a loaded model's weights.",
     });
   }

@@ -63,7 +63,16 @@ export function rendererPath({ root }: Surroundings): string {
 }
 
 /** Where backups to disk go: a cache folder of the user, not the temporary folder, which is often memory itself. */
-export function backupsPath({ env }: Surroundings): string {
-  const cache = env.TIDELINE_CACHE_DIR ?? join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tideline");
-  return join(cache, "backups");
+export function backupsPath(places: Surroundings): string {
+  return join(cachePath(places), "backups");
+}
+
+/** Where sockets go unless a person says otherwise: the user's folder for them, where the system has one. */
+export function socketsPath(places: Surroundings): string {
+  const runtime = places.env.XDG_RUNTIME_DIR;
+  return runtime && existsSync(runtime) ? join(runtime, "tideline") : join(cachePath(places), "sockets");
+}
+
+function cachePath({ env }: Surroundings): string {
+  return env.TIDELINE_CACHE_DIR ?? join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tideline");
 }

@@ -29,7 +29,14 @@ import { NativeBackend } from "./native-backend.ts";
 import { deviceChoices } from "./native-observation.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { Operations } from "./operations.ts";
-import { backupsPath, demoCheckpointPath, demoWorkloadPath, productVersion, surroundings } from "./paths.ts";
+import {
+  backupsPath,
+  demoCheckpointPath,
+  demoWorkloadPath,
+  productVersion,
+  socketsPath,
+  surroundings,
+} from "./paths.ts";
 import { mergeConsumers, Recorder } from "./recorder.ts";
 import { openSettings, type Settings } from "./settings.ts";
 import { throttle } from "./throttle.ts";
@@ -47,6 +54,8 @@ export interface SessionOptions {
   readonly settings?: Settings;
   /** Where backups to disk go. */
   readonly backupsFolder?: string;
+  /** Where sockets of loans go unless a person says otherwise. */
+  readonly socketsFolder?: string;
   readonly demoCheckpoint?: string;
   readonly demoWorkload?: string;
   /** Check its own answers and events against the contract: on except in a built app. */
@@ -102,6 +111,11 @@ export class Session {
     const workbench = this.#openWorkbench(addon, backupsFolder);
     const onSamples = (batch: SampleBatch, otherDevice?: string) => this.#takeSamples(batch, otherDevice);
     workbench.onSamples(onSamples);
+    workbench.onLoans({
+      onBorrowers: changed,
+      onOver: (consumer, milliseconds) =>
+        this.#actions.record({ kind: "end_loan", consumer, label: `end the loan of ${consumer}` }, { milliseconds }),
+    });
     this.#devices = deviceChoices(addon);
     this.#device = new DeviceOwner({
       addon,
@@ -133,6 +147,7 @@ export class Session {
       generations: this.#generations,
       tokenizers,
       ...(demoWorkload !== undefined && { demoWorkload }),
+      socketsFolder: options.socketsFolder ?? socketsPath(places),
       state: () => this.state(),
       changed,
     };
@@ -207,6 +222,7 @@ export class Session {
       ...(demoCheckpoint !== undefined && { demoCheckpoint }),
       ...(demoWorkload !== undefined && { demoWorkload }),
       operations: this.#operations.states(),
+      socketsFolder: this.#context.socketsFolder,
       samplingHertz,
       droppedSamples: this.#recorder.droppedSamples,
     };

@@ -1,7 +1,7 @@
 /** Opening, loading and saving checkpoints; two commands for each recent one. */
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
-import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
+import { type CommandContext, refusedBecause, refusedMapped, refusedOffline } from "./context.ts";
 
 /** Recents that get their own entries in the palette. */
 const MOST_RECENTS = 8;
@@ -12,6 +12,7 @@ export function checkpointCommands(context: CommandContext): readonly Command[] 
   const engine = session?.engine;
   const empty = engine?.status === "empty" && "no checkpoint is open";
   const running = engine?.status === "running" && "a generation is running: stop it first";
+  const mapped = refusedMapped(context);
   const commands: Command[] = [
     {
       id: "checkpoint.open",
@@ -20,7 +21,7 @@ export function checkpointCommands(context: CommandContext): readonly Command[] 
       group: "Checkpoints",
       keys: [{ key: "o", mod: true }],
       consequence: "reads a Hugging Face folder into the engine; the model loaded before stays when that fails",
-      ...refusedBecause(offline, running),
+      ...refusedBecause(offline, running, mapped),
       run: () => openDialog("open_checkpoint"),
     },
     {
@@ -48,7 +49,7 @@ export function checkpointCommands(context: CommandContext): readonly Command[] 
       title: "Choose a checkpoint folder…",
       label: "Choose folder…",
       group: "Checkpoints",
-      ...refusedBecause(offline, running),
+      ...refusedBecause(offline, running, mapped),
       run: async () => {
         const path = await pickFolder();
         if (path !== undefined) await request("open_checkpoint", { path });
@@ -62,7 +63,7 @@ export function checkpointCommands(context: CommandContext): readonly Command[] 
       title: "Open the demo checkpoint",
       label: "Open the demo",
       group: "Checkpoints",
-      ...refusedBecause(offline, running),
+      ...refusedBecause(offline, running, mapped),
       run: async () => {
         await request("open_checkpoint", { path: demo });
       },
@@ -77,7 +78,7 @@ export function checkpointCommands(context: CommandContext): readonly Command[] 
         label: recent.name,
         group: "Checkpoints",
         consequence: recent.path,
-        ...refusedBecause(offline, gone, running),
+        ...refusedBecause(offline, gone, running, mapped),
         run: async () => {
           await request("open_checkpoint", { path: recent.path });
         },

@@ -5,8 +5,9 @@
  */
 
 import { engineConsumer } from "../../core/consumers.ts";
-import type { ConsumerState, EngineState } from "../../core/contract/state.ts";
+import type { ConsumerState, DeviceState, EngineState } from "../../core/contract/state.ts";
 import type { ReleaseDestination, ReleaseMode } from "../../core/contract/vocabulary.ts";
+import { mappedBy } from "../../core/loan.ts";
 import { formatBytes } from "../../core/units.ts";
 
 export type ConsumerAction =
@@ -20,7 +21,7 @@ export type ConsumerAction =
       readonly refused?: string;
     }
   | {
-      readonly kind: "resume" | "swap" | "unload";
+      readonly kind: "resume" | "swap" | "lend" | "end_loan" | "copy_socket" | "unload";
       readonly label: string;
       readonly consequence: string;
       readonly destructive: boolean;
@@ -33,6 +34,7 @@ export interface ConsumerContext {
   readonly engine: EngineState;
   /** All consumers: one may be reading this one's bytes. */
   readonly consumers: readonly ConsumerState[];
+  readonly device: Pick<DeviceState, "name">;
 }
 
 export function actionsFor(context: ConsumerContext): readonly ConsumerAction[] {
@@ -51,6 +53,7 @@ export function actionsFor(context: ConsumerContext): readonly ConsumerAction[] 
       break;
   }
   if (consumer.consumer === "engine.weights") actions.push(swap(context));
+  if (holdsWeights(consumer.consumer) && consumer.residency !== "shared") actions.push(...lending(context));
   if (roleOf(consumer.consumer) !== undefined) actions.push(unload(context));
   return actions;
 }
@@ -64,8 +67,11 @@ export function actionId(consumer: string, action: ConsumerAction): string {
       return `resume.${consumer}`;
     case "swap":
       return "engine.swap";
+    case "lend":
+    case "end_loan":
+    case "copy_socket":
     case "unload":
-      return `unload.${consumer}`;
+      return `${action.kind}.${consumer}`;
   }
 }
 
@@ -177,29 +183,71 @@ function swap({ engine }: ConsumerContext): ConsumerAction {
   };
 }
 
+function lending({ consumer, device }: ConsumerContext): readonly ConsumerAction[] {
+  const { loan } = consumer;
+  if (loan === undefined) {
+    const refused =
+      device.name === "host"
+        ? "the host device's memory cannot be lent: choose a GPU"
+        : consumer.residency !== "resident" && "it is not on the device: resume it first";
+    return [
+      {
+        kind: "lend",
+        label: "Lend…",
+        consequence:
+          "another process of yours, such as a trainer, maps it with no copy; meanwhile it cannot be released",
+        destructive: false,
+        ...(refused !== false && { refused }),
+      },
+    ];
+  }
+  return [
+    {
+      kind: "end_loan",
+      label: "End loan",
+      consequence:
+        loan.borrowers === 0
+          ? "nobody has it mapped; the socket is removed"
+          : `it is ${mappedBy(loan)}: what is mapped there stays so, but nothing here waits for it any more`,
+      destructive: loan.borrowers > 0,
+    },
+    { kind: "copy_socket", label: "Copy path", consequence: loan.path, destructive: false },
+  ];
+}
+
 function unload(context: ConsumerContext): ConsumerAction {
-  const reader = readerOf(context);
+  const refused = refusedByReaders(context);
   return {
     kind: "unload",
     label: "Unload",
     consequence: `removes the model and its backups; frees ${formatBytes(context.consumer.committedBytes)}`,
     destructive: true,
-    ...(reader === undefined ? {} : { refused: `${reader} reads these bytes: swap other weights in first` }),
+    ...(refused !== undefined && { refused }),
   };
 }
 
 function refusalToRelease(context: ConsumerContext): string | undefined {
-  const reader = readerOf(context);
-  if (reader !== undefined) return `${reader} reads these bytes: swap other weights in first`;
+  const reading = refusedByReaders(context);
+  if (reading !== undefined) return reading;
   if (!ofEngine(context.consumer.consumer)) return undefined;
   if (context.engine.status === "running") return "a generation is running: stop it or pause the engine first";
   if (context.engine.status === "swapping") return "weights are being swapped: wait for that";
   return undefined;
 }
 
-/** The consumer that shares this one's bytes. */
-function readerOf({ consumer, consumers }: ConsumerContext): string | undefined {
-  return consumers.find((other) => other.sharedWith === consumer.consumer)?.consumer;
+/** A consumer that shares these bytes, or processes to which they are lent. */
+function refusedByReaders({ consumer, consumers }: ConsumerContext): string | undefined {
+  const reader = consumers.find((other) => other.sharedWith === consumer.consumer)?.consumer;
+  if (reader !== undefined) return `${reader} reads these bytes: swap other weights in first`;
+  return refusedWhileMapped([consumer]);
+}
+
+/** Why what would take these away is refused, while a process has one of them mapped. */
+export function refusedWhileMapped(consumers: readonly ConsumerState[]): string | undefined {
+  for (const { consumer, loan } of consumers) {
+    if (loan !== undefined && loan.borrowers > 0) return `${consumer} is ${mappedBy(loan)}: end its loan first`;
+  }
+  return undefined;
 }
 
 function ofEngine(consumer: string): boolean {

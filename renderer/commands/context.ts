@@ -7,6 +7,7 @@ import type { Client } from "../door/client.ts";
 import type { Preferences } from "../state/preferences.ts";
 import type { PromptDraft } from "../state/prompt.ts";
 import type { Command } from "./command.ts";
+import { refusedWhileMapped } from "./consumer-actions.ts";
 
 export interface CommandContext {
   readonly session: SessionState | undefined;
@@ -30,6 +31,12 @@ export interface CommandContext {
 export function refusedOffline(context: CommandContext): string | undefined {
   if (!context.connected) return "the session cannot be reached";
   return context.session === undefined ? "the session has not answered yet" : undefined;
+}
+
+/** Why nothing can take the engine's weights, or with `all` anything, off the device: another process has it mapped. */
+export function refusedMapped({ session }: CommandContext, { all = false } = {}): string | undefined {
+  const consumers = session?.consumers ?? [];
+  return refusedWhileMapped(all ? consumers : consumers.filter(({ consumer }) => consumer === "engine.weights"));
 }
 
 /** The first reason that there is, as the optional field of a command. */

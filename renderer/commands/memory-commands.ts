@@ -1,7 +1,9 @@
 /** Every memory action of every consumer, made from the state: the same commands are a row's buttons. */
 import type { ConsumerState } from "../../core/contract/state.ts";
 import { formatBytes } from "../../core/units.ts";
-import { openDialog } from "../state/view.ts";
+import { copyText } from "../state/files.ts";
+import { notify } from "../state/notices.ts";
+import { askWhereToLend, openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
 import { actionId, actionsFor, type ConsumerAction, roleOf } from "./consumer-actions.ts";
 import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
@@ -36,21 +38,26 @@ export function operationCommands(context: CommandContext): readonly Command[] {
 export function consumerCommands(context: CommandContext, consumer: ConsumerState): readonly Command[] {
   const { session } = context;
   if (session === undefined) return [];
-  return actionsFor({ consumer, engine: session.engine, consumers: session.consumers })
+  const { engine, consumers, device } = session;
+  return actionsFor({ consumer, engine, consumers, device })
     .filter(({ kind }) => kind !== "swap")
     .map((action) => ({
       id: actionId(consumer.consumer, action),
-      title: `${titleOf(action)} ${consumer.consumer}${action.kind === "release" ? `: ${lowerFirst(action.label)}` : ""}`,
+      title: titleOf(consumer.consumer, action),
       label: action.label,
       group: "Memory" as const,
       consequence: action.consequence,
       destructive: action.destructive,
       ...refusedBecause(refusedOffline(context), action.refused),
-      run: () => perform(context, consumer.consumer, action),
+      run: () => perform(context, consumer, action),
     }));
 }
 
-async function perform(context: CommandContext, consumer: string, action: ConsumerAction): Promise<void> {
+async function perform(
+  context: CommandContext,
+  { consumer, loan }: ConsumerState,
+  action: ConsumerAction,
+): Promise<void> {
   switch (action.kind) {
     case "release":
       await context.request("release", { consumer, mode: action.mode, destination: action.destination });
@@ -60,6 +67,16 @@ async function perform(context: CommandContext, consumer: string, action: Consum
       return;
     case "swap":
       openDialog("swap");
+      return;
+    case "lend":
+      askWhereToLend(consumer);
+      return;
+    case "end_loan":
+      await context.request("end_loan", { consumer });
+      return;
+    case "copy_socket":
+      if (loan !== undefined) await copyText(loan.path);
+      notify("The socket's path is on the clipboard");
       return;
     case "unload": {
       const role = roleOf(consumer);
@@ -86,16 +103,22 @@ function trimCommand(context: CommandContext, heldBytes: number): readonly Comma
   ];
 }
 
-function titleOf(action: ConsumerAction): string {
+function titleOf(consumer: string, action: ConsumerAction): string {
   switch (action.kind) {
     case "release":
-      return "Release";
+      return `Release ${consumer}: ${lowerFirst(action.label)}`;
     case "resume":
-      return "Resume";
+      return `Resume ${consumer}`;
     case "swap":
-      return "Swap";
+      return `Swap ${consumer}`;
+    case "lend":
+      return `Lend ${consumer} to another process…`;
+    case "end_loan":
+      return `End the loan of ${consumer}`;
+    case "copy_socket":
+      return `Copy the path of the socket that lends ${consumer}`;
     case "unload":
-      return "Unload";
+      return `Unload ${consumer}`;
   }
 }
 

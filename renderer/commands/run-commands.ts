@@ -5,7 +5,7 @@ import { itemAt } from "../../core/schedule/cursor.ts";
 import { describeAction } from "../../core/schedule/schedule.ts";
 import { openDialog } from "../state/view.ts";
 import type { Command } from "./command.ts";
-import { type CommandContext, refusedBecause, refusedOffline } from "./context.ts";
+import { type CommandContext, refusedBecause, refusedMapped, refusedOffline } from "./context.ts";
 import type { Chord } from "./keys.ts";
 
 /** Seconds that an item takes at least while playing. */
@@ -30,7 +30,7 @@ export function openRunCommands(context: CommandContext): readonly Command[] {
       group: "PPO run",
       keys: [{ code: "KeyG" }],
       consequence: "gives the device to a PPO loop that is stepped by hand; the engine comes back when it ends",
-      ...refusedBecause(refusedOffline(context), running),
+      ...refusedBecause(refusedOffline(context), running, refusedMapped(context, { all: true })),
       run: () => openDialog("open_run"),
     },
   ];

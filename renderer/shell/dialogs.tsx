@@ -6,6 +6,7 @@ import { FitDialog } from "../screens/plan/dialogs/fit-dialog.tsx";
 import { PasteDialog } from "../screens/plan/dialogs/paste-dialog.tsx";
 import { ActByHandDialog } from "../screens/run/dialogs/act-by-hand-dialog.tsx";
 import { DeviceDialog } from "../screens/run/dialogs/device-dialog.tsx";
+import { LendDialog } from "../screens/run/dialogs/lend-dialog.tsx";
 import { LoadModelDialog } from "../screens/run/dialogs/load-model-dialog.tsx";
 import { OpenDialog } from "../screens/run/dialogs/open-dialog.tsx";
 import { OpenRunDialog } from "../screens/run/dialogs/open-run/open-run-dialog.tsx";
@@ -32,6 +33,8 @@ export function Dialogs(): ReactNode {
       return <LoadModelDialog />;
     case "save_checkpoint":
       return <SaveDialog />;
+    case "lend":
+      return <LendDialog />;
     case "device_settings":
       return <DeviceDialog />;
     case "open_run":

@@ -10,6 +10,7 @@ export type DialogName =
   | "swap"
   | "load_model"
   | "save_checkpoint"
+  | "lend"
   | "device_settings"
   | "open_run"
   | "act_by_hand"
@@ -25,6 +26,8 @@ interface ViewStore {
   readonly droppedName: string | undefined;
   /** What `act_by_hand` asks about. */
   readonly action: Action | undefined;
+  /** What `lend` lends. */
+  readonly consumer: string | undefined;
 }
 
 export const useView = create<ViewStore>(() => ({
@@ -32,6 +35,7 @@ export const useView = create<ViewStore>(() => ({
   pending: new Set(),
   droppedName: undefined,
   action: undefined,
+  consumer: undefined,
 }));
 
 export function openDialog(dialog: DialogName, droppedName?: string): void {
@@ -43,8 +47,13 @@ export function askBeforeActing(action: Action): void {
   useView.setState({ dialog: "act_by_hand", action });
 }
 
+/** Asks at which socket a consumer's weights are to be lent. */
+export function askWhereToLend(consumer: string): void {
+  useView.setState({ dialog: "lend", consumer });
+}
+
 export function closeDialog(): void {
-  useView.setState({ dialog: undefined, droppedName: undefined, action: undefined });
+  useView.setState({ dialog: undefined, droppedName: undefined, action: undefined, consumer: undefined });
 }
 
 export function setPending(command: string, pending: boolean): void {

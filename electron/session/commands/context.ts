@@ -20,6 +20,7 @@ export interface CommandContext {
   readonly tokenizers: Tokenizers;
   /** The workload that ships with Tideline. */
   readonly demoWorkload?: string;
+  readonly socketsFolder: string;
   readonly state: () => SessionState;
   /** Says that the state is another one now. */
   readonly changed: () => void;

@@ -1,9 +1,19 @@
-/** Commands that move memory, if only to time it: release, resume, swap, trim, measuring the link, and the pause that goes before them. */
-import { basename } from "node:path";
+/** Commands that move memory, lend it or only time it: release, resume, swap, loans, trim, measuring the link, and the pause before them. */
+import { basename, dirname, resolve } from "node:path";
+import { makeOwnFolder } from "../new-folder.ts";
 import type { Handlers } from "./context.ts";
 import { openFolder } from "./models.ts";
 
-type MemoryCommand = "release" | "resume" | "swap" | "trim" | "measure_link" | "pause" | "continue";
+type MemoryCommand =
+  | "release"
+  | "resume"
+  | "swap"
+  | "lend"
+  | "end_loan"
+  | "trim"
+  | "measure_link"
+  | "pause"
+  | "continue";
 
 export const memoryCommands: Handlers<MemoryCommand> = {
   release: (request, { actions, device }) => {
@@ -33,6 +43,28 @@ export const memoryCommands: Handlers<MemoryCommand> = {
       context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
       return receipt;
     });
+  },
+
+  lend: async ({ consumer, path: given }, { actions, device, socketsFolder }) => {
+    const path = resolve(given);
+    await actions.run({ kind: "lend", consumer, label: `lend ${consumer}`, cancellable: false }, async () => {
+      if (dirname(path) === socketsFolder) {
+        const hint = "Choose a socket in another folder of your own.";
+        makeOwnFolder(socketsFolder, { code: "bad_argument", purpose: "sockets", hint, mode: 0o700 });
+      }
+      await device.backend.lend(consumer, path);
+      return undefined;
+    });
+    return { path };
+  },
+
+  end_loan: async ({ consumer }, { actions, device }) => {
+    const label = `end the loan of ${consumer}`;
+    await actions.run({ kind: "end_loan", consumer, label, cancellable: false }, async () => {
+      await device.backend.endLoan(consumer);
+      return undefined;
+    });
+    return {};
   },
 
   trim: async (_, { actions, device }) => {

@@ -109,6 +109,14 @@ export class RunBackend implements Backend {
     return this.#act(swap, work);
   }
 
+  async lend(): Promise<void> {
+    throw taken("The run has the device");
+  }
+
+  async endLoan(): Promise<void> {
+    throw taken("The run has the device");
+  }
+
   trim(): Promise<number> {
     this.#run.requirePause();
     return this.#device.trim();

@@ -1,7 +1,9 @@
 /** One consumer: its state in words, its bytes as a bar, its actions as buttons, what was done to it last. */
+import { Copy, Share2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { ConsumerState } from "../../../core/contract/state.ts";
 import type { Residency } from "../../../core/contract/vocabulary.ts";
+import { type Loan, mappedBy } from "../../../core/loan.ts";
 import { consumerColour } from "../../../core/timeline/consumer-colours.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { actionId, actionsFor } from "../../commands/consumer-actions.ts";
@@ -68,6 +70,7 @@ export function ConsumerRow(props: { readonly consumer: ConsumerState; readonly 
           </span>
         )}
       </p>
+      {consumer.loan && <LoanLine consumer={consumer} loan={consumer.loan} />}
       <LastOutcome consumer={consumer.consumer} />
     </li>
   );
@@ -100,7 +103,8 @@ function RowActions({ consumer }: { readonly consumer: ConsumerState }): ReactNo
   const session = useSession((store) => store.session);
   const commands = useCommands();
   if (session === undefined) return undefined;
-  const actions = actionsFor({ consumer, engine: session.engine, consumers: session.consumers });
+  const { engine, consumers, device } = session;
+  const actions = actionsFor({ consumer, engine, consumers, device });
   const has = (kind: string) => actions.some((action) => action.kind === kind);
   const releases = actions
     .filter((action) => action.kind === "release")
@@ -108,6 +112,7 @@ function RowActions({ consumer }: { readonly consumer: ConsumerState }): ReactNo
   return (
     <div className="consumer-actions">
       {has("swap") && <CommandButton id="engine.swap" kind="quiet" />}
+      {has("lend") && <CommandButton id={`lend.${consumer.consumer}`} kind="quiet" />}
       {has("unload") && <CommandButton id={`unload.${consumer.consumer}`} kind="quiet" />}
       {has("resume") && <CommandButton id={`resume.${consumer.consumer}`} />}
       {releases.length > 0 && (
@@ -122,12 +127,35 @@ function RowActions({ consumer }: { readonly consumer: ConsumerState }): ReactNo
   );
 }
 
+/** Where it is lent, who has it mapped, and the way to end that. */
+function LoanLine({ consumer, loan }: { readonly consumer: ConsumerState; readonly loan: Loan }): ReactNode {
+  const isThere = consumer.residency === "resident" && consumer.contents === "defined";
+  return (
+    <div className="consumer-loan">
+      <div className="consumer-loan-head">
+        <Share2 aria-hidden size={13} />
+        <span className="figures" role="status">
+          lent, {mappedBy(loan)}
+          {!isThere && "; nobody else can map it until it is back"}
+        </span>
+        <CommandButton id={`end_loan.${consumer.consumer}`} />
+      </div>
+      <div className="consumer-loan-socket">
+        <span className="mono" title={loan.path}>
+          {loan.path}
+        </span>
+        <CommandButton id={`copy_socket.${consumer.consumer}`} kind="quiet" icon={Copy} iconOnly />
+      </div>
+    </div>
+  );
+}
+
 function LastOutcome({ consumer }: { readonly consumer: string }): ReactNode {
   const action = useActivity((store) => lastActionOf(store.actions, consumer));
   if (action === undefined) return undefined;
   return (
     <p className="consumer-outcome figures" data-failed={action.error !== undefined || undefined} title={action.label}>
-      {action.kind}: {outcomeWords(action)}
+      {action.kind.replace("_", " ")}: {outcomeWords(action)}
     </p>
   );
 }

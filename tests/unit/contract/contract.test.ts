@@ -49,6 +49,8 @@ const REQUESTS: { readonly [Name in CommandName]: CommandInput<Name> } = {
   release: { consumer: "engine.kv_cache", mode: "discard" },
   resume: { consumer: "engine.kv_cache" },
   swap: { source: { kind: "model", role: "policy" } },
+  lend: { consumer: "engine.weights", path: "/run/user/1000/tideline/engine.weights.sock" },
+  end_loan: { consumer: "engine.weights" },
   trim: {},
   measure_link: {},
   generate: { prompt: { kind: "ids", ids: [1, 2, 3] }, maxNewTokens: 8, sampling: SAMPLING },

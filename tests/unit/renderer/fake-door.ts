@@ -102,6 +102,7 @@ export function sessionState(change: Partial<SessionState> = {}): SessionState {
     models: [],
     recents: [],
     operations: [],
+    socketsFolder: "/run/user/1000/tideline",
     samplingHertz: 100,
     droppedSamples: 0,
     ...change,

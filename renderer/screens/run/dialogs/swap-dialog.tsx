@@ -5,6 +5,7 @@ import type { Role } from "../../../../core/consumers.ts";
 import type { CommandInput } from "../../../../core/contract/commands.ts";
 import type { ModelState } from "../../../../core/contract/state.ts";
 import type { RunningPolicy, SwapMethod } from "../../../../core/contract/vocabulary.ts";
+import { type Loan, mappedBy } from "../../../../core/loan.ts";
 import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
@@ -39,6 +40,8 @@ const POLICIES: readonly Choice<RunningPolicy>[] = [
 export function SwapDialog(): ReactNode {
   const client = useClient();
   const models = useSession((store) => store.session?.models) ?? [];
+  const consumers = useSession((store) => store.session?.consumers) ?? [];
+  const loan = consumers.find(({ consumer }) => consumer === "engine.weights")?.loan;
   const [from, setFrom] = useState<"checkpoint" | "model">(models.length > 0 ? "model" : "checkpoint");
   const [path, setPath] = useState("");
   const [chosenRole, setRole] = useState<Role>();
@@ -81,7 +84,7 @@ export function SwapDialog(): ReactNode {
       ) : (
         <>
           {role && <ChoiceList legend="Model" value={role} choices={models.map(modelChoice)} onValue={setRole} />}
-          <ChoiceList legend="Method" columns={2} value={method} choices={METHODS} onValue={setMethod} />
+          <ChoiceList legend="Method" columns={2} value={method} choices={methodsWith(loan)} onValue={setMethod} />
         </>
       )}
       <ChoiceList
@@ -93,6 +96,18 @@ export function SwapDialog(): ReactNode {
       />
     </Dialog>
   );
+}
+
+/** What is lent stays what the engine reads: it is written into, and not given up for another model's bytes. */
+function methodsWith(loan: Loan | undefined): readonly Choice<SwapMethod>[] {
+  if (loan === undefined) return METHODS;
+  return METHODS.map((method) => {
+    if (method.value === "auto") return { ...method, more: "copies, because engine.weights is lent" };
+    if (method.value !== "share") return method;
+    return loan.borrowers === 0
+      ? { ...method, more: `${method.more}; ends the loan of engine.weights` }
+      : { ...method, more: `not while engine.weights is ${mappedBy(loan)}`, disabled: true };
+  });
 }
 
 function modelChoice({ role, consumer, checkpoint }: ModelState): Choice<Role> {
