@@ -2,19 +2,18 @@
  * Weights that a trainer in another process hands over by CUDA IPC: one copy on the device, and everything that is refused.
  * On the GPU that TIDELINE_DEVICE names, or else on one that the double of the driver plays.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
 import type { ForeignWeights, NativeEngine, SwapOptions } from "../../../native/addon.d.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, compile, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import { Peer } from "../peer.ts";
 import { CHUNK_BYTES, DEVICE_NAME, failure, IS_EMULATED, IS_HOST, testDevice } from "../support.ts";
 import { negatedCheckpoint, openEngine, openFixture } from "./support.ts";
 
@@ -40,38 +39,15 @@ afterAll(() => {
 /** Tensors back to back, in two allocations: what a trainer has, and how it is described. */
 interface Given {
   readonly weights: ForeignWeights;
-  readonly trainer: Trainer;
+  readonly trainer: Peer;
 }
 
-class Trainer {
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: string, args: readonly string[]) {
-    const started = spawn(command, args, {
-      env: { ...process.env, ...double?.environment },
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    this.#process = started;
-    this.#lines = createInterface({ input: started.stdout })[Symbol.asyncIterator]();
-    onTestFinished(() => this.end());
-  }
-
-  async line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    return done === true ? "(ended)" : value;
-  }
-
-  async free(): Promise<void> {
-    this.#process.stdin?.write("free\n");
-    expect(await this.line()).toBe("freed");
-  }
-
-  async end(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    this.#process.stdin?.end();
-    await once(this.#process, "exit");
-  }
+function startTrainer(command: string, args: readonly string[]): Peer {
+  const trainer = new Peer(command, args, double?.environment ?? {});
+  onTestFinished(async () => {
+    await trainer.end("by itself");
+  });
+  return trainer;
 }
 
 /** The tensors' bytes in a file, each where its allocation has it. */
@@ -97,7 +73,7 @@ async function layOut(checkpoint: Checkpoint): Promise<{
 
 async function handedOver(checkpoint: Checkpoint): Promise<Given> {
   const { file, split, tensors } = await layOut(checkpoint);
-  const trainer = new Trainer(program, [file, String(split)]);
+  const trainer = startTrainer(program, [file, String(split)]);
   const uuid = await trainer.line();
   const allocations = [await trainer.line(), await trainer.line()];
   return { trainer, weights: { device: { uuid }, allocations, tensors } };
@@ -124,7 +100,7 @@ test("the engine reads what the trainer had, after one copy; the trainer may go 
   const held = { used: device.observe().committedBytes, double: double?.counts().mappings };
   const bytesCopied = weights.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   expect(await swap(engine, weights)).toMatchObject({ action: "swap", method: "ipc", bytesCopied, bytesCommitted: 0 });
-  await trainer.free();
+  expect(await trainer.ask("free")).toBe("freed");
   expect({ used: device.observe().committedBytes, double: double?.counts().mappings }).toEqual(held);
   expect(await logits(engine)).toEqual(before.map((value) => -value));
   expect(engine.observe()).toMatchObject({ status: "idle", weightsVersion: weightsVersion + 1 });
@@ -196,9 +172,9 @@ describe("refused, and nothing changes:", () => {
   test("memory that was freed, or whose process has ended", async () => {
     const { engine, trainer, weights } = await openBoth();
     const before = await logits(engine);
-    await trainer.free();
+    expect(await trainer.ask("free")).toBe("freed");
     expect(await failure(() => swap(engine, weights))).toMatchObject({ code: "not_resident" });
-    await trainer.end();
+    await trainer.end("by itself");
     expect(await failure(() => swap(engine, weights))).toMatchObject({ code: "not_resident" });
     expect(await logits(engine)).toEqual(before);
   });
@@ -285,7 +261,7 @@ sys.stdin.read()
         await negatedCheckpoint(await openFixture("tiny-llama-gqa"), folder),
       );
       const whole = tensors.map((view) => ({ ...view, offset: view.offset + (view.allocation === 0 ? 0 : split) }));
-      const trainer = new Trainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole)]);
+      const trainer = startTrainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole)]);
       const weights: ForeignWeights = JSON.parse(await trainer.line());
       expect(weights.allocations).toHaveLength(1);
       await swap(engine, weights);

@@ -3,18 +3,18 @@
  * the socket, and both processes see the same bytes. The borrowers are a small program (../cuda-double/borrower) and the
  * example of docs/share-weights.md.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { NativeDevice, NativeRegion, NativeSharing } from "../../../native/addon.d.ts";
 import { BUILT_COMMAND } from "../command.ts";
 import { compile, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
 import { openFixture } from "../engine/support.ts";
+import { Peer } from "../peer.ts";
 import { addon, failure } from "../support.ts";
 
 const double = installCudaDouble();
@@ -54,39 +54,6 @@ async function share(): Promise<Shared> {
   return { device, region, sharing, path };
 }
 
-/** A process that says one line per line it is told. */
-class Peer {
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: string, args: readonly string[]) {
-    const started = spawn(command, args, {
-      env: { ...process.env, ...double.environment },
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    this.#process = started;
-    this.#lines = createInterface({ input: started.stdout })[Symbol.asyncIterator]();
-  }
-
-  async line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    return done === true ? "(ended)" : value;
-  }
-
-  async ask(command: string): Promise<string> {
-    this.#process.stdin?.write(`${command}\n`);
-    return this.line();
-  }
-
-  /** @returns its exit code, where it has one. */
-  async end(how: "by itself" | "interrupted" | "killed"): Promise<unknown> {
-    const ended = once(this.#process, "exit");
-    if (how === "by itself") this.#process.stdin?.write("end\n");
-    else this.#process.kill(how === "killed" ? "SIGKILL" : "SIGINT");
-    return (await ended)[0];
-  }
-}
-
 async function expectBorrowers(sharing: NativeSharing, borrowers: number): Promise<void> {
   await vi.waitFor(() => expect(sharing.observe().borrowers).toBe(borrowers), { timeout: 60_000 });
 }
@@ -94,7 +61,7 @@ async function expectBorrowers(sharing: NativeSharing, borrowers: number): Promi
 test("another process reads and writes the same memory, and knows what it is", async () => {
   const { region, sharing, path } = await share();
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  const peer = new Peer(program, [path]);
+  const peer = new Peer(program, [path], double.environment);
   const [, version, json] = /^TIDELSHR (\d+) (.*)$/.exec(await peer.line()) ?? [];
   expect(version).toBe("1");
   expect(JSON.parse(json ?? "")).toEqual({
@@ -120,7 +87,7 @@ test.each(["by itself", "killed"] as const)("releasing is refused until the borr
   const { region, sharing, path } = await share();
   await region.release({ mode: "host" });
   await region.resume();
-  const peer = new Peer(program, [path]);
+  const peer = new Peer(program, [path], double.environment);
   await peer.line();
   expect(await peer.line()).toBe("mapped");
   const before = region.observe();
@@ -144,7 +111,7 @@ test.each(["by itself", "killed"] as const)("releasing is refused until the borr
 test("a region that is released, or whose contents are undefined, is not lent; once it is back it is", async () => {
   const { region, sharing, path } = await share();
   const refusal = async () => {
-    const peer = new Peer(program, [path]);
+    const peer = new Peer(program, [path], double.environment);
     const [, json] = /^TIDELSHR 1 (.*)$/.exec(await peer.line()) ?? [];
     return JSON.parse(json ?? "").error;
   };
@@ -154,7 +121,7 @@ test("a region that is released, or whose contents are undefined, is not lent; o
   await region.resume();
   expect(await refusal()).toMatchObject({ code: "contents_undefined" });
   await region.fill(1);
-  const peer = new Peer(program, [path]);
+  const peer = new Peer(program, [path], double.environment);
   await peer.line();
   expect(await peer.line()).toBe("mapped");
   await peer.end("by itself");
@@ -163,7 +130,7 @@ test("a region that is released, or whose contents are undefined, is not lent; o
 
 test("closing the sharing ends the loans and removes the socket", async () => {
   const { region, sharing, path } = await share();
-  const peers = [new Peer(program, [path]), new Peer(program, [path])];
+  const peers = [new Peer(program, [path], double.environment), new Peer(program, [path], double.environment)];
   for (const peer of peers) {
     await peer.line();
     expect(await peer.line()).toBe("mapped");
@@ -184,11 +151,11 @@ test("whoever does not answer, or comes when the driver refuses, keeps nobody el
   await once(silent, "connect");
   silent.destroy();
   double.arm({ call: "cuMemExportToShareableHandle", nth: 3, result: OUT_OF_MEMORY });
-  const unlucky = new Peer(program, [path]);
+  const unlucky = new Peer(program, [path], double.environment);
   await unlucky.line();
   expect(await unlucky.line()).toBe("(ended)");
   await expectBorrowers(sharing, 0);
-  const peer = new Peer(program, [path]);
+  const peer = new Peer(program, [path], double.environment);
   await peer.line();
   expect(await peer.line()).toBe("mapped");
   await peer.end("by itself");
@@ -202,7 +169,7 @@ test("a model comes with the table of its tensors, where their bytes are found",
   const path = join(double.folder, "model.sock");
   const sharing = model.share({ path });
   await model.load(tensors);
-  const peer = new Peer(program, [path]);
+  const peer = new Peer(program, [path], double.environment);
   const [, json] = /^TIDELSHR 1 (.*)$/.exec(await peer.line()) ?? [];
   expect(await peer.line()).toBe("mapped");
   const described = JSON.parse(json ?? "");
@@ -240,9 +207,13 @@ test("paths that cannot be, and devices that cannot share, are refused", async (
 test("from the command line, until it is stopped", async () => {
   const path = join(double.folder, "command.sock");
   const checkpoint = join(import.meta.dirname, "../../fixtures/checkpoints/tiny-llama-gqa");
-  const command = new Peer(process.execPath, [BUILT_COMMAND, "share", "--checkpoint", checkpoint, "--socket", path]);
+  const command = new Peer(
+    process.execPath,
+    [BUILT_COMMAND, "share", "--checkpoint", checkpoint, "--socket", path],
+    double.environment,
+  );
   expect(await command.line()).toMatch(/^tiny-llama-gqa \(.* KiB in float32\) on cuda:0 is lent at .*command\.sock/);
-  const borrower = new Peer(program, [path]);
+  const borrower = new Peer(program, [path], double.environment);
   expect(await borrower.line()).toContain("model.norm.weight");
   expect(await borrower.line()).toBe("mapped");
   expect(await command.line()).toBe("mapped by 1 process");
@@ -269,7 +240,7 @@ with SharedRegion(sys.argv[2]) as region:
     ctypes.memset(region.address, 8, 1)
     sys.stdin.readline()
 `;
-    const peer = new Peer("python3", ["-c", script, EXAMPLE_FOLDER, path]);
+    const peer = new Peer("python3", ["-c", script, EXAMPLE_FOLDER, path], double.environment);
     expect(await peer.line()).toBe(`the "engine" ${SIZE}`);
     expect(await peer.ask("")).toBe("010203040506");
     expect(sharing.observe().borrowers).toBe(1);

@@ -44,6 +44,8 @@ export interface TestSession {
   actions(): readonly ActionRecord[];
   /** SHA-256 of the weights that `save_checkpoint` writes. */
   policyHash(): Promise<string>;
+  /** Earlier than with the test's end. */
+  close(): Promise<void>;
 }
 
 export type Strategies = Extract<CommandInput<"open_run">["schedule"], { kind: "strategies" }>["strategies"];
@@ -52,9 +54,20 @@ export async function openSession(changes: object = {}): Promise<TestSession> {
   const folder = await mkdtemp(join(tmpdir(), "tideline-session-"));
   const settings = openSettings(folder);
   settings.saveBackend({ device: testDevice(), capacityBytes: roomFor(64 * MIB), kvCacheBytes: 8 * MIB });
-  const session = new Session({ addon, settings, backupsFolder: join(folder, "backups"), checkItself: true });
+  const session = new Session({
+    addon,
+    settings,
+    backupsFolder: join(folder, "backups"),
+    socketsFolder: join(folder, "sockets"),
+    checkItself: true,
+  });
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= session.close();
+    return closing;
+  };
   onTestFinished(async () => {
-    await session.close();
+    await close();
     await rm(folder, { recursive: true, force: true });
   });
   const workload = join(folder, "small.json");
@@ -82,6 +95,7 @@ export async function openSession(changes: object = {}): Promise<TestSession> {
   let saved = 0;
   return {
     session,
+    close,
     folder,
     events,
     workload,

@@ -60,6 +60,42 @@ describe("what can be done to a consumer", () => {
     expect(reasons.every((reason) => reason?.includes("engine.weights"))).toBe(true);
   });
 
+  describe("lending", () => {
+    const weights = (change: Parameters<typeof consumer>[2] = {}, name = "engine.weights") =>
+      actionsFor({ consumer: consumer(name, 6, change), engine: idle, consumers: [], device: { name: "cuda:0" } });
+    const lent = (borrowers: number) => ({ loan: { path: "/run/engine.weights.sock", borrowers } });
+    const kinds = (actions: ReturnType<typeof weights>) =>
+      actions.flatMap(({ kind }) => (["lend", "end_loan", "copy_socket"].includes(kind) ? [kind] : []));
+
+    it("weights on a GPU are lent, and what is lent can be taken back", () => {
+      expect(kinds(weights())).toEqual(["lend"]);
+      expect(kinds(weights({}, "policy.weights"))).toEqual(["lend"]);
+      expect(kinds(weights(lent(0)))).toEqual(["end_loan", "copy_socket"]);
+      expect(kinds(weights({}, "engine.kv_cache"))).toEqual([]);
+      // They are another's, and lent there.
+      expect(kinds(weights({ residency: "shared", sharedWith: "policy.weights" }))).toEqual([]);
+      expect(weights().find(({ kind }) => kind === "lend")?.refused).toBeUndefined();
+    });
+
+    it("says why not: memory of the host, weights that are not there", () => {
+      const onHost = actionsFor({ consumer: consumer("engine.weights", 6), engine: idle, consumers: [], device: host });
+      expect(onHost.find(({ kind }) => kind === "lend")?.refused).toMatch(/host.*choose a GPU/);
+      expect(weights({ residency: "host" }).find(({ kind }) => kind === "lend")?.refused).toMatch(/resume/);
+    });
+
+    it("nothing is released or unloaded while a process has it mapped", () => {
+      const refused = (name: string, borrowers: number) =>
+        weights(lent(borrowers), name)
+          .filter(({ kind }) => kind === "release" || kind === "unload")
+          .map((action) => action.refused);
+      for (const name of ["engine.weights", "policy.weights"]) {
+        expect(new Set(refused(name, 0))).toEqual(new Set([undefined]));
+        expect(new Set(refused(name, 2))).toEqual(new Set([`${name} is mapped by 2 processes: end its loan first`]));
+      }
+      expect(weights(lent(1)).find(({ kind }) => kind === "end_loan")?.destructive).toBe(true);
+    });
+  });
+
   it("nothing of the engine is released while it runs or swaps; a paused engine allows it", () => {
     expect(ids(consumer("engine.kv_cache", 64), engine("running"))).toEqual([]);
     expect(ids(consumer("engine.kv_cache", 64), engine("swapping"))).toEqual([]);

@@ -45,7 +45,7 @@ const full = sessionState({
     consumer("engine.weights", 6),
     consumer("engine.kv_cache", 64, { residency: "released" }),
     consumer("workspace", 6),
-    consumer("policy.weights", 6),
+    consumer("policy.weights", 6, { loan: { path: "/run/policy.weights.sock", borrowers: 0 } }),
   ],
   device: { ...sessionState().device, heldBytes: 64 * MIB },
   recents: [
@@ -153,6 +153,34 @@ describe("the command registry", () => {
       commandForKey(buildCommands(context(sessionState(), change)), pressed, { typing: true, mac: false })?.id;
     expect(means({ running, ofScreen: timelineCommands(view) })).toBe("generate.stop");
     expect(means({ ofScreen: timelineCommands(view) })).toBe("timeline.clear_cursors");
+  });
+
+  it("says beforehand what cannot be while another process has weights mapped, and takes back a loan", async () => {
+    const mapped = (name: string) =>
+      buildCommands(
+        context(
+          sessionState({
+            demoCheckpoint: "/demo",
+            recents: [{ path: "/a", name: "a", available: true }],
+            consumers: [consumer("engine.weights", 6), consumer("policy.weights", 6)].map((state) =>
+              state.consumer === name ? { ...state, loan: { path: "/run/a.sock", borrowers: 1 } } : state,
+            ),
+          }),
+        ),
+      );
+    const refused = (name: string) =>
+      mapped(name).flatMap((command) => (command.refused?.includes("is mapped by 1 process") ? command.id : []));
+    const opening = ["run.open", "checkpoint.open", "checkpoint.demo", "recent.open./a"];
+    expect(refused("engine.weights")).toEqual(expect.arrayContaining(opening));
+    expect(refused("engine.weights")).not.toContain("recent.swap./a");
+    expect(refused("policy.weights").filter((id) => opening.includes(id))).toEqual(["run.open"]);
+
+    const before = door.requests.length;
+    const end = mapped("policy.weights").find(({ id }) => id === "end_loan.policy.weights");
+    void end?.run();
+    expect(door.requests.slice(before)).toMatchObject([
+      { command: "end_loan", params: { consumer: "policy.weights" } },
+    ]);
   });
 
   it("says why it cannot generate: the obstacle of the engine, or what is wrong with the prompt", () => {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { loadAddon } from "../../../electron/session/addon.ts";
-import { addonPath, backupsPath, packageRoot, surroundings } from "../../../electron/session/paths.ts";
+import { addonPath, backupsPath, packageRoot, socketsPath, surroundings } from "../../../electron/session/paths.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -23,6 +23,15 @@ it("takes the addon from the build, from beside the archive, or from where it is
 it("keeps backups out of the temporary folder, which is often memory", () => {
   expect(backupsPath({ root, env: { XDG_CACHE_HOME: "/cache" } })).toBe("/cache/tideline/backups");
   expect(backupsPath({ root, env: { TIDELINE_CACHE_DIR: "/mine" } })).toBe("/mine/backups");
+});
+
+it("makes sockets in the user's folder for them, or in the cache where the system has none", () => {
+  expect(socketsPath({ root, env: { XDG_RUNTIME_DIR: root } })).toBe(join(root, "tideline"));
+  for (const missing of [undefined, "", "/nonexistent"]) {
+    expect(socketsPath({ root, env: { XDG_RUNTIME_DIR: missing, XDG_CACHE_HOME: "/cache" } })).toBe(
+      "/cache/tideline/sockets",
+    );
+  }
 });
 
 it("says what to do when the addon is missing or broken", () => {
