@@ -2,55 +2,11 @@
 // card's memory. Commands on stdin, one line of numbers per line on stdout:
 //
 //   BYTES TIMES   GB/s (10^9) to the card, from it and on it, medians; a copy on the card counts once
-//
-// It loads the driver itself: neither a toolkit nor Tideline is needed.
-#include <dlfcn.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <vector>
-
-namespace {
-
-using Address = unsigned long long;
-using Clock = std::chrono::steady_clock;
-
-void* library = nullptr;
-
-template <typename... Arguments>
-void Call(const char* name, Arguments... arguments) {
-  const auto function = reinterpret_cast<int (*)(Arguments...)>(::dlsym(library, name));
-  const int result = function ? function(arguments...) : -1;
-  if (result == 0) return;
-  std::fprintf(stderr, "%s failed: %d\n", name, result);
-  std::exit(1);
-}
-
-template <typename Copy>
-double GigabytesPerSecond(size_t bytes, int times, const Copy& copy) {
-  copy();
-  std::vector<double> seconds;
-  for (int i = 0; i < times; ++i) {
-    const auto start = Clock::now();
-    copy();
-    Call("cuCtxSynchronize");
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + times / 2, seconds.end());
-  return static_cast<double>(bytes) / 1e9 / seconds[times / 2];
-}
-
-}  // namespace
+#include "card-driver.h"
 
 int main() {
-  library = ::dlopen("libcuda.so.1", RTLD_NOW);
-  if (!library) {
-    std::fprintf(stderr, "%s\n", ::dlerror());
-    return 1;
-  }
-  void* context = nullptr;
+  using namespace card;
+  tideline::cuda::Context context{};
   Call("cuInit", 0u);
   Call("cuDevicePrimaryCtxRetain", &context, 0);
   Call("cuCtxPushCurrent_v2", context);

@@ -5,21 +5,11 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GIB, MIB } from "../../core/units.ts";
-import { loadAddon } from "../../electron/session/addon.ts";
-import type {
-  ModelConfig,
-  NativeDevice,
-  NativeModel,
-  NativeRegion,
-  Receipt,
-  ReleaseDestination,
-  ReleaseMode,
-} from "../../native/addon.d.ts";
+import type { NativeDevice, NativeRegion, ReleaseDestination, ReleaseMode } from "../../native/addon.d.ts";
+import { addon, LLAMA_3_8B, loadZeros, ofDriver, problemOf, repeat, withDevice } from "./card.ts";
 import { median, report } from "./report.ts";
 
 const NAME = "cuda:0";
@@ -33,54 +23,26 @@ const CYCLES = 10_000;
 const WARM_UP_CYCLES = 500;
 const LINK_PROGRAM = process.env.CARD_LINK ?? "tests/output/bench/card-link";
 
-/** Llama-3-8B, 15 GiB in bfloat16. */
-const CONFIG: ModelConfig = {
-  family: "llama",
-  vocabSize: 128_256,
-  hiddenSize: 4096,
-  intermediateSize: 14_336,
-  layers: 32,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 128,
-  maxPositions: 8192,
-  rmsNormEps: 1e-5,
-  tiedEmbeddings: false,
-  qkvBias: false,
-  outputBias: false,
-  mlpBias: false,
-  qkNorm: false,
-  rope: { type: "default", theta: 500_000 },
-  eosTokenIds: [],
-};
-
 interface Link {
   readonly toCard: number;
   readonly fromCard: number;
   readonly onCard: number;
 }
 
-const addon = loadAddon();
-const probe = addon.probeDevices().find(({ name }) => name === NAME);
-if (probe === undefined || probe.problem !== undefined) {
-  process.stdout.write(`card-memory is left out: ${probe?.problem ?? `there is no ${NAME}`}\n`);
+const problem = problemOf(NAME);
+if (problem !== undefined) {
+  process.stdout.write(`card-memory is left out: ${problem}\n`);
 } else {
   const link = measureLink();
-  await withDevice(2.5 * BYTES, async (device) => {
+  await withDevice(NAME, 2.5 * BYTES, async (device) => {
     await measureDiscard(device);
     await measureBackups(device, link);
     await measureFirstBackups(device, link);
     await measureCopy(device, link);
   });
-  await withDevice(2.5 * BYTES, (device) => measureSwaps(device, link));
-  await withDevice(2 * SMALL_BYTES, measureCycles);
-  await withDevice(1.5 * BYTES, measureNeighbour);
-}
-
-async function withDevice(capacityBytes: number, use: (device: NativeDevice) => Promise<void>): Promise<void> {
-  const device = addon.openDevice({ name: NAME, capacityBytes });
-  await use(device);
-  await device.close();
+  await withDevice(NAME, 2.5 * BYTES, (device) => measureSwaps(device, link));
+  await withDevice(NAME, 2 * SMALL_BYTES, measureCycles);
+  await withDevice(NAME, 1.5 * BYTES, measureNeighbour);
 }
 
 /** Medians of the driver's own copies of pinned memory, GB/s. */
@@ -169,7 +131,7 @@ async function measureFirstBackups(device: NativeDevice, link: Link): Promise<vo
     name: "first_backup_prepared",
     unit: "ms",
     samples: prepared,
-    ratio: ofLink(median(prepared), link.fromCard),
+    ratio: ofDriver(BYTES, median(prepared), link.fromCard),
   });
   report({ name: "backup_dropped", unit: "ms", samples: dropped });
 }
@@ -179,15 +141,14 @@ async function measureCopy(device: NativeDevice, link: Link): Promise<void> {
   const target = await createFilled(device, "engine.weights");
   const rounds = await repeat(REPETITIONS, () => target.copyFrom(source));
   const samples = rounds.map(({ milliseconds }) => milliseconds);
-  report({ name: "copy_on_card", unit: "ms", samples, ratio: ofLink(median(samples), link.onCard) });
+  report({ name: "copy_on_card", unit: "ms", samples, ratio: ofDriver(BYTES, median(samples), link.onCard) });
   for (const region of [source, target]) await region.close();
 }
 
 async function measureSwaps(device: NativeDevice, link: Link): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tideline-bench-"));
-  const policy = addon.createModel(device, { config: CONFIG, dtype: "bfloat16", consumer: "policy.weights" });
-  const own = addon.createModel(device, { config: CONFIG, dtype: "bfloat16", consumer: "engine.weights" });
-  report({ name: "load_zeros", unit: "ms", samples: [(await loadZeros(policy, folder)).milliseconds] });
+  const policy = addon.createModel(device, { config: LLAMA_3_8B, dtype: "bfloat16", consumer: "policy.weights" });
+  const own = addon.createModel(device, { config: LLAMA_3_8B, dtype: "bfloat16", consumer: "engine.weights" });
+  report({ name: "load_zeros", unit: "ms", samples: [(await loadZeros(policy)).milliseconds] });
   const { bytesCopied } = await own.copyFrom(policy);
   const engine = addon.createEngine(device, own, { kvCacheBytes: 64 * MIB });
   const source = { kind: "model", model: policy } as const;
@@ -204,21 +165,11 @@ async function measureSwaps(device: NativeDevice, link: Link): Promise<void> {
     sharesOfReleased.push((await engine.swap({ source, method: "share", running: "refuse" })).milliseconds);
     await engine.swap({ source, method: "copy", running: "refuse" });
   }
-  report({ name: "swap_copy", unit: "ms", samples: copies, ratio: ofLink(median(copies), link.onCard, bytesCopied) });
+  report({ name: "swap_copy", unit: "ms", samples: copies, ratio: ofDriver(bytesCopied, median(copies), link.onCard) });
   report({ name: "swap_share_with_release", unit: "ms", samples: shares });
   report({ name: "swap_share", unit: "ms", samples: sharesOfReleased });
   await engine.close();
   await policy.close();
-  rmSync(folder, { recursive: true });
-}
-
-/** Every tensor from the first bytes of one sparse file: what is in them does not matter here. */
-async function loadZeros(model: NativeModel, folder: string): Promise<Receipt> {
-  const file = join(folder, "zeros");
-  const views = model.tensors();
-  closeSync(openSync(file, "w"));
-  truncateSync(file, Math.max(...views.map(({ bytes }) => bytes)));
-  return model.load(views.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, file, offset: 0, bytes })));
 }
 
 /** Ten thousand cycles leave card and process as five hundred did. */
@@ -297,13 +248,6 @@ async function releaseAndResume(
   return { release: released.milliseconds, resume: resumed.milliseconds };
 }
 
-/** The first one warms up. */
-async function repeat<Result>(times: number, once: () => Promise<Result>): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  for (let repetition = 0; repetition <= times; repetition += 1) results.push(await once());
-  return results.slice(1);
-}
-
 function reportRounds(name: string, rounds: readonly Round[], link?: Link): void {
   const release = rounds.map((round) => round.release);
   const resume = rounds.map((round) => round.resume);
@@ -311,22 +255,14 @@ function reportRounds(name: string, rounds: readonly Round[], link?: Link): void
     name: `${name}_release`,
     unit: "ms",
     samples: release,
-    ...(link && { ratio: ofLink(median(release), link.fromCard) }),
+    ...(link && { ratio: ofDriver(BYTES, median(release), link.fromCard) }),
   });
   report({
     name: `${name}_resume`,
     unit: "ms",
     samples: resume,
-    ...(link && { ratio: ofLink(median(resume), link.toCard) }),
+    ...(link && { ratio: ofDriver(BYTES, median(resume), link.toCard) }),
   });
-}
-
-function ofLink(
-  milliseconds: number,
-  gigabytesPerSecond: number,
-  bytes = BYTES,
-): { readonly to: string; readonly value: number } {
-  return { to: "the driver's own copies, GB/s", value: bytes / 1e6 / milliseconds / gigabytesPerSecond };
 }
 
 function usedBytesByNvml(): number {

@@ -10,7 +10,17 @@ import { orExplain, prepare } from "../../electron/launch/prepare.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const output = join(root, "tests", "output", "bench");
-const BENCHES = ["memory", "card-memory", "generation", "ppo", "growth", "planner", "plan-slider", "start"];
+const BENCHES = [
+  "memory",
+  "card-memory",
+  "card-peer",
+  "generation",
+  "ppo",
+  "growth",
+  "planner",
+  "plan-slider",
+  "start",
+];
 /**
  * What a bench of memory runs with besides: what `npm start` sets, and a young generation that does not grow; growth.ts says why.
  * @type {Readonly<Record<string, { readonly options: readonly string[], readonly env: Readonly<Record<string, string>> }>>}
@@ -61,8 +71,8 @@ async function build() {
     },
   });
   const compiler = process.env.CXX ?? "c++";
-  const flags = ["-std=c++20", "-O3", "-march=native", "-pthread"];
-  for (const program of ["baseline", "card-link"]) {
+  const flags = ["-std=c++20", "-O3", "-march=native", "-pthread", "-Inative"];
+  for (const program of ["baseline", "card-link", "card-peer"]) {
     execFileSync(compiler, [...flags, join(root, "tests/bench", `${program}.cc`), "-o", join(output, program), "-ldl"]);
   }
 }
