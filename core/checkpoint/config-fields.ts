@@ -2,21 +2,28 @@
  * The fields of a config.json, asked for one at a time: every answer is checked, and every error names file, field and
  * what is allowed. Who runs a model (config.ts) and who only plans with it (core/planner/models) read through this.
  */
-import type { z } from "zod";
-import { TidelineError } from "../errors.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { z } from "zod";
+import type { TidelineError } from "../errors.ts";
+import { type Fault, type FieldPath, refusal, shown } from "../input/fault.ts";
+import { isJsonObject, type JsonObject } from "../input/json.ts";
+import { parseWith } from "../input/schema-fault.ts";
+import { checkpointFile } from "./checkpoint-file.ts";
 import { wholeSchema } from "./model-config.ts";
 
-/** One JSON object with errors that name file and field; `prefix` is the path of a nested object. */
+export const flagSchema = z.boolean();
+export const namesSchema = z.array(z.string());
+
+/** One JSON object with errors that name file and field. */
 export class ConfigFields {
   private readonly object: JsonObject;
   private readonly file: string;
-  private readonly prefix: string;
+  /** Where a nested object lies. */
+  private readonly within: FieldPath;
 
-  constructor(object: JsonObject, file: string, prefix = "") {
+  constructor(object: JsonObject, file: string, within: FieldPath = []) {
     this.object = object;
     this.file = file;
-    this.prefix = prefix;
+    this.within = within;
   }
 
   /** Whether the file says something, null included. */
@@ -31,48 +38,34 @@ export class ConfigFields {
   /** undefined when missing or null. */
   optional<T>(field: string, schema: z.ZodType<T>): T | undefined {
     const value = this.raw(field);
-    if (value === undefined || value === null) return undefined;
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    throw this.invalid(field, `${parsed.error.issues[0]?.message}, found ${shown(value)}`);
+    return value === undefined || value === null ? undefined : this.required(field, schema);
   }
 
   required<T>(field: string, schema: z.ZodType<T>): T {
-    const value = this.optional(field, schema);
-    if (value === undefined) throw this.invalid(field, "is missing");
-    return value;
+    return parseWith(schema, this.raw(field), (fault) => this.refuse(field, fault));
   }
 
   whole(field: string, least: number, most: number): number {
-    const value = this.optional(field, wholeSchema(least, most));
-    if (value === undefined)
-      throw this.invalid(field, `is missing: it must be a whole number from ${least} to ${most}`);
-    return value;
+    return this.required(field, wholeSchema(least, most));
   }
 
   nested(field: string): ConfigFields | undefined {
     const value = this.raw(field);
     if (value === undefined || value === null) return undefined;
-    if (!isJsonObject(value)) throw this.invalid(field, `must be an object, found ${shown(value)}`);
-    return new ConfigFields(value, this.file, `${this.prefix}${field}.`);
+    if (!isJsonObject(value)) throw this.invalid(field, `is ${shown(value)}: must be an object`);
+    return new ConfigFields(value, this.file, [...this.within, field]);
   }
 
   invalid(field: string, problem: string): TidelineError {
-    return this.error("checkpoint_invalid", field, problem, "Compare it with the config.json of the model's source.");
+    return this.refuse(field, { path: [], message: problem });
   }
 
   unsupported(field: string, problem: string, hint: string): TidelineError {
-    return this.error("model_unsupported", field, problem, hint);
+    return this.refuse(field, { path: [], message: problem, hint }, "model_unsupported");
   }
 
-  private error(code: "checkpoint_invalid" | "model_unsupported", field: string, problem: string, hint: string) {
-    const path = `${this.prefix}${field}`;
-    return new TidelineError({ code, message: `${this.file}: ${path} ${problem}`, file: this.file, field: path, hint });
+  private refuse(field: string, fault: Fault, code: "checkpoint_invalid" | "model_unsupported" = "checkpoint_invalid") {
+    const source = { ...checkpointFile(this.file, "Compare it with the config.json of the model's source."), code };
+    return refusal(source, { ...fault, path: [...this.within, field, ...fault.path] });
   }
-}
-
-/** A value as an error shows it: JSON, cut short. */
-export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -4,8 +4,10 @@
  * configuration class; what the engine cannot compute is refused here, by field, before any weight is read.
  */
 import { z } from "zod";
-import { ConfigFields, shown } from "./config-fields.ts";
-import { parseJsonObject } from "./json.ts";
+import { shown } from "../input/fault.ts";
+import { parseJsonObject } from "../input/json.ts";
+import { checkpointFile } from "./checkpoint-file.ts";
+import { ConfigFields, flagSchema, namesSchema } from "./config-fields.ts";
 import {
   LIMITS,
   type ModelConfig,
@@ -32,7 +34,7 @@ export const ARCHITECTURES: Readonly<Record<string, ModelFamily>> = {
 };
 const SUPPORTED = `Tideline runs ${Object.keys(ARCHITECTURES).join(", ")}.`;
 
-const flagSchema = z.boolean({ error: "must be true or false" });
+const textSchema = z.string();
 const eosSchema = z.union([tokenIdSchema, z.array(tokenIdSchema).max(1024)], {
   error: `must be a token id (0 to ${LIMITS.tokenId}), a list of them, or null`,
 });
@@ -44,7 +46,7 @@ const eosSchema = z.union([tokenIdSchema, z.array(tokenIdSchema).max(1024)], {
  * compute); both name file and field.
  */
 export function parseConfig(text: string, file: string): ModelConfig {
-  const fields = new ConfigFields(parseJsonObject(text, file), file);
+  const fields = new ConfigFields(parseJsonObject(text, checkpointFile(file)), file);
   const family = readFamily(fields);
   refuseUnsupported(fields, family);
   const defaults = DEFAULTS[family];
@@ -53,7 +55,7 @@ export function parseConfig(text: string, file: string): ModelConfig {
   const heads = fields.required("num_attention_heads", wholeSchema(1, LIMITS.heads));
   const kvHeads = fields.optional("num_key_value_heads", wholeSchema(1, LIMITS.heads)) ?? heads;
   if (heads % kvHeads !== 0) {
-    throw fields.invalid("num_key_value_heads", `must divide num_attention_heads (${heads}), found ${kvHeads}`);
+    throw fields.invalid("num_key_value_heads", `is ${kvHeads}: must divide num_attention_heads (${heads})`);
   }
   const maxPositions =
     fields.optional("max_position_embeddings", wholeSchema(1, LIMITS.maxPositions)) ?? defaults.maxPositions;
@@ -89,13 +91,13 @@ export function parseConfig(text: string, file: string): ModelConfig {
  * @throws TidelineError checkpoint_invalid
  */
 export function parseGenerationStops(text: string, file: string): readonly number[] | undefined {
-  const fields = new ConfigFields(parseJsonObject(text, file), file);
+  const fields = new ConfigFields(parseJsonObject(text, checkpointFile(file)), file);
   return fields.has("eos_token_id") ? readEos(fields) : undefined;
 }
 
 function readFamily(fields: ConfigFields): ModelFamily {
-  const modelType = fields.optional("model_type", z.string({ error: "must be text" }));
-  const named = fields.optional("architectures", z.array(z.string(), { error: "must be a list of names" }))?.[0];
+  const modelType = fields.optional("model_type", textSchema);
+  const named = fields.optional("architectures", namesSchema)?.[0];
   const [field, family] =
     named === undefined
       ? (["model_type", Object.values(ARCHITECTURES).find((known) => known === modelType)] as const)
@@ -112,7 +114,7 @@ function readFamily(fields: ConfigFields): ModelFamily {
 }
 
 function refuseUnsupported(fields: ConfigFields, family: ModelFamily): void {
-  const activation = fields.optional("hidden_act", z.string({ error: "must be text" })) ?? "silu";
+  const activation = fields.optional("hidden_act", textSchema) ?? "silu";
   if (activation !== "silu") {
     throw fields.unsupported("hidden_act", `is ${shown(activation)}`, "Only silu is computed.");
   }
@@ -136,7 +138,7 @@ function refuseUnsupported(fields: ConfigFields, family: ModelFamily): void {
 function refuseSlidingWindow(fields: ConfigFields): void {
   const switchedOn = fields.optional("use_sliding_window", flagSchema) ?? false;
   if (!switchedOn || fields.raw("sliding_window") === null) return;
-  const layerTypes = fields.optional("layer_types", z.array(z.string(), { error: "must be a list of names" }));
+  const layerTypes = fields.optional("layer_types", namesSchema);
   const layers = fields.required("num_hidden_layers", wholeSchema(1, LIMITS.layers));
   const fullLayers = fields.optional("max_window_layers", wholeSchema(0, 2 ** 31)) ?? 28;
   if (layerTypes === undefined ? layers > fullLayers : layerTypes.some((type) => type !== "full_attention")) {
@@ -151,11 +153,11 @@ function readHeadDim(fields: ConfigFields, family: ModelFamily, hiddenSize: numb
   const stated = fields.has("head_dim") ? fields.optional("head_dim", schema) : DEFAULTS[family].headDim;
   if (stated !== undefined) return stated;
   if (hiddenSize % heads !== 0) {
-    throw fields.invalid("hidden_size", `must be a multiple of num_attention_heads (${heads}), found ${hiddenSize}`);
+    throw fields.invalid("hidden_size", `is ${hiddenSize}: must be a multiple of num_attention_heads (${heads})`);
   }
   const headDim = hiddenSize / heads;
   if (schema.safeParse(headDim).success) return headDim;
-  throw fields.invalid("head_dim", `${error}, found hidden_size / num_attention_heads = ${headDim}`);
+  throw fields.invalid("head_dim", `is hidden_size / num_attention_heads = ${headDim}: ${error}`);
 }
 
 /** transformers 5: `rope_parameters`. transformers 4: `rope_theta`, with `rope_scaling` when there is scaling. */
@@ -170,7 +172,7 @@ function readRope(fields: ConfigFields): RopeConfig {
   const rotated = rope.optional("partial_rotary_factor", rangeSchema(0, 1)) ?? 1;
   if (rotated !== 1) throw rope.unsupported("partial_rotary_factor", `is ${rotated}`, "Only whole heads are rotated.");
   const typeField = rope.has("rope_type") ? "rope_type" : "type";
-  const type = rope.optional(typeField, z.string({ error: "must be text" })) ?? "default";
+  const type = rope.optional(typeField, textSchema) ?? "default";
   const factorSchema = rangeSchema(1, LIMITS.ropeFactor);
   switch (type) {
     case "default":
@@ -183,7 +185,7 @@ function readRope(fields: ConfigFields): RopeConfig {
       if (highFreqFactor <= lowFreqFactor) {
         throw rope.invalid(
           "high_freq_factor",
-          `must be above low_freq_factor (${lowFreqFactor}), found ${highFreqFactor}`,
+          `is ${highFreqFactor}: must be above low_freq_factor (${lowFreqFactor})`,
         );
       }
       return {

@@ -3,8 +3,8 @@
  * checkpoints that are made here; those that are saved keep the config.json they came with.
  */
 import { assertNever } from "../errors.ts";
+import type { JsonObject } from "../input/json.ts";
 import { ARCHITECTURES } from "./config.ts";
-import type { JsonObject } from "./json.ts";
 import type { ModelConfig, ModelFamily, RopeConfig } from "./model-config.ts";
 
 /**

@@ -5,7 +5,10 @@
  */
 import { z } from "zod";
 import { TidelineError } from "../errors.ts";
-import { isJsonObject, parseJsonObject } from "./json.ts";
+import { type FieldPath, refusal } from "../input/fault.ts";
+import { isJsonObject, parseJsonObject } from "../input/json.ts";
+import { parseWith } from "../input/schema-fault.ts";
+import { checkpointFile } from "./checkpoint-file.ts";
 
 /** Length field in front of the header. */
 export const LENGTH_BYTES = 8;
@@ -54,18 +57,11 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+const size = z.int({ error: "must be a whole number below 2^53" }).min(0);
 const entrySchema = z.strictObject({
-  dtype: z.string({ error: "must be text" }).regex(/^\w+$/, { error: "must be the name of a dtype" }),
-  shape: z.array(z.int({ error: "must be whole numbers" }).min(0, { error: "must not be negative" }), {
-    error: "must be a list of whole numbers",
-  }),
-  data_offsets: z.tuple(
-    [
-      z.int({ error: "must be whole numbers below 2^53" }).min(0, { error: "must not be negative" }),
-      z.int({ error: "must be whole numbers below 2^53" }).min(0, { error: "must not be negative" }),
-    ],
-    { error: "must be two whole numbers below 2^53" },
-  ),
+  dtype: z.string().regex(/^\w+$/, { error: "must be the name of a dtype" }),
+  shape: z.array(size),
+  data_offsets: z.tuple([size, size], { error: "must be a list of two whole numbers: begin and end" }),
 });
 
 /**
@@ -74,14 +70,14 @@ const entrySchema = z.strictObject({
  */
 export function headerBytes(start: Uint8Array, fileBytes: number, file: string): number {
   if (start.byteLength < LENGTH_BYTES || fileBytes < LENGTH_BYTES) {
-    throw invalid(file, "header", `is cut short: the file has ${fileBytes} bytes and a header needs more than 8`);
+    throw invalid(file, ["header"], `is cut short: the file has ${fileBytes} bytes and a header needs more than 8`);
   }
   const length = new DataView(start.buffer, start.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    throw invalid(file, "header", `claims ${length} bytes, the format allows ${MAX_HEADER_BYTES}`);
+    throw invalid(file, ["header"], `claims ${length} bytes, the format allows ${MAX_HEADER_BYTES}`);
   }
   if (length > BigInt(fileBytes - LENGTH_BYTES)) {
-    throw invalid(file, "header", `claims ${length} bytes, but the file has only ${fileBytes}`);
+    throw invalid(file, ["header"], `claims ${length} bytes, but the file has only ${fileBytes}`);
   }
   return Number(length);
 }
@@ -92,7 +88,7 @@ export function headerBytes(start: Uint8Array, fileBytes: number, file: string):
  * @throws TidelineError checkpoint_invalid that names the file and the tensor or field.
  */
 export function parseHeader(json: Uint8Array, fileBytes: number, file: string): SafetensorsHeader {
-  const { __metadata__: metadata, ...entries } = parseJsonObject(decodeUtf8(json, file), file, {
+  const { __metadata__: metadata, ...entries } = parseJsonObject(decodeUtf8(json, file), checkpointFile(file), {
     refuseDuplicates: true,
     part: "header",
   });
@@ -151,28 +147,25 @@ function decodeUtf8(json: Uint8Array, file: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
   } catch (cause) {
-    throw new TidelineError({ ...invalid(file, "header", "is not UTF-8 text").data }, { cause });
+    throw refusal(checkpointFile(file), { path: ["header"], message: "is not UTF-8 text" }, { cause });
   }
 }
 
 function parseEntry(name: string, value: unknown, dataStart: number, file: string): TensorEntry {
-  if (name === "" || name.includes("\0")) throw invalid(file, "header", "has a tensor with no usable name", name);
-  const parsed = entrySchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.join(".") || "entry";
-    throw invalid(file, `${name}.${field}`, issue?.message ?? "is malformed", name);
-  }
-  const { dtype, shape, data_offsets } = parsed.data;
+  if (name === "" || name.includes("\0")) throw invalid(file, ["header"], "has a tensor with no usable name", name);
+  const { dtype, shape, data_offsets } = parseWith(entrySchema, value, (fault) =>
+    refusal(checkpointFile(file), { ...fault, path: [name, ...fault.path] }, { tensor: name }),
+  );
   const [begin, end] = data_offsets;
-  if (begin > end) throw invalid(file, `${name}.data_offsets`, `end (${end}) lies before begin (${begin})`, name);
+  if (begin > end)
+    throw invalid(file, [name, "data_offsets"], `is [${begin},${end}]: its end lies before its begin`, name);
   const bytes = end - begin;
   const shapeBytes = tensorBytes(dtype, shape);
   if (shapeBytes !== undefined && !(shapeBytes <= Number.MAX_SAFE_INTEGER)) {
-    throw invalid(file, `${name}.shape`, `[${shape}] overflows: more than 2^53 bytes`, name);
+    throw invalid(file, [name, "shape"], `is [${shape}], which overflows: more than 2^53 bytes`, name);
   }
   if (shapeBytes !== undefined && shapeBytes !== bytes) {
-    throw invalid(file, `${name}.data_offsets`, `span ${bytes} bytes, but ${dtype} [${shape}] has ${shapeBytes}`, name);
+    throw invalid(file, [name, "data_offsets"], `span ${bytes} bytes, but ${dtype} [${shape}] has ${shapeBytes}`, name);
   }
   return { name, dtype, shape, file, offset: dataStart + begin, bytes };
 }
@@ -183,7 +176,7 @@ function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, fileB
   for (const tensor of tensors) {
     if (tensor.offset !== end) {
       const problem = tensor.offset < end ? "overlaps the tensor before it" : "leaves a hole before it";
-      throw invalid(file, `${tensor.name}.data_offsets`, problem, tensor.name);
+      throw invalid(file, [tensor.name, "data_offsets"], problem, tensor.name);
     }
     end += tensor.bytes;
   }
@@ -191,31 +184,24 @@ function checkCoverage(tensors: readonly TensorEntry[], dataStart: number, fileB
   throw end > fileBytes
     ? invalid(
         file,
-        "data",
+        ["data"],
         `is cut short: the header describes ${end} bytes, the file has ${fileBytes}`,
         tensors.at(-1)?.name,
       )
-    : invalid(file, "data", `has ${fileBytes - end} bytes that no tensor covers`);
+    : invalid(file, ["data"], `has ${fileBytes - end} bytes that no tensor covers`);
 }
 
 function parseMetadata(metadata: unknown, file: string): Readonly<Record<string, string>> {
   if (metadata === undefined) return {};
   // As it was read, not zod's copy of it, which has no key "__proto__".
   if (isTextRecord(metadata)) return metadata;
-  throw invalid(file, "__metadata__", "must map text to text");
+  throw invalid(file, ["__metadata__"], "must map text to text");
 }
 
 function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
   return isJsonObject(value) && Object.values(value).every((text) => typeof text === "string");
 }
 
-function invalid(file: string, field: string, problem: string, tensor?: string): TidelineError {
-  return new TidelineError({
-    code: "checkpoint_invalid",
-    message: `${file}: ${field} ${problem}`,
-    hint: "The file is damaged or incomplete: download or export it again.",
-    file,
-    field,
-    ...(tensor === undefined ? {} : { tensor }),
-  });
+function invalid(file: string, path: FieldPath, message: string, tensor?: string): TidelineError {
+  return refusal(checkpointFile(file), { path, message }, { tensor });
 }

@@ -2,8 +2,10 @@
  * model.safetensors.index.json: which shard of a checkpoint holds which tensor. File names come from a stranger and
  * stay inside the folder.
  */
-import { TidelineError } from "../errors.ts";
-import { isJsonObject, parseJsonObject } from "./json.ts";
+import type { TidelineError } from "../errors.ts";
+import { type FieldPath, refusal, shown } from "../input/fault.ts";
+import { isJsonObject, parseJsonObject } from "../input/json.ts";
+import { checkpointFile } from "./checkpoint-file.ts";
 import type { TensorEntry } from "./safetensors.ts";
 
 export interface ShardIndex {
@@ -18,22 +20,20 @@ export interface ShardIndex {
  * `*.safetensors` name.
  */
 export function parseIndex(text: string, file: string): ShardIndex {
-  const { weight_map: weightMap } = parseJsonObject(text, file, { refuseDuplicates: true });
-  if (!isJsonObject(weightMap)) throw invalid(file, "weight_map", "must map tensor names to file names");
+  const { weight_map: weightMap } = parseJsonObject(text, indexFile(file), { refuseDuplicates: true });
+  if (!isJsonObject(weightMap)) {
+    const is = weightMap === undefined ? "is missing" : `is ${shown(weightMap)}`;
+    throw invalid(file, ["weight_map"], `${is}: must be an object of tensor names and file names`);
+  }
   const shardOf = new Map<string, string>();
   for (const [tensor, shard] of Object.entries(weightMap)) {
     if (typeof shard !== "string" || !isPlainFileName(shard)) {
-      const found = JSON.stringify(shard);
-      throw invalid(
-        file,
-        `weight_map.${tensor}`,
-        `must be the name of a .safetensors file in this folder, found ${found}`,
-        tensor,
-      );
+      const problem = `is ${shown(shard)}: must be the name of a .safetensors file in this folder`;
+      throw invalid(file, ["weight_map", tensor], problem, tensor);
     }
     shardOf.set(tensor, shard);
   }
-  if (shardOf.size === 0) throw invalid(file, "weight_map", "lists no tensor");
+  if (shardOf.size === 0) throw invalid(file, ["weight_map"], "lists no tensor");
   return { shardOf, shards: [...new Set(shardOf.values())].sort() };
 }
 
@@ -54,7 +54,7 @@ export function selectIndexed(
   return [...index.shardOf].map(([name, shard]) => {
     const tensor = byShard.get(shard)?.get(name);
     if (tensor === undefined)
-      throw invalid(file, `weight_map.${name}`, `says ${shard}, but that file has no such tensor`, name);
+      throw invalid(file, ["weight_map", name], `is ${shard}, but that file has no such tensor`, name);
     return tensor;
   });
 }
@@ -63,13 +63,10 @@ function isPlainFileName(name: string): boolean {
   return /^[^/\\\0]+\.safetensors$/.test(name);
 }
 
-function invalid(file: string, field: string, problem: string, tensor?: string): TidelineError {
-  return new TidelineError({
-    code: "checkpoint_invalid",
-    message: `${file}: ${field} ${problem}`,
-    hint: "The index and its shards do not belong together: download the folder again.",
-    file,
-    field,
-    ...(tensor === undefined ? {} : { tensor }),
-  });
+function indexFile(file: string) {
+  return checkpointFile(file, "The index and its shards do not belong together: download the folder again.");
+}
+
+function invalid(file: string, path: FieldPath, message: string, tensor?: string): TidelineError {
+  return refusal(indexFile(file), { path, message }, { tensor });
 }

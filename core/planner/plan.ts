@@ -183,13 +183,16 @@ function* roleContradictions({ workload, gpu }: Plan): Generator<Contradiction> 
     const { precision, gradients, masterWeights, autocast } = workload[role];
     const path = (field: string) => ["workload", role, field];
     if (gradients !== undefined && !isEmbedded(gpu)) {
-      yield { path: path("gradients"), message: "launchers keep gradients in the weights' precision: leave it out" };
+      yield {
+        path: path("gradients"),
+        message: "must be left out: launchers keep gradients in the weights' precision",
+      };
     }
     if (masterWeights && precision === "fp32") {
-      yield { path: path("masterWeights"), message: "fp32 weights are their own masters: turn it off" };
+      yield { path: path("masterWeights"), message: "must be off: fp32 weights are their own masters" };
     }
     if (autocast && precision !== "fp32") {
-      yield { path: path("autocast"), message: `${precision} weights are computed with as they are: turn it off` };
+      yield { path: path("autocast"), message: `must be off: ${precision} weights are computed with as they are` };
     }
   }
   if (workload.microBatch > workload.batch) {
@@ -204,7 +207,7 @@ function* placementContradictions({ placement }: Plan): Generator<Contradiction>
   const counts = placement.kind === "colocated" ? { gpus: trainerGpus } : { trainerGpus, engineGpus };
   for (const [field, count] of Object.entries(counts)) {
     if (count > gpusPerNode && count % gpusPerNode !== 0) {
-      const message = `${count} GPUs do not fill nodes of ${gpusPerNode}: choose a multiple`;
+      const message = `must be a multiple of ${gpusPerNode}: ${count} GPUs do not fill nodes of ${gpusPerNode}`;
       yield { path: ["placement", field], message };
     }
   }
@@ -217,7 +220,7 @@ function* placementContradictions({ placement }: Plan): Generator<Contradiction>
 }
 
 function undivided(parts: number, gpus: number): string {
-  return `${parts} does not divide ${gpus} GPUs: choose ${divisorsOf(gpus).join(", ")}`;
+  return `is ${parts}, and ${parts} does not divide ${gpus} GPUs: choose ${divisorsOf(gpus).join(", ")}`;
 }
 
 const MOST_PARTS = 64;
@@ -232,21 +235,21 @@ function* strategyContradictions({ strategies, placement, workload }: Plan): Gen
   if (placement.kind === "separate") {
     const apart = "the engine has GPUs of its own";
     if (strategies.swap.method === "share") {
-      yield { path: ["strategies", "swap", "method"], message: `${apart} and cannot share memory: choose copy` };
+      yield { path: ["strategies", "swap", "method"], message: `cannot be "share": ${apart}. Choose copy` };
     }
     if (strategies.singlePolicyCopy !== "off") {
-      yield { path: ["strategies", "singlePolicyCopy"], message: `${apart}: there are two copies. Turn it off` };
+      yield { path: ["strategies", "singlePolicyCopy"], message: `must be off: ${apart}, so there are two copies` };
     }
   } else if (strategies.swap.method === "share") {
     const problem = unshareable(placement);
     if (problem !== undefined) {
-      yield { path: ["strategies", "swap", "method"], message: `${problem}: choose copy` };
+      yield { path: ["strategies", "swap", "method"], message: `cannot be "share": ${problem}. Choose copy` };
     }
   }
   for (const role of ["reference", "reward"] as const) {
     const frozen = workload[role];
     if (!strategies.int8[role] || frozen === "rule" || isFloat(frozen.precision)) continue;
-    yield { path: ["strategies", "int8", role], message: `the ${role} is ${frozen.precision} already: turn it off` };
+    yield { path: ["strategies", "int8", role], message: `must be off: the ${role} is ${frozen.precision} already` };
   }
 }
 

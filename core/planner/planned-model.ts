@@ -1,6 +1,7 @@
 /** The shape of a model as a plan names it: one of the catalogue, or any other by its config.json. */
-import type { JsonObject } from "../checkpoint/json.ts";
+
 import { TidelineError, toErrorData } from "../errors.ts";
+import type { JsonObject } from "../input/json.ts";
 import type { Architecture } from "./models/architecture.ts";
 import { modelNamed } from "./models/catalogue.ts";
 import { readArchitecture } from "./models/from-config.ts";

@@ -3,8 +3,8 @@
  * these shapes rule out is refused here, with the field of the plan.
  */
 import { TidelineError } from "../errors.ts";
+import { allowed } from "../input/fault.ts";
 import type { Roles } from "../schedule/schedule.ts";
-import { allowed } from "../schema-fault.ts";
 import type { Gpu } from "./gpus/catalogue.ts";
 import { isEmbedded, plannedGpu } from "./gpus/planned-gpu.ts";
 import { kvBytesPerToken } from "./memory/engine/kv-cache.ts";

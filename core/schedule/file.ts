@@ -2,9 +2,10 @@
  * A schedule as a file: JSON, one action per line, that a person edits by hand. Whatever is wrong with it is said with the
  * file, the phase, the field and what is allowed there.
  */
-import { findDuplicateKey } from "../checkpoint/json.ts";
-import { TidelineError } from "../errors.ts";
-import { allowed, type Fault, type FieldPath, fieldOf, firstFault, IN_WORDS, valueAt } from "../schema-fault.ts";
+import type { TidelineError } from "../errors.ts";
+import { type Fault, type FieldPath, refusal, valueAt } from "../input/fault.ts";
+import { parseJson } from "../input/json.ts";
+import { parseWith } from "../input/schema-fault.ts";
 import { castOf } from "./residency.ts";
 import { type Action, itemsOf, type Roles, type Schedule, scheduleSchema } from "./schedule.ts";
 import { NEEDS, WORKS, type Work } from "./works.ts";
@@ -14,31 +15,19 @@ import { NEEDS, WORKS, type Work } from "./works.ts";
  * @throws TidelineError `schedule_invalid` with file and field.
  */
 export function parseSchedule(text: string, file: string): Schedule {
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(file, {
-      path: [],
-      message: `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
-    });
-  }
-  const twice = findDuplicateKey(text);
-  if (twice !== undefined) throw invalid(file, { path: [], message: `lists "${twice}" twice in one place` });
-  return scheduleFrom(data, file);
+  return scheduleFrom(parseJson(text, { name: file, code: "schedule_invalid" }, { refuseDuplicates: true }), file);
 }
 
 /**
  * The schedule in parsed JSON.
- * @param source Names it in errors: a file, or "the schedule".
+ * @param name Names it in errors: a file, or "the schedule".
  * @throws TidelineError `schedule_invalid` with file and field.
  */
-export function scheduleFrom(data: unknown, source: string): Schedule {
-  const parsed = scheduleSchema.safeParse(data, IN_WORDS);
-  if (!parsed.success) throw invalid(source, nameRoles(firstFault(parsed.error, data)), data);
-  const fault = findOrderFault(parsed.data) ?? findActionFault(parsed.data);
-  if (fault !== undefined) throw invalid(source, fault, data);
-  return parsed.data;
+export function scheduleFrom(data: unknown, name: string): Schedule {
+  const schedule = parseWith(scheduleSchema, data, (fault) => invalid(name, fault, data));
+  const fault = findOrderFault(schedule) ?? findActionFault(schedule);
+  if (fault !== undefined) throw invalid(name, fault, data);
+  return schedule;
 }
 
 /** The text of a schedule's file, laid out to be read: one line per action. */
@@ -61,15 +50,8 @@ export function formatSchedule(schedule: Schedule): string {
 // ---------------------------------------------------------------------------------------------------------------------
 // Faults
 
-function invalid(source: string, { path, message, hint }: Fault, data?: unknown): TidelineError {
-  const place = describePath(path, data);
-  return new TidelineError({
-    code: "schedule_invalid",
-    message: place === "" ? `${source} ${message}` : `${source}: ${place}: ${message}`,
-    file: source,
-    ...(path.length > 0 && { field: fieldOf(path) }),
-    ...(hint !== undefined && { hint }),
-  });
+function invalid(name: string, fault: Fault, data: unknown): TidelineError {
+  return refusal({ name, code: "schedule_invalid" }, fault, { place: describePath(fault.path, data) });
 }
 
 /** "phase 3 (score_reference), before, action 1, consumer" */
@@ -89,26 +71,18 @@ function describePath(path: FieldPath, data: unknown): string {
   return words.join(", ");
 }
 
-/** The roles are few enough to be named to somebody who misspelt one. */
-function nameRoles(fault: Fault): Fault {
-  if (fault.path.length !== 2 || fault.path[0] !== "roles" || fault.message !== "is not a field here") return fault;
-  return { ...fault, message: "is not a role", hint: allowed(ROLE_NAMES) };
-}
-
-const ROLE_NAMES: readonly (keyof Roles)[] = ["engine", "policy", "critic", "reference", "reward"];
-
 /** Each work once, and after those whose results it computes with. */
 function findOrderFault({ phases }: Schedule): Fault | undefined {
   const done = new Set<Work>();
   for (const [index, { work }] of phases.entries()) {
     const path = ["phases", index, "work"];
-    if (done.has(work)) return { path, message: `${work} is there twice`, hint: "a step does each work once" };
+    if (done.has(work)) return { path, message: `is a second ${work}`, hint: "a step does each work once" };
     for (const needed of NEEDS[work].results) {
       if (done.has(needed)) continue;
       const later = phases.some((phase) => phase.work === needed);
       return {
         path,
-        message: `${work} needs the results of ${needed}, which ${later ? "comes later" : "is not in the schedule"}`,
+        message: `needs the results of ${needed}, which ${later ? "comes later" : "is not in the schedule"}`,
         hint: `the order is ${WORKS.join(", ")}`,
       };
     }
@@ -130,7 +104,7 @@ function findActionFault(schedule: Schedule): Fault | undefined {
 function actionFault(action: Action, roles: Roles): Fault | undefined {
   if (action.kind !== "swap") {
     if (action.consumer !== "reward.weights" || roles.reward !== "rule") return undefined;
-    return { path: ["consumer"], message: "the reward is a rule and has no weights", hint: "take this action out" };
+    return { path: ["consumer"], message: "has no weights: the reward is a rule", hint: "take this action out" };
   }
   const { from, method, bucketBytes, cast } = action;
   if ((method === "bucketed") !== (bucketBytes !== undefined)) {
@@ -143,7 +117,7 @@ function actionFault(action: Action, roles: Roles): Fault | undefined {
   }
   const needed = castOf(from, roles).cast;
   if (method === "share" && needed !== undefined) {
-    const message = `${roles.policy} weights of the policy cannot be the engine's ${roles.engine} ones`;
+    const message = `cannot be "share": ${roles.policy} weights of the policy cannot be the engine's ${roles.engine} ones`;
     return { path: ["method"], message, hint: "allowed: copy, bucketed" };
   }
   if (cast !== needed) {

@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 import { actionRecordSchema } from "../contract/timeline.ts";
-import { TidelineError } from "../errors.ts";
+import { type FieldPath, refusal, type Source } from "../input/fault.ts";
+import { parseWith } from "../input/schema-fault.ts";
 import { SERIES, type Series, TimelineStore } from "./store.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -74,33 +75,24 @@ export function timelineToFile(timeline: Timeline): TimelineFile {
 
 /**
  * A timeline from parsed JSON.
+ * @param name Names it in errors: a file, or "the recording".
  * @throws TidelineError `bad_argument` naming the field that is wrong, or the column whose length is.
  */
-export function timelineFromFile(data: unknown): Timeline {
-  const parsed = timelineFileSchema.safeParse(data);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new TidelineError({
-      code: "bad_argument",
-      message: `not a Tideline recording: ${issue?.path.join(".") || "the file"}: ${issue?.message ?? "unreadable"}`,
-      hint: "Open a file that Tideline saved; this version reads format 1.",
-    });
-  }
-  const file = parsed.data;
+export function timelineFromFile(data: unknown, name: string): Timeline {
+  const hint = "Open a recording that Tideline saved; this version reads format tideline.timeline, version 1.";
+  const source: Source = { name, code: "bad_argument", hint };
+  const file = parseWith(timelineFileSchema, data, (fault) => refusal(source, fault));
   const rows = file.timeSeconds.length;
-  const { used, total, context, hostBackup, pool } = file.device;
-  const columns = [
-    file.timeSeconds,
-    ...[used, total, context, hostBackup, pool],
-    ...file.consumers.flatMap((consumer) => [consumer.reserved, consumer.committed, consumer.used]),
-  ];
-  const short = columns.findIndex((column) => typeof column !== "number" && column.length !== rows);
-  if (short >= 0) {
-    throw new TidelineError({
-      code: "bad_argument",
-      message: `not a Tideline recording: column ${short} does not have one value for each of ${rows} rows`,
-    });
+  const places = placesOf(file);
+  for (const [path, column] of places) {
+    if (typeof column === "number" || column.length === rows) continue;
+    throw refusal(source, { path, message: `has ${column.length} values: must have ${rows}, one for each row` });
   }
+  const early = file.timeSeconds.findIndex((time, row) => time < (file.timeSeconds[row - 1] ?? time));
+  if (early >= 0) {
+    throw refusal(source, { path: ["timeSeconds", early], message: "lies before the row above: rows are in order" });
+  }
+  const columns = places.map(([, column]) => column);
   const values = new Float64Array(rows * columns.length);
   columns.forEach((column, position) => {
     for (let row = 0; row < rows; row++) {
@@ -119,4 +111,17 @@ export function timelineFromFile(data: unknown): Timeline {
   });
   const phases = file.phases.map(({ name, startSeconds, endSeconds }) => ({ name, startSeconds, endSeconds }));
   return { samples, actions: file.actions, phases };
+}
+
+/** The columns as the store takes them, each with its place in the file. */
+function placesOf({ timeSeconds, device, consumers }: TimelineFile): readonly (readonly [FieldPath, FileColumn])[] {
+  const ofDevice = ["used", "total", "context", "hostBackup", "pool"] as const;
+  const ofConsumer = ["reserved", "committed", "used"] as const;
+  return [
+    [["timeSeconds"], timeSeconds],
+    ...ofDevice.map((name) => [["device", name], device[name]] as const),
+    ...consumers.flatMap((consumer, at) =>
+      ofConsumer.map((name) => [["consumers", at, name], consumer[name]] as const),
+    ),
+  ];
 }

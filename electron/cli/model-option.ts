@@ -2,7 +2,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { catalogueName } from "../../core/planner/models/catalogue.ts";
-import { CONFIG_FILE, readTextFile } from "../session/checkpoint.ts";
+import { CONFIG_FILE } from "../session/checkpoint.ts";
+import { readTextFile } from "../session/input-file.ts";
 
 const MAX_CONFIG_BYTES = 2 ** 20;
 

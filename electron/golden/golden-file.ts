@@ -4,9 +4,11 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { parseJsonObject } from "../../core/checkpoint/json.ts";
-import { TidelineError } from "../../core/errors.ts";
-import { readTextFile } from "../session/checkpoint.ts";
+import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
+import { refusal } from "../../core/input/fault.ts";
+import { parseJsonObject } from "../../core/input/json.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
+import { readTextFile } from "../session/input-file.ts";
 
 export const GOLDEN_FILE = "golden.json";
 const MAX_GOLDEN_BYTES = 256 * 2 ** 20;
@@ -24,12 +26,12 @@ const promptSchema = z
   })
   .refine(
     ({ prompt, prompt_logprobs }) => prompt_logprobs.length === prompt.length - 1,
-    "prompt_logprobs must have one entry less than prompt",
+    "must have one entry less in prompt_logprobs than in prompt",
   )
   .refine(
     ({ greedy, greedy_logprobs, greedy_margin }) =>
       greedy_logprobs.length === greedy.length && greedy_margin.length === greedy.length,
-    "greedy, greedy_logprobs and greedy_margin must have the same length",
+    "must have as many entries in greedy_logprobs and greedy_margin as in greedy",
   )
   .transform((golden) => ({
     prompt: golden.prompt,
@@ -50,17 +52,9 @@ export type Golden = z.infer<typeof goldenSchema>;
 /** @throws TidelineError checkpoint_unreadable or checkpoint_invalid, naming the file and the field. */
 export async function readGolden(folder: string): Promise<Golden> {
   const file = join(folder, GOLDEN_FILE);
-  const parsed = goldenSchema.safeParse(parseJsonObject(await readTextFile(file, MAX_GOLDEN_BYTES), file));
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = issue?.path.join(".") ?? "";
-  throw new TidelineError({
-    code: "checkpoint_invalid",
-    message: `${file}: ${field} ${issue?.message}`,
-    hint: "The shape of golden.json is described in tests/fixtures/README.md.",
-    file,
-    field,
-  });
+  const source = checkpointFile(file, "The shape of golden.json is described in tests/fixtures/README.md.");
+  const data = parseJsonObject(await readTextFile(file, MAX_GOLDEN_BYTES), source);
+  return parseWith(goldenSchema, data, (fault) => refusal(source, fault));
 }
 
 /** Largest absolute error allowed: float32 weights are held to more, as nothing was rounded but the arithmetic. */

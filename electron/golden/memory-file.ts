@@ -2,9 +2,11 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { parseJsonObject } from "../../core/checkpoint/json.ts";
-import { TidelineError } from "../../core/errors.ts";
-import { readTextFile } from "../session/checkpoint.ts";
+import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
+import { refusal } from "../../core/input/fault.ts";
+import { parseJsonObject } from "../../core/input/json.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
+import { readTextFile } from "../session/input-file.ts";
 
 /** Steps measured with PyTorch's counters: as many files as one likes. */
 const STEPS_FILE = /-measured\.json$/;
@@ -73,17 +75,8 @@ export async function readMemoryGolden(folder: string): Promise<MemoryGolden> {
 }
 
 async function readRows<T>(file: string, schema: z.ZodType<T>): Promise<readonly T[]> {
-  const parsed = z
-    .object({ rows: z.array(schema).min(1) })
-    .safeParse(parseJsonObject(await readTextFile(file, MAX_BYTES), file));
-  if (parsed.success) return parsed.data.rows;
-  const issue = parsed.error.issues[0];
-  const field = issue?.path.join(".") ?? "";
-  throw new TidelineError({
-    code: "checkpoint_invalid",
-    message: `${file}: ${field} ${issue?.message}`,
-    hint: `The shape of ${basename(file)} is described in tests/fixtures/README.md.`,
-    file,
-    field,
-  });
+  const source = checkpointFile(file, `The shape of ${basename(file)} is described in tests/fixtures/README.md.`);
+  const data = parseJsonObject(await readTextFile(file, MAX_BYTES), source);
+  const rowsSchema = z.object({ rows: z.array(schema).min(1) });
+  return parseWith(rowsSchema, data, (fault) => refusal(source, fault)).rows;
 }

@@ -2,7 +2,7 @@
  * The planner's memory model against measurements: every stage of every step that was measured on a GPU, and every pool that
  * a server logged.
  */
-import type { JsonObject } from "../../core/checkpoint/json.ts";
+import type { JsonObject } from "../../core/input/json.ts";
 import { kvBytesPerToken, sglangPoolTokens } from "../../core/planner/memory/engine/kv-cache.ts";
 import { asMeasured } from "../../core/planner/memory/estimate/as-measured.ts";
 import { estimate } from "../../core/planner/memory/estimate/estimate.ts";

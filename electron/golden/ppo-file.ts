@@ -5,10 +5,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { parseJsonObject } from "../../core/checkpoint/json.ts";
-import { TidelineError } from "../../core/errors.ts";
+import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
+import type { TidelineError } from "../../core/errors.ts";
+import { refusal } from "../../core/input/fault.ts";
+import { parseJsonObject } from "../../core/input/json.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
 import type { TensorSource } from "../../native/addon.d.ts";
-import { type Checkpoint, openCheckpoint, readHeader, readTextFile } from "../session/checkpoint.ts";
+import { type Checkpoint, openCheckpoint, readHeader } from "../session/checkpoint.ts";
+import { readTextFile } from "../session/input-file.ts";
 import { GOLDEN_FILE } from "./golden-file.ts";
 
 const MAX_GOLDEN_BYTES = 256 * 2 ** 20;
@@ -98,13 +102,9 @@ export interface RoleTruth {
 /** @throws TidelineError checkpoint_unreadable or checkpoint_invalid, naming the file and the field. */
 export async function readPpoGolden(folder: string): Promise<PpoGolden> {
   const file = join(folder, GOLDEN_FILE);
-  const parsed = goldenSchema.safeParse(parseJsonObject(await readTextFile(file, MAX_GOLDEN_BYTES), file));
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.join(".") ?? "";
-    throw invalid(file, field, issue?.message ?? "is not as expected");
-  }
-  const golden = parsed.data;
+  const source = ppoFile(file);
+  const data = parseJsonObject(await readTextFile(file, MAX_GOLDEN_BYTES), source);
+  const golden = parseWith(goldenSchema, data, (fault) => refusal(source, fault));
   const lengths = golden.mask.map((row) => row.reduce<number>((sum, one) => sum + one, 0));
   const isRightPadded = golden.mask.every((row, index) =>
     row.every((one, at) => (one === 1) === at < (lengths[index] ?? 0)),
@@ -151,9 +151,10 @@ export async function readPpoGolden(folder: string): Promise<PpoGolden> {
 }
 
 async function readTensors(file: string): Promise<Tensors> {
+  const header = await readHeader(file);
   const bytes = await readFile(file);
   const tensors = new Map<string, Float32Array>();
-  for (const { name, dtype, offset, bytes: size } of await readHeader(file)) {
+  for (const { name, dtype, offset, bytes: size } of header) {
     if (dtype !== "F32") throw invalid(file, name, `is ${dtype}, and has to be F32`);
     tensors.set(
       name,
@@ -163,12 +164,10 @@ async function readTensors(file: string): Promise<Tensors> {
   return tensors;
 }
 
-function invalid(file: string, field: string, problem: string): TidelineError {
-  return new TidelineError({
-    code: "checkpoint_invalid",
-    message: `${file}: ${field} ${problem}`,
-    hint: "The shape of a ppo folder is described in tests/fixtures/README.md.",
-    file,
-    field,
-  });
+function ppoFile(file: string) {
+  return checkpointFile(file, "The shape of a ppo folder is described in tests/fixtures/README.md.");
+}
+
+function invalid(file: string, field: string, message: string): TidelineError {
+  return refusal(ppoFile(file), { path: [field], message });
 }

@@ -7,6 +7,9 @@ import { z } from "zod";
 import { rangeSchema, wholeSchema } from "../../core/checkpoint/model-config.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { inPiecesOfGpu } from "../../core/gpu-pieces.ts";
+import { refusal } from "../../core/input/fault.ts";
+import { parseJson } from "../../core/input/json.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
 import {
   type DeviceCapacities,
   deviceCapacitiesSchema,
@@ -16,11 +19,10 @@ import {
   placementSchema,
 } from "../../core/run/placement.ts";
 import { precisionSchema, type Roles, statePrecisionSchema } from "../../core/schedule/schedule.ts";
-import { fieldOf, firstFault, IN_WORDS } from "../../core/schema-fault.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
-import { readJsonFile } from "./input-file.ts";
 import { rolloutRequests } from "./rollouts.ts";
+import { readRunFile, workloadFile } from "./run-files.ts";
 import { type Task, taskNamed } from "./task.ts";
 import { VALUE_HEAD } from "./value-head.ts";
 
@@ -117,23 +119,12 @@ export interface Workload {
 
 /**
  * The settings of a workload file, folders made absolute.
- * @throws TidelineError of readJsonFile; `bad_argument` naming file and field.
+ * @throws TidelineError of readRunFile; `bad_argument` naming file and field.
  */
 export async function readWorkload(file: string): Promise<WorkloadSettings> {
-  const data = await readJsonFile(file, "workload");
-  const parsed = workloadSchema.safeParse(data, IN_WORDS);
-  if (!parsed.success) {
-    const { path, message, hint } = firstFault(parsed.error, data);
-    const field = fieldOf(path);
-    throw new TidelineError({
-      code: "bad_argument",
-      message: `the workload ${file}${field === "" ? "" : `: ${field}`} ${message}`,
-      file,
-      ...(field !== "" && { field }),
-      ...(hint !== undefined && { hint }),
-    });
-  }
-  const { roles, ...settings } = parsed.data;
+  const source = workloadFile(file);
+  const data = parseJson(await readRunFile(file, "workload"), source, { refuseDuplicates: true });
+  const { roles, ...settings } = parseWith(workloadSchema, data, (fault) => refusal(source, fault));
   const absolute = (folder: string) => resolve(dirname(file), folder);
   return {
     ...settings,

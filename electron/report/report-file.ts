@@ -3,9 +3,9 @@
  * appears only when it is complete.
  */
 import { rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
-import { draftOf, isErrno } from "../session/files.ts";
+import { draftOf, type PathProblem, pathProblem } from "../session/files.ts";
 
 /**
  * Finds out whether a file can be written there.
@@ -14,14 +14,14 @@ import { draftOf, isErrno } from "../session/files.ts";
 export async function requireWritable(file: string): Promise<void> {
   const path = resolve(file);
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
-    throw unwritable(path, "is a folder", "Give the name of a file in it.");
+    throw unwritable(path, { problem: "is a folder, not a file", hint: "Give the name of a file in it." });
   }
   const draft = draftOf(path);
   try {
     await writeFile(draft, "", { flag: "wx" });
     await rm(draft);
   } catch (error) {
-    throw refusal(path, error);
+    throw unwritable(path, pathProblem(error, "writing"), error);
   }
 }
 
@@ -34,17 +34,10 @@ export async function writeReport(file: string, html: string): Promise<void> {
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw refusal(path, error);
+    throw unwritable(path, pathProblem(error, "writing"), error);
   }
 }
 
-function refusal(path: string, error: unknown): TidelineError {
-  const why = error instanceof Error ? error.message : String(error);
-  return isErrno(error) && error.code === "ENOENT"
-    ? unwritable(path, `cannot be written: there is no folder ${dirname(path)}`, "Make the folder first.")
-    : unwritable(path, `cannot be written: ${why}`, "Choose another place for the report.");
-}
-
-function unwritable(file: string, problem: string, hint: string): TidelineError {
-  return new TidelineError({ code: "bad_argument", message: `${file} ${problem}`, file, hint });
+function unwritable(file: string, { problem, hint }: PathProblem, cause?: unknown): TidelineError {
+  return new TidelineError({ code: "bad_argument", message: `${file} ${problem}`, file, hint }, { cause });
 }

@@ -2,8 +2,9 @@
  * Hugging Face folders on disk: what is in one (headers only, no weights are read), and writing one back from the
  * weights of an engine or model.
  */
-import { copyFile, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
 import { parseConfig, parseGenerationStops } from "../../core/checkpoint/config.ts";
 import { type ModelConfig, parameterCount } from "../../core/checkpoint/model-config.ts";
 import {
@@ -15,8 +16,10 @@ import {
 } from "../../core/checkpoint/safetensors.ts";
 import { parseIndex, selectIndexed } from "../../core/checkpoint/shard-index.ts";
 import { TidelineError } from "../../core/errors.ts";
+import { parseJsonObject } from "../../core/input/json.ts";
 import type { DType, LongOperation, NativeEngine, TensorSource } from "../../native/addon.d.ts";
-import { draftOf, exists, isErrno } from "./files.ts";
+import { draftOf, exists, isErrno, pathProblem } from "./files.ts";
+import { readTextFile, withFile } from "./input-file.ts";
 import { makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
 
 export const CONFIG_FILE = "config.json";
@@ -129,23 +132,6 @@ export async function writeCheckpoint({ folder, like, weights, ...operation }: W
   return openCheckpoint(path);
 }
 
-/**
- * A whole text file of a checkpoint folder.
- * @throws TidelineError checkpoint_unreadable, or checkpoint_invalid when it is larger than `maxBytes`.
- */
-export async function readTextFile(file: string, maxBytes: number): Promise<string> {
-  return withFile(file, async (handle, fileBytes) => {
-    if (fileBytes > maxBytes) {
-      throw new TidelineError({
-        code: "checkpoint_invalid",
-        message: `${file} has ${fileBytes} bytes, at most ${maxBytes} are taken`,
-        file,
-      });
-    }
-    return handle.readFile("utf8");
-  });
-}
-
 async function readConfig(path: string, names: ReadonlySet<string>): Promise<ModelConfig> {
   const file = join(path, CONFIG_FILE);
   const config = parseConfig(await readTextFile(file, MAX_CONFIG_BYTES), file);
@@ -222,61 +208,22 @@ function noWeights(path: string, names: ReadonlySet<string>): TidelineError {
 /** config.json of `folder` with its dtype (under the name that it uses) set to that of the weights. */
 async function configTextWithDtype(folder: string, dtype: DType): Promise<string> {
   const file = join(folder, CONFIG_FILE);
-  const config: unknown = JSON.parse(await readTextFile(file, MAX_CONFIG_BYTES));
-  const field = typeof config === "object" && config !== null && "torch_dtype" in config ? "torch_dtype" : "dtype";
-  return `${JSON.stringify({ ...(config as object), [field]: dtype }, undefined, 2)}\n`;
+  const config = parseJsonObject(await readTextFile(file, MAX_CONFIG_BYTES), checkpointFile(file));
+  const field = "torch_dtype" in config ? "torch_dtype" : "dtype";
+  return `${JSON.stringify({ ...config, [field]: dtype }, undefined, 2)}\n`;
 }
 
 async function listFolder(path: string): Promise<ReadonlySet<string>> {
   try {
     return new Set(await readdir(path));
-  } catch (error) {
-    throw unreadable(path, error, "open");
+  } catch (cause) {
+    const { problem, hint } =
+      isErrno(cause) && cause.code === "ENOTDIR"
+        ? { problem: "is not a folder", hint: "Choose the folder that holds config.json, not a file in it." }
+        : pathProblem(cause, "reading");
+    throw new TidelineError(
+      { code: "checkpoint_unreadable", message: `${path} ${problem}`, file: path, hint },
+      { cause },
+    );
   }
-}
-
-/** Opens a regular file for the length of `use`; anything else (a folder, a pipe that would block) is refused. */
-async function withFile<T>(
-  file: string,
-  use: (handle: Awaited<ReturnType<typeof open>>, fileBytes: number) => Promise<T>,
-): Promise<T> {
-  try {
-    const info = await stat(file);
-    if (!info.isFile()) {
-      throw new TidelineError({ code: "checkpoint_unreadable", message: `${file} is not a file`, file });
-    }
-    const handle = await open(file, "r");
-    try {
-      return await use(handle, info.size);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw error instanceof TidelineError ? error : unreadable(file, error, "read");
-  }
-}
-
-const ERRNO_MEANING: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
-  ENOENT: ["does not exist", "Check the path."],
-  ENOTDIR: ["is not a folder", "Choose the folder that holds config.json, not a file in it."],
-  EACCES: ["may not be accessed by this user", "Change its permissions, or choose another folder."],
-  EPERM: ["may not be accessed by this user", "Change its permissions, or choose another folder."],
-};
-
-function unreadable(file: string, cause: unknown, verb: "open" | "read"): TidelineError {
-  const code = isErrno(cause) ? (cause.code ?? "") : "";
-  const detail = cause instanceof Error ? cause.message : String(cause);
-  const [problem, hint] = ERRNO_MEANING[code] ?? [
-    `could not be ${verb === "read" ? "read" : "opened"} (${detail})`,
-    undefined,
-  ];
-  return new TidelineError(
-    {
-      code: "checkpoint_unreadable",
-      message: `${file} ${problem}`,
-      file,
-      ...(hint === undefined ? {} : { hint }),
-    },
-    { cause },
-  );
 }

@@ -14,6 +14,47 @@ export function isErrno(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "code" in error && "syscall" in error;
 }
 
+/** What comes after a path in a sentence, and what to do about it. */
+export interface PathProblem {
+  readonly problem: string;
+  readonly hint: string;
+}
+
+const PERMISSIONS = "Change its permissions, or choose another place.";
+const READING: Readonly<Record<string, PathProblem>> = {
+  ENOENT: { problem: "does not exist", hint: "Check the path." },
+  ENOTDIR: { problem: "does not exist: a part of the path is a file", hint: "Check the path." },
+  EISDIR: { problem: "is a folder, not a file", hint: "Give the name of a file in it." },
+  EACCES: { problem: "may not be read by this user", hint: PERMISSIONS },
+  EPERM: { problem: "may not be read by this user", hint: PERMISSIONS },
+  ELOOP: { problem: "is a link that leads back to itself", hint: "Give the file that is meant." },
+  ENAMETOOLONG: { problem: "has too long a name", hint: "Check the path." },
+  EMFILE: { problem: "cannot be opened: too many files are open", hint: "Close other programs and try again." },
+  EIO: { problem: "cannot be read from its disk", hint: "Copy it to another disk, or get it again." },
+};
+const WRITING: Readonly<Record<string, PathProblem>> = {
+  ENOENT: {
+    problem: "cannot be written: there is no folder for it",
+    hint: "Make the folder, or choose another place.",
+  },
+  ENOTDIR: { problem: "cannot be written: a file is in the way", hint: "Choose another place." },
+  EEXIST: { problem: "cannot be written: a file is in the way", hint: "Choose another place." },
+  EISDIR: { problem: "is a folder, not a file", hint: "Give the name of a file in it." },
+  EACCES: { problem: "cannot be written: this user may not write there", hint: PERMISSIONS },
+  EPERM: { problem: "cannot be written: this user may not write there", hint: PERMISSIONS },
+  EROFS: { problem: "cannot be written: that disk can only be read", hint: "Choose a place on another disk." },
+  ENOSPC: { problem: "cannot be written: no space is left on its disk", hint: "Free space or choose another disk." },
+};
+
+/** What keeps a path from being read or written, in words: the system's own are for programmers. */
+export function pathProblem(cause: unknown, way: "reading" | "writing"): PathProblem {
+  const code = isErrno(cause) ? (cause.code ?? "") : "";
+  const known = (way === "reading" ? READING : WRITING)[code];
+  if (known !== undefined) return known;
+  const problem = way === "reading" ? "cannot be read" : "cannot be written";
+  return { problem: code === "" ? problem : `${problem} (${code})`, hint: "Choose another place." };
+}
+
 /** Where a file or folder is put together: beside it, because only within one file system does a rename move at once. */
 export function draftOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.partial`);

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type ErrorCode, TidelineError } from "../../core/errors.ts";
-import { draftOf, isErrno } from "./files.ts";
+import { draftOf, isErrno, pathProblem } from "./files.ts";
 
 /**
  * Finds out whether a checkpoint can be written there.
@@ -50,9 +50,9 @@ export function makeOwnFolder(
   try {
     makeFolder(path, mode);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const { problem } = pathProblem(error, "writing");
     throw new TidelineError(
-      { code, message: `the folder for ${purpose} cannot be made: ${reason}`, hint, file: path },
+      { code, message: `${path}, the folder for ${purpose}, ${problem}`, hint, file: path },
       { cause: error },
     );
   }
@@ -61,27 +61,12 @@ export function makeOwnFolder(
 /** What kept a checkpoint from being written to `path`, in words; an error that has its own keeps it. */
 export function unwritable(path: string, cause: unknown): unknown {
   if (!isErrno(cause)) return cause;
-  const [problem, hint] = PROBLEMS[cause.code ?? ""] ?? [`no checkpoint can be written there (${cause.message})`];
+  const { problem, hint } = pathProblem(cause, "writing");
   return new TidelineError(
-    {
-      code: "checkpoint_unwritable",
-      message: `${path}: ${problem}`,
-      hint: hint ?? "Choose a folder on another disk.",
-      file: path,
-    },
+    { code: "checkpoint_unwritable", message: `${path} ${problem}`, hint, file: path },
     { cause },
   );
 }
-
-const PERMISSION = ["this user may not write there", "Change its permissions, or choose another folder."] as const;
-const PROBLEMS: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
-  ENOTDIR: ["a file is in the way", "Choose a new folder."],
-  ENOENT: ["no folder can be made there", "Choose another place."],
-  EACCES: PERMISSION,
-  EPERM: PERMISSION,
-  EROFS: ["that disk can only be read", "Choose a folder on another disk."],
-  ENOSPC: ["no space is left on its disk", "Free space or choose another disk."],
-};
 
 async function requireEmpty(path: string): Promise<void> {
   if ((await readdir(path)).length === 0) return;

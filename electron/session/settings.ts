@@ -1,13 +1,11 @@
 /**
- * What Tideline remembers between starts, in the user's configuration folder (TIDELINE_CONFIG_DIR puts it elsewhere).
- * The file is checked like any input: what does not fit its schema is forgotten, not obeyed.
+ * What Tideline remembers between starts. The file is checked like any input: what does not fit its schema is forgotten, not obeyed.
  */
-import Conf from "conf";
 import { z } from "zod";
 import { type LinkMeasurement, linkMeasurementSchema } from "../../core/link-measurement.ts";
 import { MIB } from "../../core/units.ts";
 import type { BackendSettings } from "./backend.ts";
-import { makeOwnFolder } from "./new-folder.ts";
+import { openOwnFile } from "./own-file.ts";
 
 const MAX_RECENTS = 12;
 const MAX_LINKS = 64;
@@ -48,24 +46,14 @@ export interface Settings {
 
 /**
  * The settings of `directory`, or of the user's own configuration folder.
- * @throws TidelineError `bad_argument` naming a folder that cannot be made.
+ * @throws TidelineError `bad_argument` naming the folder or file that cannot be made, read or written; so does saving.
  */
-export function openSettings(directory = process.env.TIDELINE_CONFIG_DIR): Settings {
-  if (directory !== undefined) {
-    const hint = "TIDELINE_CONFIG_DIR names it: choose another one.";
-    makeOwnFolder(directory, { code: "bad_argument", purpose: "settings", hint });
-  }
-  const file = new Conf({
-    projectName: "tideline",
-    projectSuffix: "",
-    configName: "settings",
-    clearInvalidConfig: true,
-    ...(directory === undefined ? {} : { cwd: directory }),
-  });
-  let stored: Stored = storedSchema.parse(file.store);
+export function openSettings(directory?: string): Settings {
+  const file = openOwnFile<Stored>("settings", directory);
+  let stored = storedSchema.parse(file.stored);
   const save = (changes: Partial<Stored>) => {
     stored = { ...stored, ...changes };
-    file.store = stored;
+    file.save(stored);
   };
   return {
     get backend() {

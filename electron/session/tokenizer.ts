@@ -4,12 +4,41 @@
  */
 import { join } from "node:path";
 import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
-import { isJsonObject, parseJsonObject } from "../../core/checkpoint/json.ts";
+import { z } from "zod";
+import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
+import { tokenIdSchema } from "../../core/checkpoint/model-config.ts";
 import { TidelineError } from "../../core/errors.ts";
-import { type Checkpoint, readTextFile } from "./checkpoint.ts";
+import { refusal, type Source, shown, valueAt } from "../../core/input/fault.ts";
+import { type JsonObject, parseJsonObject } from "../../core/input/json.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { isErrno } from "./files.ts";
+import { readTextFile } from "./input-file.ts";
 
 /** Largest tokenizer.json taken; those of 256k-word vocabularies have about 35 MB. */
 const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
+
+const partSchema = z.looseObject({ type: z.string() }).nullable();
+const vocabularySchema = z.union([
+  z.record(z.string(), tokenIdSchema),
+  z.array(z.tuple([z.string(), z.number()], { error: "must be a list of a token and its score" })),
+]);
+const mergeSchema = z.union([z.string(), z.array(z.string()).length(2)], { error: "must be two pieces of text" });
+/** As far as the library takes it for granted. */
+const tokenizerSchema = z.looseObject({
+  added_tokens: z.array(z.looseObject({ id: tokenIdSchema, content: z.string() })),
+  normalizer: partSchema,
+  pre_tokenizer: partSchema,
+  model: z.looseObject({
+    type: z.string().optional(),
+    vocab: vocabularySchema,
+    merges: z.array(mergeSchema).optional(),
+  }),
+  post_processor: partSchema,
+  decoder: partSchema,
+});
+const PARTS = ["normalizer", "pre_tokenizer", "model", "post_processor", "decoder"] as const;
+const settingsSchema = z.looseObject({ additional_special_tokens: z.array(z.unknown()).nullish() });
 
 export interface Tokenizer {
   /** With the special tokens that the model expects in front. */
@@ -35,11 +64,10 @@ export async function openTokenizer(
   checkpoint: Pick<Checkpoint, "path" | "hasTokenizer">,
 ): Promise<Tokenizer | undefined> {
   if (!checkpoint.hasTokenizer) return undefined;
-  const file = join(checkpoint.path, "tokenizer.json");
-  const description = parseJsonObject(await readTextFile(file, MAX_TOKENIZER_BYTES), file);
-  if (!isJsonObject(description.model)) throw malformed(file, "model", "must be an object");
-  const settings = await readSettings(join(checkpoint.path, "tokenizer_config.json"));
-  return wrap(buildTokenizer(description, settings, file), file);
+  const source = tokenizerFile(join(checkpoint.path, "tokenizer.json"));
+  const description = await readObject(source, tokenizerSchema);
+  const settings = await readSettings(tokenizerFile(join(checkpoint.path, "tokenizer_config.json")));
+  return wrap(buildTokenizer(description, settings, source), source);
 }
 
 /**
@@ -56,18 +84,20 @@ export function encodePrompt(tokenizer: Tokenizer | undefined, text: string): nu
   });
 }
 
-function buildTokenizer(description: object, settings: object, file: string): LibraryTokenizer {
+function buildTokenizer(description: JsonObject, settings: JsonObject, source: Source): LibraryTokenizer {
   try {
     const tokenizer = new LibraryTokenizer(description, settings);
     // Parts of a damaged file only show in use.
     tokenizer.decode(tokenizer.encode("a").ids);
     return tokenizer;
   } catch (cause) {
-    throw malformed(file, "model", `cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    const kinds = PARTS.map((name) => `${name} ${shown(valueAt(description, [name, "type"]) ?? null)}`).join(", ");
+    const message = `cannot be used: of ${kinds}, one is not known or does not fit the others`;
+    throw refusal(source, { path: [], message }, { cause });
   }
 }
 
-function wrap(library: LibraryTokenizer, file: string): Tokenizer {
+function wrap(library: LibraryTokenizer, source: Source): Tokenizer {
   // The library refuses an empty list.
   const decode = (ids: readonly number[]) =>
     ids.length === 0
@@ -78,12 +108,7 @@ function wrap(library: LibraryTokenizer, file: string): Tokenizer {
       try {
         return library.encode(text).ids;
       } catch (cause) {
-        throw malformed(
-          file,
-          "model",
-          `cannot encode this text: ${cause instanceof Error ? cause.message : cause}`,
-          cause,
-        );
+        throw refusal(source, { path: ["model"], message: `cannot encode the text ${shown(text)}` }, { cause });
       }
     },
     decode,
@@ -138,26 +163,24 @@ class Stream implements TokenStream {
   }
 }
 
-async function readSettings(file: string): Promise<object> {
+async function readSettings(source: Source): Promise<JsonObject> {
   try {
-    return parseJsonObject(await readTextFile(file, MAX_TOKENIZER_BYTES), file);
+    return await readObject(source, settingsSchema);
   } catch (error) {
     // Only a missing file is fine: tokenizer.json says all that is needed.
     const cause = error instanceof Error ? error.cause : undefined;
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return {};
+    if (isErrno(cause) && cause.code === "ENOENT") return {};
     throw error;
   }
 }
 
-function malformed(file: string, field: string, problem: string, cause?: unknown): TidelineError {
-  return new TidelineError(
-    {
-      code: "checkpoint_invalid",
-      message: `${file}: ${field} ${problem}`,
-      hint: "Download the tokenizer's files again, or remove them and give prompts as token ids.",
-      file,
-      field,
-    },
-    { cause },
-  );
+/** The object in a file, as it was read: a schema's copy of it has no key "__proto__". */
+async function readObject(source: Source, schema: z.ZodType): Promise<JsonObject> {
+  const object = parseJsonObject(await readTextFile(source.name, MAX_TOKENIZER_BYTES), source);
+  parseWith(schema, object, (fault) => refusal(source, fault));
+  return object;
+}
+
+function tokenizerFile(file: string): Source {
+  return checkpointFile(file, "Download the tokenizer's files again, or remove them and give prompts as token ids.");
 }

@@ -2,9 +2,10 @@
  * Where the window was when it was last closed. Stored bounds are a promise about screens that may be gone, so they
  * are used only while enough of the window would be on a screen to be grabbed with the mouse.
  */
-import Conf from "conf";
 import type { BrowserWindow, Rectangle } from "electron";
 import { z } from "zod";
+import { toErrorData } from "../../core/errors.ts";
+import { openOwnFile } from "../session/own-file.ts";
 
 const DEFAULT_SIZE = { width: 1440, height: 900 } as const;
 export const MINIMUM_SIZE = { width: 960, height: 600 } as const;
@@ -56,20 +57,29 @@ export interface WindowStateStore {
 }
 
 /** The state in `window.json` of `directory`, or of the user's own configuration folder; a damaged file counts as none. */
-export function openWindowStateStore(directory = process.env.TIDELINE_CONFIG_DIR): WindowStateStore {
-  const file = new Conf<{ state?: WindowState }>({
-    projectName: "tideline",
-    projectSuffix: "",
-    configName: "window",
-    clearInvalidConfig: true,
-    ...(directory === undefined ? {} : { cwd: directory }),
-  });
+export function openWindowStateStore(directory?: string): WindowStateStore {
+  const file = orSay(() => openOwnFile<{ state: WindowState }>("window", directory));
   return {
-    load: (workAreas) => restoreWindowState(file.get("state"), workAreas),
+    load: (workAreas) =>
+      restoreWindowState(
+        orSay(() => file?.stored.state),
+        workAreas,
+      ),
     follow: (window) => {
-      window.on("close", () =>
-        file.set("state", { bounds: window.getNormalBounds(), maximized: window.isMaximized() }),
-      );
+      window.on("close", () => {
+        const state = { bounds: window.getNormalBounds(), maximized: window.isMaximized() };
+        orSay(() => file?.save({ state }));
+      });
     },
   };
+}
+
+/** Where a window was is not worth a start that fails, or words on the screen. */
+function orSay<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    console.error(`tideline: ${toErrorData(error).message}`);
+    return undefined;
+  }
 }

@@ -2,8 +2,9 @@
  * Models by name. An entry is what the model's config.json says and no more, read by the same reader as any other
  * config.json; what a model takes is derived from it.
  */
-import type { JsonObject } from "../../checkpoint/json.ts";
+
 import { TidelineError } from "../../errors.ts";
+import type { JsonObject } from "../../input/json.ts";
 import type { Architecture } from "./architecture.ts";
 import { readArchitecture } from "./from-config.ts";
 import { REPOSITORIES } from "./repositories.ts";

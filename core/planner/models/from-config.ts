@@ -4,9 +4,10 @@
  * configuration class in transformers 5, and a family that is not known is read by its fields, which `assumed` says.
  */
 import { z } from "zod";
-import { ConfigFields } from "../../checkpoint/config-fields.ts";
-import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.ts";
+import { checkpointFile } from "../../checkpoint/checkpoint-file.ts";
+import { ConfigFields, flagSchema, namesSchema } from "../../checkpoint/config-fields.ts";
 import { LIMITS, wholeSchema } from "../../checkpoint/model-config.ts";
+import { isJsonObject, type JsonObject, parseJsonObject } from "../../input/json.ts";
 import type { Architecture, Attention, Experts, FeedForward, Layer, LayerRun } from "./architecture.ts";
 
 /** What a family's class sets that its config.json need not say. */
@@ -68,12 +69,12 @@ export interface ConfigReading {
 
 /** @throws TidelineError checkpoint_invalid, naming file and field with the range that is allowed. */
 export function parseArchitecture(text: string, file: string): ConfigReading {
-  return readArchitecture(parseJsonObject(text, file), file);
+  return readArchitecture(parseJsonObject(text, checkpointFile(file)), file);
 }
 
 export function readArchitecture(object: JsonObject, file: string): ConfigReading {
   const fields = new ConfigFields(languageModelOf(object), file);
-  const modelType = fields.optional("model_type", z.string({ error: "must be text" }));
+  const modelType = fields.optional("model_type", z.string());
   const known = modelType === undefined ? undefined : FAMILIES[modelType];
   const family = known ?? guess(fields);
   const hiddenSize = fields.whole("hidden_size", 1, LIMITS.hiddenSize);
@@ -109,8 +110,6 @@ export function readArchitecture(object: JsonObject, file: string): ConfigReadin
   };
 }
 
-const flagSchema = z.boolean({ error: "must be true or false" });
-
 /** A family that is not in the table, by what its fields say. */
 function guess(fields: ConfigFields): Family {
   return {
@@ -140,11 +139,11 @@ function readAttention(fields: ConfigFields, family: Family, hiddenSize: number,
   }
   const kvHeads = wholeOr(fields, "num_key_value_heads", 1, heads, heads);
   if (heads % kvHeads !== 0) {
-    throw fields.invalid("num_key_value_heads", `must divide num_attention_heads (${heads}), found ${kvHeads}`);
+    throw fields.invalid("num_key_value_heads", `is ${kvHeads}: must divide num_attention_heads (${heads})`);
   }
   const stated = fields.has("head_dim") ? fields.optional("head_dim", wholeSchema(1, LIMITS.headDim)) : family.headDim;
   if (stated === undefined && hiddenSize % heads !== 0) {
-    throw fields.invalid("hidden_size", `must be a multiple of num_attention_heads (${heads}), found ${hiddenSize}`);
+    throw fields.invalid("hidden_size", `is ${hiddenSize}: must be a multiple of num_attention_heads (${heads})`);
   }
   const windows = readWindows(fields, family, layers);
   return windows.map((window) => ({
@@ -165,7 +164,7 @@ function readWindows(fields: ConfigFields, family: Family, layers: number): read
     ? fields.optional("sliding_window", wholeSchema(1, LIMITS.maxPositions))
     : family.window;
   const switchedOff = fields.has("use_sliding_window") && fields.optional("use_sliding_window", flagSchema) !== true;
-  const types = fields.optional("layer_types", z.array(z.string(), { error: "must be a list of names" }));
+  const types = fields.optional("layer_types", namesSchema);
   const full = Array<undefined>(layers).fill(undefined);
   if (stated === undefined || switchedOff) return full;
   if (types !== undefined) return full.map((_, at) => (types[at] === "sliding_attention" ? stated : undefined));

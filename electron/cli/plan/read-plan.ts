@@ -6,7 +6,7 @@ import { planFromLine } from "../../../core/planner/share.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { openWorkload, readWorkload, settingsFor } from "../../ppo/workload.ts";
 import { planOfWorkload } from "../../ppo/workload-plan.ts";
-import { readTextFile } from "../../session/checkpoint.ts";
+import { readTextFile } from "../../session/input-file.ts";
 
 const MAX_PLAN_BYTES = 2 ** 22;
 

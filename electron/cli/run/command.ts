@@ -6,8 +6,8 @@ import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
-import { readInputFile } from "../../ppo/input-file.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
+import { readRunFile } from "../../ppo/run-files.ts";
 import {
   changeWorkload,
   devicesOf,
@@ -113,7 +113,7 @@ async function run(options: RunCommandOptions): Promise<void> {
   const schedule =
     options.schedule === undefined
       ? buildSchedule(options.strategies?.(roles) ?? NO_STRATEGIES, roles)
-      : parseSchedule(await readInputFile(options.schedule, "schedule"), options.schedule);
+      : parseSchedule(await readRunFile(options.schedule, "schedule"), options.schedule);
   if (options.printSchedule) {
     process.stdout.write(formatSchedule(schedule));
     return;

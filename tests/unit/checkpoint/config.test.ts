@@ -233,7 +233,7 @@ describe("absurd values", () => {
     ["hidden_size", "16", "1 to 131072"],
     ["hidden_size", 1e30, "1 to 131072"],
     ["hidden_size", 18, "multiple of num_attention_heads"],
-    ["hidden_size", null, "missing"],
+    ["hidden_size", null, "is null: must be a whole number from 1 to 131072"],
     ["intermediate_size", 2 ** 40, "1 to 1048576"],
     ["num_hidden_layers", 1e9, "1 to 1024"],
     ["num_hidden_layers", [], "1 to 1024"],

@@ -79,9 +79,9 @@ describe("golden.json", () => {
 
   test.each<[field: string, golden: object]>([
     ["cases", { dtype: "float32" }],
-    ["cases.0.prompt", { dtype: "float32", cases: [{ prompt: [] }] }],
+    ["cases[0].prompt", { dtype: "float32", cases: [{ prompt: [] }] }],
     [
-      "cases.0",
+      "cases[0]",
       {
         dtype: "float32",
         cases: [

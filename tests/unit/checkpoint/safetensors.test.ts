@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findDuplicateKey } from "../../../core/checkpoint/json.ts";
 import { headerBytes, makeHeader, parseHeader, tensorBytes } from "../../../core/checkpoint/safetensors.ts";
 import { parseIndex, selectIndexed } from "../../../core/checkpoint/shard-index.ts";
 import { FIXTURES, failureOf } from "./files.ts";
@@ -117,11 +116,11 @@ describe("lies in the header", () => {
       "a tensor twice",
       `{"a":${JSON.stringify(tensor(0, 4))},"\\u0061":${JSON.stringify(tensor(0, 4))}}`,
       4,
-      { message: '"a" twice' },
+      { message: "a is there twice" },
     ],
     ["metadata that is not text", `{"__metadata__":{"k":1}}`, 0, { message: "__metadata__" }],
     ["metadata that is a list", `{"__metadata__":[]}`, 0, { message: "__metadata__" }],
-    ["an entry that is null", `{"a":null}`, 0, { tensor: "a", message: "a." }],
+    ["an entry that is null", `{"a":null}`, 0, { tensor: "a", message: "a is null" }],
     ["an unknown field", JSON.stringify({ a: tensor(0, 4, { extra: 1 }) }), 4, { tensor: "a", message: "extra" }],
     ["no dtype", JSON.stringify({ a: tensor(0, 4, { dtype: undefined }) }), 4, { tensor: "a", message: "a.dtype" }],
     [
@@ -159,7 +158,7 @@ describe("lies in the header", () => {
       "begin after end",
       JSON.stringify({ a: tensor(0, 4, { data_offsets: [4, 0] }) }),
       4,
-      { tensor: "a", message: "before begin" },
+      { tensor: "a", message: "its end lies before its begin" },
     ],
     [
       "a shape that overflows",
@@ -210,12 +209,6 @@ describe("lies in the header", () => {
     const twice = { name: "a", dtype: "F32", shape: [1] };
     expect(await failureOf(() => makeHeader([twice, twice]))).toMatchObject({ code: "bad_argument", tensor: "a" });
   });
-});
-
-test("duplicate keys are found at any depth, and only within one object", () => {
-  expect(findDuplicateKey('{"a":{"b":1},"c":{"b":2}}')).toBeUndefined();
-  expect(findDuplicateKey('{"a":"b\\":","c":["a","a"]}')).toBeUndefined();
-  expect(findDuplicateKey('{"a":[{"b" : 1, "c":0, "\\u0062":2}]}')).toBe("b");
 });
 
 describe("the shard index", () => {

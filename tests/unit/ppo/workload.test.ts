@@ -109,9 +109,11 @@ test("a file that is missing or is none says so, and what a workload is", async 
   const folder = resolve("assets/demo-ppo");
   const hint = expect.stringContaining("assets/demo-ppo/workload.json");
   const refusals = [
-    ["/nowhere.json", "not_found", "there is no workload file /nowhere.json"],
-    [folder, "bad_argument", `${folder} is a folder, and no workload file`],
-    [fileWith("{"), "bad_argument", "is not JSON"],
+    ["/nowhere.json", "not_found", "/nowhere.json does not exist"],
+    [folder, "bad_argument", `${folder} is a folder, not a file`],
+    [fileWith("{"), "bad_argument", "is not JSON: it ends in line 1"],
+    [fileWith(""), "bad_argument", "is empty"],
+    [fileWith('{ "seed": 1, "seed": 2 }'), "bad_argument", "seed is there twice"],
   ] as const;
   for (const [file, code, words] of refusals) {
     const message = expect.stringContaining(words);

@@ -12,7 +12,7 @@ describe("timeline file", () => {
         const phases = [{ name: "rollout", startSeconds: 1, endSeconds: undefined }];
         const timeline = { samples: storeOf(rows), actions: [action(1, 2)], phases };
         const file = timelineToFile(timeline);
-        const loaded = timelineFromFile(JSON.parse(JSON.stringify(file)));
+        const loaded = timelineFromFile(JSON.parse(JSON.stringify(file)), "mine.json");
         expect(timelineToFile(loaded)).toEqual(file);
         expect(loaded.phases).toEqual(phases);
         expect(loaded.samples.rows).toBe(rows.length);
@@ -23,9 +23,25 @@ describe("timeline file", () => {
 
   it("refuses other JSON, naming the field", () => {
     const file = timelineToFile({ samples: storeOf([row(1, 5), row(2, 6)]), actions: [], phases: [] });
-    expect(() => timelineFromFile({ hello: 1 })).toThrow(/not a Tideline recording: format/);
-    expect(() => timelineFromFile({ ...file, version: 2 })).toThrow(/version/);
-    expect(() => timelineFromFile({ ...file, device: { ...file.device, used: [1] } })).toThrow(/2 rows/);
+    const { device } = file;
+    const refusals = [
+      [{ hello: 1 }, "format is missing"],
+      [[], "is []: must be an object"],
+      [{ ...file, version: 2 }, "version is 2"],
+      [{ ...file, gapSeconds: -1 }, "gapSeconds is -1: must be greater than 0"],
+      [{ ...file, timeSeconds: [1, Number.POSITIVE_INFINITY] }, "timeSeconds[1] is Infinity: must be a number"],
+      [{ ...file, device: { ...device, used: "5" } }, 'device.used is "5": must be a number'],
+      [{ ...file, device: { ...device, used: [1] } }, "device.used has 1 values: must have 2, one for each row"],
+      [
+        { ...file, consumers: [{ consumer: "logits", reserved: 1, committed: [1, 2, 3], used: 1 }] },
+        "consumers[0].committed has 3 values: must have 2, one for each row",
+      ],
+      [{ ...file, timeSeconds: [2, 1] }, "timeSeconds[1] lies before the row above: rows are in order"],
+    ] as const;
+    for (const [data, words] of refusals) {
+      const place = words.startsWith("is ") ? "mine.json" : "mine.json:";
+      expect(() => timelineFromFile(data, "mine.json")).toThrow(`${place} ${words}`);
+    }
   });
 });
 

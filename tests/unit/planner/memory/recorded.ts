@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import type { JsonObject } from "../../../../core/checkpoint/json.ts";
+import type { JsonObject } from "../../../../core/input/json.ts";
 import type { StepOptions } from "../../../../core/planner/memory/pytorch/step.ts";
 import { readArchitecture } from "../../../../core/planner/models/from-config.ts";
 

@@ -32,7 +32,7 @@ describe.each(PRESETS.map(({ name, plan }) => [name, plan] as const))("%s", (_, 
   it("marks every action where it ends, and survives being written and read", () => {
     const actions = prediction.schedule.phases.flatMap(({ before, after }) => [...before, ...after]);
     expect(timeline.actions).toHaveLength(actions.length);
-    const read = timelineFromFile(JSON.parse(JSON.stringify(timelineToFile(timeline))));
+    const read = timelineFromFile(JSON.parse(JSON.stringify(timelineToFile(timeline))), "mine.json");
     expect(peakIn(read, extent)?.bytes).toBe(prediction.fullest.peakBytes);
   });
 });

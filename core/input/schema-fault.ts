@@ -1,31 +1,22 @@
-/** What is wrong with data that a person wrote, in words: the field, what stands there, what is allowed. */
+/** What a schema refuses, in words of our own: zod's differ between versions, and speak to programmers. */
 import { z } from "zod";
-
-export type FieldPath = readonly PropertyKey[];
-
-export interface Fault {
-  readonly path: FieldPath;
-  /** "is 3", "is missing": comes after the field's name. */
-  readonly message: string;
-  readonly hint?: string;
-}
+import type { TidelineError } from "../errors.ts";
+import { allowed, type Fault, type FieldPath, fieldOf, shown, valueAt } from "./fault.ts";
 
 /**
- * The first thing that a schema refuses, which parsed with `IN_WORDS`.
- * @param schema Given, a field that is not one is told with those that are.
+ * The data as the schema reads it.
+ * @param refuse The error of the first field that is not as it has to be; `refusal` for most.
  */
-export function firstFault(error: z.ZodError, data: unknown, schema?: z.core.$ZodType): Fault {
-  const [first] = error.issues;
-  if (first === undefined) return { path: [], message: "is not valid" };
-  const issue = misspelt(first, error.issues, data) ?? first;
-  const fault = faultOf(issue, data, []);
-  if (schema === undefined || fault.message !== UNKNOWN_FIELD || fault.hint !== undefined) return fault;
+export function parseWith<T>(schema: z.ZodType<T>, data: unknown, refuse: (fault: Fault) => TidelineError): T {
+  const parsed = schema.safeParse(data, { error: requirementOf });
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  if (first === undefined) throw refuse({ path: [], message: "is not as it has to be" });
+  const fault = faultOf(misspelt(first, parsed.error.issues, data) ?? first, data, []);
+  if (fault.message !== UNKNOWN_FIELD) throw refuse(fault);
   const fields = fieldsAt(schema, fault.path.slice(0, -1), data);
-  return fields.length === 0 ? fault : { ...fault, hint: allowed(fields) };
+  throw refuse(fields.length === 0 ? fault : { ...fault, hint: allowed(fields) });
 }
-
-/** For `safeParse`: what a schema with no words of its own asks for, in ours. */
-export const IN_WORDS = { error: requirementOf } as const;
 
 const TYPES: Readonly<Record<string, string>> = {
   number: "a number",
@@ -38,8 +29,8 @@ const TYPES: Readonly<Record<string, string>> = {
   record: "an object",
 };
 
-/** undefined: zod says it well enough, or it is said otherwise (`faultOf`). */
-function requirementOf(issue: z.core.$ZodRawIssue): string | undefined {
+/** What a schema with no words of its own asks for. */
+function requirementOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
       return `must be ${TYPES[issue.expected] ?? issue.expected}`;
@@ -47,15 +38,24 @@ function requirementOf(issue: z.core.$ZodRawIssue): string | undefined {
       return limit(issue.origin, issue.inclusive === false ? "greater than" : "at least", issue.minimum);
     case "too_big":
       return limit(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum);
+    case "not_multiple_of":
+      return `must be a multiple of ${issue.divisor}`;
+    case "invalid_format":
+      return `must have the form ${issue.pattern ?? issue.format}`;
     case "invalid_key":
       return `must not have this name: it ${issue.issues[0]?.message ?? "is not allowed"}`;
+    case "invalid_union":
+      return SAID_BY_ALTERNATIVES;
     default:
-      return undefined;
+      return "must not be that";
   }
 }
 
+/** Of a union without words of its own. */
+const SAID_BY_ALTERNATIVES = "";
+
 function limit(origin: string, relation: string, bound: number | bigint): string {
-  if (origin === "string") return `must be text of ${relation} ${bound} characters`;
+  if (origin === "string") return `must be text of ${relation} ${bound} ${bound === 1 ? "character" : "characters"}`;
   if (origin === "array") return `must be a list of ${relation} ${bound}`;
   return `must be ${relation} ${bound}`;
 }
@@ -67,6 +67,7 @@ function misspelt(missing: z.core.$ZodIssue, issues: readonly z.core.$ZodIssue[]
   return issues.find(({ code, path }) => code === "unrecognized_keys" && fieldOf(path) === place);
 }
 
+/** Its hint is which fields there are. */
 export const UNKNOWN_FIELD = "is not a field here";
 
 function faultOf(issue: z.core.$ZodIssue, data: unknown, within: FieldPath): Fault {
@@ -77,6 +78,7 @@ function faultOf(issue: z.core.$ZodIssue, data: unknown, within: FieldPath): Fau
     case "invalid_value":
       return { path, message: is, hint: allowed(issue.values) };
     case "invalid_union": {
+      if (issue.message !== SAID_BY_ALTERNATIVES) return { path, message: `${is}: ${issue.message}` };
       if ("options" in issue && Array.isArray(issue.options))
         return { path, message: is, hint: allowed(issue.options) };
       const inner = deepest(issue.errors);
@@ -103,6 +105,7 @@ function deepest(alternatives: readonly (readonly z.core.$ZodIssue[])[]): z.core
 /** The fields of the object at a path; where alternatives have different ones, of those that the data can be. */
 function fieldsAt(schema: z.core.$ZodType, path: FieldPath, data: unknown): readonly string[] {
   const [key, ...rest] = path;
+  if (typeof key === "number") return fieldsAt(schema, rest, valueAt(data, [key]));
   const fields = objectsIn(schema, data).flatMap(({ shape }) => {
     const inner = typeof key === "string" ? shape[key] : undefined;
     if (key === undefined) return Object.keys(shape);
@@ -111,8 +114,10 @@ function fieldsAt(schema: z.core.$ZodType, path: FieldPath, data: unknown): read
   return [...new Set(fields)];
 }
 
+/** Those that a value, or an entry of a list, can be. */
 function objectsIn(schema: z.core.$ZodType, data: unknown): readonly z.ZodObject[] {
   if (schema instanceof z.ZodObject) return isTagged(schema, data) ? [schema] : [];
+  if (schema instanceof z.ZodArray) return objectsIn(schema.element, data);
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => objectsIn(option, data));
   const isWrapped =
     schema instanceof z.ZodDefault ||
@@ -127,32 +132,4 @@ function isTagged({ shape }: z.ZodObject, data: unknown): boolean {
   return Object.entries(shape).every(
     ([name, field]) => !(field instanceof z.ZodLiteral) || field.safeParse(valueAt(data, [name])).success,
   );
-}
-
-export function allowed(values: readonly unknown[]): string {
-  return `allowed: ${values.map((value) => String(value)).join(", ")}`;
-}
-
-/** "phases[2].before[0].consumer" */
-export function fieldOf(path: FieldPath): string {
-  return path
-    .map((key, at) => (typeof key === "number" ? `[${key}]` : `${at === 0 ? "" : "."}${String(key)}`))
-    .join("");
-}
-
-export function valueAt(data: unknown, path: FieldPath): unknown {
-  let value = data;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = Reflect.get(value, key);
-  }
-  return value;
-}
-
-const MOST_SHOWN = 80;
-
-function shown(value: unknown): string {
-  // A number too large for a computer's has no JSON.
-  const json = typeof value === "number" ? String(value) : JSON.stringify(value);
-  return json.length <= MOST_SHOWN ? json : `${json.slice(0, MOST_SHOWN)}…`;
 }
