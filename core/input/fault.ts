@@ -17,6 +17,8 @@ export interface Fault {
 export interface Source {
   /** A file's path, or what a sentence can begin with: "the schedule". */
   readonly name: string;
+  /** Of a message: nobody can look it up under its name. */
+  readonly isMessage?: true;
   readonly code: ErrorCode;
   /** What to do next, where the fault does not say. */
   readonly hint?: string;
@@ -38,7 +40,7 @@ export function refusal(source: Source, fault: Fault, { place, tensor, cause }: 
     {
       code: source.code,
       message: `${where} ${fault.message}`,
-      file: source.name,
+      ...(source.isMessage !== true && { file: source.name }),
       ...(field !== "" && { field }),
       ...(hint !== undefined && { hint }),
       ...(tensor !== undefined && { tensor }),

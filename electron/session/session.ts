@@ -13,6 +13,8 @@ import {
 } from "../../core/contract/messages.ts";
 import type { ConsumerState, DeviceChoice, EngineState, SessionState } from "../../core/contract/state.ts";
 import { TidelineError, type TidelineErrorData, toErrorData } from "../../core/errors.ts";
+import { refusal, type Source } from "../../core/input/fault.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
 import type { SampleBatch, TidelineAddon } from "../../native/addon.d.ts";
 import type { ActionRecord as ExecutedAction } from "../ppo/records.ts";
 import { Actions } from "./actions.ts";
@@ -169,32 +171,21 @@ export class Session {
 
   /** Answers one request envelope, whatever it is; never throws. */
   async handle(raw: unknown): Promise<AnswerEnvelope> {
-    const envelope = requestEnvelopeSchema.safeParse(raw);
-    if (!envelope.success) {
-      const issue = envelope.error.issues[0];
-      const field = issue?.path.join(".") ?? "";
-      return failure(readableId(raw), {
-        code: "bad_message",
-        message: `not a request: ${field === "" ? "" : `${field}: `}${issue?.message ?? "malformed"}`,
-        hint: "A request is { id, command, params }.",
-        ...(field === "" ? {} : { field }),
-      });
-    }
-    const { id, command, params } = envelope.data;
-    if (!isCommandName(command)) {
-      return failure(id, {
-        code: "unknown_command",
-        message: `there is no command "${command}"`,
-        hint: "The window and the session may be of different versions: reload the window.",
-      });
-    }
-    if (command === "observe") this.#knownRecents = undefined;
     try {
+      const { id, command, params } = parseWith(requestEnvelopeSchema, raw, (fault) => refusal(REQUEST, fault));
+      if (!isCommandName(command)) {
+        throw new TidelineError({
+          code: "unknown_command",
+          message: `there is no command "${command}"`,
+          hint: "The window and the session may be of different versions: reload the window.",
+        });
+      }
+      if (command === "observe") this.#knownRecents = undefined;
       const value = await runCommand(command, params, this.#context);
       if (this.#options.checkItself) checkAnswer(command, value);
       return { id, ok: true, value };
     } catch (error) {
-      return failure(id, toErrorData(error));
+      return failure(readableId(raw), toErrorData(error));
     }
   }
 
@@ -299,11 +290,18 @@ function engineState({ stopTokenIds: _, ...engine }: BackendEngine, consumers: r
   return { ...engine, kv, ...(obstacle ? { obstacle } : {}) };
 }
 
+const REQUEST: Source = {
+  name: "the request",
+  isMessage: true,
+  code: "bad_message",
+  hint: "A request is { id, command, params }.",
+};
+
 function failure(id: number, error: TidelineErrorData): AnswerEnvelope {
   return { id, ok: false, error: withHint(error) };
 }
 
-/** The id of a malformed request where it has a usable one, so that whoever asked can match the answer. */
+/** The id of a request where it has a usable one, however malformed the rest, so that whoever asked can match the answer. */
 function readableId(raw: unknown): number {
   const id = typeof raw === "object" && raw !== null && "id" in raw ? raw.id : undefined;
   return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : 0;

@@ -48,14 +48,21 @@ it("refuses parameters that the contract does not know", async () => {
   expect(answer).toMatchObject({ id: 3, ok: false, error: { code: "bad_message" } });
 });
 
-it("answers a malformed envelope with its id where it has one", async () => {
+it("answers a malformed envelope with its id where it has one, and says in words what is malformed", async () => {
   const { session } = open();
-  expect(await session.handle({ id: 9, command: 5 })).toMatchObject({
-    id: 9,
-    ok: false,
-    error: { code: "bad_message" },
-  });
-  expect(await session.handle(undefined)).toMatchObject({ id: 0, ok: false, error: { code: "bad_message" } });
+  const refusals: readonly (readonly [raw: unknown, id: number, message: string])[] = [
+    [{ id: 9, command: 5 }, 9, "the request: command is 5: must be text"],
+    [{ id: 9 }, 9, "the request: command is missing: must be text"],
+    [{ id: -1, command: "observe" }, 0, "the request: id is -1: must be at least 0"],
+    [{ id: 7, command: "observe", also: 1 }, 7, "the request: also is not a field here"],
+    [[], 0, "the request is []: must be an object"],
+    // What was no JSON.
+    [undefined, 0, "the request is missing: must be an object"],
+  ];
+  for (const [raw, id, message] of refusals) {
+    const error = { code: "bad_message", message, hint: expect.any(String) };
+    expect(await session.handle(raw)).toMatchObject({ id, ok: false, error });
+  }
 });
 
 it("answers anything at all with a valid envelope", async () => {
