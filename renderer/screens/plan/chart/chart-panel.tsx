@@ -33,8 +33,8 @@ interface ChartPanelProps {
 type GpuKind = PredictedGpu["kind"];
 
 const TWO_KINDS = [
-  { value: "trainer", label: "A trainer's GPU" },
-  { value: "engine", label: "An engine's GPU" },
+  { value: "trainer", label: "Trainer's GPU" },
+  { value: "engine", label: "Engine's GPU" },
 ] as const satisfies readonly Choice<GpuKind>[];
 
 const DRAWN = [
