@@ -5,8 +5,8 @@
  * With TIDELINE_DEVICE=cuda:0 the native and golden ones run on that GPU, or say that they are skipped.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { orExplain, prepare } from "../electron/launch/prepare.mjs";
 
 const root = resolve(import.meta.dirname, "..");
@@ -68,49 +68,27 @@ function check(name, script, args) {
  */
 function runProject(project) {
   console.log(`\n== ${project} tests`);
-  const report = join(output, `vitest-${project}.json`);
-  rmSync(report, { force: true });
-  const { status } = runNode("vitest/vitest.mjs", [
-    "run",
-    "--project",
-    project,
-    "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${report}`,
-  ]);
-  const count = readReport(report);
-  if (status === 0 || count.failed > 0) return count;
+  const file = join(output, `vitest-${project}.json`);
+  rmSync(file, { force: true });
+  const reporters = ["--reporter=default", "--reporter=./tests/reporter.ts", `--outputFile=${file}`];
+  const { status } = runNode("vitest/vitest.mjs", ["run", "--project", project, ...reporters]);
+  const count = readReport(file);
+  if ((status === 0 && existsSync(file)) || count.failed > 0) return count;
   failures.push(`- ${project} tests ended badly without a failed test`);
   return { ...count, failed: 1 };
 }
 
 /**
  * @param {string} file
- * @returns {Count}
+ * @returns {Count} nothing, where no report was written
  */
 function readReport(file) {
-  try {
-    const report = JSON.parse(readFileSync(file, "utf8"));
-    for (const { name, message, assertionResults } of report.testResults) {
-      const failed = assertionResults.filter((/** @type {{ status: string }} */ test) => test.status === "failed");
-      for (const test of failed) {
-        failures.push(`- ${relative(root, name)}: ${test.fullName}\n${indent(test.failureMessages.join("\n"))}`);
-      }
-      for (const { status, fullName, meta } of assertionResults) {
-        if (status !== "skipped" && status !== "pending") continue;
-        const reason = meta?.lacks ?? /\(skipped: ([^)]*)\)/.exec(fullName)?.[1] ?? relative(root, name);
-        skips.set(reason, (skips.get(reason) ?? 0) + 1);
-      }
-      if (failed.length === 0 && message) failures.push(`- ${relative(root, name)}\n${indent(message)}`);
-    }
-    return {
-      passed: report.numPassedTests,
-      failed: report.numFailedTests,
-      skipped: report.numPendingTests + report.numTodoTests,
-    };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
+  if (!existsSync(file)) return { passed: 0, failed: 0, skipped: 0 };
+  /** @type {import("./reporter.ts").ProjectReport} */
+  const report = JSON.parse(readFileSync(file, "utf8"));
+  for (const { where, said } of report.failures) failures.push(`- ${where}\n${indent(said)}`);
+  for (const reason of report.lacking) skips.set(reason, (skips.get(reason) ?? 0) + 1);
+  return report;
 }
 
 /** @param {string} text */
