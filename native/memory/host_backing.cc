@@ -12,7 +12,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "memory/host_memory.h"  // MapAligned, Populate
+#include "memory/host_memory.h"  // MapAligned, Touch
 #include "memory/parallel.h"     // ForPieces
 
 #ifndef MREMAP_DONTUNMAP
@@ -22,7 +22,7 @@
 namespace tideline {
 namespace {
 
-// Threads populate and copy in pieces of this.
+// Threads touch and copy in pieces of this.
 constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
 // Each chunk can cost two mappings, and the kernel allows a process 65530.
 constexpr uint64_t kMostChunks = 8192;
@@ -32,7 +32,7 @@ constexpr uint64_t kReserveBytes = uint64_t{128} << 20;
 void* At(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
 // Anonymous memory that is there, not promised.
-void* AllocatePopulated(uint64_t bytes, const Operation& operation) {
+void* AllocateTouched(uint64_t bytes, const Operation& operation) {
   const uint64_t available = AvailableMachineBytes();
   if (available < bytes + kReserveBytes) {
     throw Error("out_of_memory", "the machine has " + std::to_string(available >> 20) + " MiB left, " +
@@ -43,7 +43,7 @@ void* AllocatePopulated(uint64_t bytes, const Operation& operation) {
   if (bytes >= kHugePageBytes) ::madvise(start, bytes, MADV_HUGEPAGE);  // faster where it is allowed
   try {
     auto* base = static_cast<char*>(start);
-    ForPieces(bytes, kPieceBytes, operation, [base](uint64_t offset, uint64_t piece) { Populate(base + offset, piece); });
+    ForPieces(bytes, kPieceBytes, operation, [base](uint64_t offset, uint64_t piece) { Touch(base + offset, piece); });
   } catch (...) {
     ::munmap(start, bytes);
     throw;
@@ -118,7 +118,7 @@ void HostBacking::Unreserve(uintptr_t address, uint64_t bytes) noexcept { ::munm
 std::vector<Chunk> HostBacking::Create(std::span<const uint64_t> sizes, const Operation& operation) {
   std::vector<Chunk> chunks(sizes.size());
   if (sizes.empty()) return chunks;
-  const auto start = reinterpret_cast<uintptr_t>(AllocatePopulated(sizes.size() * chunk_bytes(), operation));
+  const auto start = reinterpret_cast<uintptr_t>(AllocateTouched(sizes.size() * chunk_bytes(), operation));
   for (size_t i = 0; i < sizes.size(); ++i) chunks[i] = {start + i * chunk_bytes(), chunk_bytes()};
   return chunks;
 }

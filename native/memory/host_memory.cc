@@ -7,10 +7,6 @@
 #include <cstring>
 #include <string>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
 namespace tideline {
 
 void* MapAligned(uint64_t bytes, int protection, int flags) {
@@ -23,12 +19,6 @@ void* MapAligned(uint64_t bytes, int protection, int flags) {
   const uintptr_t end = aligned + bytes;
   if (start + padded > end) ::munmap(reinterpret_cast<void*>(end), start + padded - end);
   return reinterpret_cast<void*>(aligned);
-}
-
-void Populate(void* start, uint64_t bytes) {
-  if (::madvise(start, bytes, MADV_POPULATE_WRITE) == 0) return;
-  if (errno == ENOMEM || errno == EHWPOISON || errno == EFAULT) throw MappingError("taking memory");
-  Touch(start, bytes);  // kernels before 5.14 do not know it
 }
 
 void Touch(void* start, uint64_t bytes) {

@@ -145,7 +145,7 @@ describeDevice("telemetry", () => {
     const unaccounted = batches.flatMap(rowsOf).map(([, used = 0, , context = 0, , held = 0, , committed = 0]) => {
       return used - context - held - committed;
     });
-    // Pieces of 8 MiB are populated on every core before they are counted; the rest is this process's own heap. A row's
+    // Pieces of 8 MiB are touched on every core before they are counted; the rest is this process's own heap. A row's
     // figures are read one after the other, so a single row may straddle the end of a release.
     const lasting = unaccounted.slice(4).map((_, row) => Math.min(...unaccounted.slice(row, row + 5)));
     expect(Math.max(...lasting)).toBeLessThan(128 * MIB);
