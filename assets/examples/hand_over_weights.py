@@ -1,13 +1,16 @@
 """Describes tensors of this process so that Tideline's engine on the same GPU can copy them (docs/share-weights.md).
 
-    description = describe(policy.named_parameters())  # a dict, to be sent as JSON
-    ...                                                # keep the tensors as they are until the swap is done
+    hand_over(policy.named_parameters(), "/run/user/1000/weights.json")  # for Swap… in Tideline, "Another process"
+    ...  # keep the tensors as they are until the swap is done
+
+`describe` gives the same as a dict, to be sent as JSON in any other way.
 
 Needs NVIDIA's driver, and tensors of PyTorch's usual allocator: memory of its expandable segments has no such handles.
-`python3 hand_over_weights.py <checkpoint>` hands over the weights of a folder: it prints the description as one line of
-JSON, and keeps them until its standard input ends.
+`python3 hand_over_weights.py <checkpoint> [--out <file>]` hands over the weights of a folder: it writes the description to
+the file, or prints it as one line of JSON, and keeps them until its standard input ends.
 """
 
+import argparse
 import ctypes
 import json
 import os
@@ -40,6 +43,15 @@ def describe(named_tensors):
     return {"device": {"uuid": _uuid(driver, devices.pop())}, "allocations": list(handles.values()), "tensors": tensors}
 
 
+def hand_over(named_tensors, path):
+    """Describes tensors in a file that only this user can read; whoever finds it finds it whole."""
+    draft = f"{path}.{os.getpid()}.partial"
+    description = describe(named_tensors)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(description, file)
+    os.replace(draft, path)
+
+
 def _uuid(driver, ordinal):
     raw = (ctypes.c_ubyte * 16)()
     _call(driver, "cuDeviceGetUuid", raw, ordinal)
@@ -53,10 +65,19 @@ def _call(driver, name, *arguments):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Hands over the weights of a checkpoint until standard input ends.")
+    parser.add_argument("checkpoint", type=pathlib.Path, help="a folder with *.safetensors")
+    parser.add_argument("--out", help="the file to write the description to; it is printed otherwise")
+    options = parser.parse_args()
+
     from safetensors.torch import load_file
 
     weights = {}
-    for file in sorted(pathlib.Path(sys.argv[1]).glob("*.safetensors")):
+    for file in sorted(options.checkpoint.glob("*.safetensors")):
         weights.update(load_file(file, device="cuda"))
-    print(json.dumps(describe(weights.items())), flush=True)
+    if options.out:
+        hand_over(weights.items(), options.out)
+        print(f"described in {options.out}", flush=True)
+    else:
+        print(json.dumps(describe(weights.items())), flush=True)
     sys.stdin.read()

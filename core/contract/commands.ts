@@ -46,6 +46,8 @@ const releaseRequest = z
 export const swapSourceSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("checkpoint"), path }),
   z.object({ kind: z.literal("model"), role: roleSchema }),
+  /** The file in which another process says where its weights lie on this GPU (docs/share-weights.md). */
+  z.object({ kind: z.literal("process"), path }),
 ]);
 export type SwapSource = z.infer<typeof swapSourceSchema>;
 

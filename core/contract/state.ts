@@ -86,6 +86,8 @@ export const engineStateSchema = z.discriminatedUnion("status", [
     status: z.enum(["idle", "running", "paused", "swapping"]),
     checkpoint: checkpointSummarySchema,
     weightsVersion: count,
+    /** Another process handed them over: the checkpoint says what model they are, its files hold others. */
+    handedOver: z.literal(true).optional(),
     runningRequests: count,
     waitingRequests: count,
     kv: z.object({ blockTokens: count, blocks: count, usedBlocks: count, bytesPerToken: bytes, capacityTokens: count }),

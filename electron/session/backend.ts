@@ -14,7 +14,7 @@ import type {
   SwapMethod,
 } from "../../core/contract/vocabulary.ts";
 import type { LinkMeasurement } from "../../core/link-measurement.ts";
-import type { GenerateRequest, GenerationEvent } from "../../native/addon.d.ts";
+import type { ForeignWeights, GenerateRequest, GenerationEvent } from "../../native/addon.d.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
 /** How a long verb tells what it has done and hears that it should stop. */
@@ -35,6 +35,8 @@ export interface BackendEngine {
   readonly stopTokenIds: readonly number[];
   /** Counts up with every load and swap. */
   readonly weightsVersion: number;
+  /** By another process: the checkpoint says what model they are, its files hold others. */
+  readonly handedOver?: true;
   readonly runningRequests: number;
   readonly waitingRequests: number;
   readonly kv: {
@@ -76,7 +78,8 @@ export interface ReleaseRequest {
 export interface SwapRequest {
   readonly source:
     | { readonly kind: "checkpoint"; readonly checkpoint: Checkpoint }
-    | { readonly kind: "model"; readonly role: Role };
+    | { readonly kind: "model"; readonly role: Role }
+    | { readonly kind: "process"; readonly weights: ForeignWeights };
   readonly method: SwapMethod;
   /** For `bucketed`. */
   readonly bucketBytes?: number | undefined;

@@ -3,7 +3,7 @@
  * of its own beyond which checkpoint lies where; everything else is asked of the addon.
  */
 import { rm } from "node:fs/promises";
-import { ENGINE_TAGS, engineConsumer, type Role } from "../../core/consumers.ts";
+import { engineConsumer, type Role } from "../../core/consumers.ts";
 import type { CheckpointSummary } from "../../core/contract/state.ts";
 import type { PauseMode } from "../../core/contract/vocabulary.ts";
 import { TidelineError } from "../../core/errors.ts";
@@ -17,6 +17,7 @@ import type {
   NativeTelemetry,
   Receipt,
   SampleBatch,
+  SwapSource,
   TidelineAddon,
 } from "../../native/addon.d.ts";
 import type {
@@ -30,7 +31,8 @@ import type {
 } from "./backend.ts";
 import { makeBackupsFolder, ownBackupsFolder } from "./backups.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
-import { type Lendable, type LoanListener, Loans } from "./loans.ts";
+import { modelConsumer, verbsOf } from "./consumer-verbs.ts";
+import { type LoanListener, Loans } from "./loans.ts";
 import { measureLink } from "./measure-link.ts";
 import {
   cancelGeneration,
@@ -46,8 +48,6 @@ const BATCH_SECONDS = 0.1;
 /** The device that is always there. */
 const HOST = "host";
 const ENGINE_WEIGHTS = engineConsumer("weights");
-
-type Releasable = Pick<NativeModel, "release" | "resume">;
 
 interface Beside {
   readonly model: NativeModel;
@@ -161,39 +161,35 @@ export class NativeBackend implements Backend {
     this.#refuseLost();
     if (mode === "disk") makeBackupsFolder(this.#backups);
     const options = { mode, destination, directory: this.#backups, ...this.#operation(work) };
-    return this.#target(consumer).release(options);
+    return this.#verbsOf(consumer).release(options);
   }
 
   async resume(consumer: string, work: Work): Promise<Receipt> {
     this.#refuseLost();
-    return this.#target(consumer).resume(this.#operation(work));
+    return this.#verbsOf(consumer).resume(this.#operation(work));
   }
 
   async swap({ source, method, bucketBytes, running }: SwapRequest, work: Work): Promise<Receipt> {
     this.#refuseLost();
-    const { engine } = this.#engine();
+    const { engine, checkpoint: before } = this.#engine();
     const isLent = this.#loans.of(ENGINE_WEIGHTS) !== undefined;
-    const from = source.kind === "model" ? this.#beside(source.role) : undefined;
-    const checkpoint = source.kind === "checkpoint" ? source.checkpoint : from?.checkpoint;
-    if (checkpoint === undefined) throw new TidelineError({ code: "internal", message: "a swap without a source" });
+    const { from, checkpoint = before } = this.#sourceOf(source);
     const receipt = await engine.swap({
-      source: from
-        ? { kind: "model", model: from.model }
-        : { kind: "checkpoint", config: checkpoint.config, tensors: checkpoint.tensors },
+      source: from,
       // What is lent stays what the engine reads, unless it is asked otherwise.
       method: method === "auto" && isLent ? "copy" : method,
       ...(bucketBytes !== undefined && { bucketBytes }),
       running,
       ...this.#operation(work),
     });
-    this.#loaded = { engine, checkpoint };
+    this.#loaded = { engine, checkpoint, ...(source.kind === "process" && { handedOver: true }) };
     if (receipt.method === "share") await this.#loans.over(ENGINE_WEIGHTS);
     return receipt;
   }
 
   async lend(consumer: string, socket: string): Promise<void> {
     this.#refuseLost();
-    const verbs = this.#target(consumer);
+    const verbs = this.#verbsOf(consumer);
     const reads = this.#device.observe().regions.find((region) => region.consumer === consumer)?.sharedWith;
     await this.#loans.lend({ consumer, reads, lendable: "share" in verbs ? verbs : undefined }, socket);
   }
@@ -403,6 +399,26 @@ export class NativeBackend implements Backend {
     throw new TidelineError({ code: "no_model", message: "no checkpoint is open", hint: "Open a checkpoint." });
   }
 
+  /** As the addon takes it, and the checkpoint that the engine then has: the one before where a process hands over. */
+  #sourceOf(source: SwapRequest["source"]): { readonly from: SwapSource; readonly checkpoint?: Checkpoint } {
+    switch (source.kind) {
+      case "process":
+        return { from: source };
+      case "checkpoint": {
+        const { config, tensors } = source.checkpoint;
+        return { from: { kind: "checkpoint", config, tensors }, checkpoint: source.checkpoint };
+      }
+      case "model": {
+        const { model, checkpoint } = this.#beside(source.role);
+        return { from: { kind: "model", model }, checkpoint };
+      }
+    }
+  }
+
+  #verbsOf(consumer: string) {
+    return verbsOf(consumer, () => this.#engine().engine, this.#models);
+  }
+
   #beside(role: Role): Beside {
     const beside = this.#models.get(role);
     if (beside) return beside;
@@ -412,27 +428,4 @@ export class NativeBackend implements Backend {
       hint: `Load a ${role} model first.`,
     });
   }
-
-  /** What a consumer's verbs go to. */
-  #target(consumer: string): Releasable | (Releasable & Lendable) {
-    const tag = ENGINE_TAGS.find((candidate) => engineConsumer(candidate) === consumer);
-    if (tag !== undefined) {
-      const { engine } = this.#engine();
-      const releasable: Releasable = {
-        release: (options) => engine.release(tag, options),
-        resume: (operation) => engine.resume(tag, operation),
-      };
-      return tag === "weights" ? { ...releasable, share: (options) => engine.shareWeights(options) } : releasable;
-    }
-    for (const [role, { model }] of this.#models) if (modelConsumer(role) === consumer) return model;
-    throw new TidelineError({
-      code: "not_found",
-      message: `${consumer} holds nothing that can be released, resumed or lent`,
-      hint: "Name a consumer of the list: engine.weights, engine.kv_cache, workspace, or a loaded model's weights.",
-    });
-  }
-}
-
-function modelConsumer(role: Role): string {
-  return `${role}.weights`;
 }

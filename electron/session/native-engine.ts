@@ -11,10 +11,13 @@ import { checkpointSummary } from "./native-observation.ts";
 export interface LoadedEngine {
   readonly engine: NativeEngine;
   readonly checkpoint: Checkpoint;
+  /** Another process has replaced them since. */
+  readonly handedOver?: true;
 }
 
 /** Undefined for one that is closed. */
-export function observeEngine({ engine, checkpoint }: LoadedEngine, addon: TidelineAddon): BackendEngine | undefined {
+export function observeEngine(loaded: LoadedEngine, addon: TidelineAddon): BackendEngine | undefined {
+  const { engine, checkpoint, handedOver } = loaded;
   const { status, weightsVersion, runningRequests, waitingRequests, kv } = engine.observe();
   if (status === "closed") return undefined;
   return {
@@ -22,6 +25,7 @@ export function observeEngine({ engine, checkpoint }: LoadedEngine, addon: Tidel
     checkpoint: checkpointSummary(checkpoint, addon.weightBytes(checkpoint.config, checkpoint.dtype)),
     stopTokenIds: checkpoint.config.eosTokenIds,
     weightsVersion,
+    ...(handedOver && { handedOver }),
     runningRequests,
     waitingRequests,
     kv,

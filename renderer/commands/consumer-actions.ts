@@ -177,7 +177,8 @@ function swap({ engine }: ConsumerContext): ConsumerAction {
   return {
     kind: "swap",
     label: "Swap…",
-    consequence: "replaces the engine's weights from a folder or from a model in memory, at the same addresses",
+    consequence:
+      "replaces the engine's weights from a folder, a model in memory or another process, at the same addresses",
     destructive: false,
     ...(engine.status === "swapping" ? { refused: "a swap is under way" } : {}),
   };

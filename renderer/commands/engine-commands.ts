@@ -52,7 +52,7 @@ export function engineCommands(context: CommandContext): readonly Command[] {
       label: "Swap…",
       group: "Engine",
       keys: [{ key: "s", mod: true, shift: true }],
-      consequence: "replaces the weights from a folder or from a model in memory, at the same addresses",
+      consequence: "replaces the weights from a folder, a model in memory or another process, at the same addresses",
       ...refusedBecause(offline, empty, swapping),
       run: () => openDialog("swap"),
     },

@@ -1,5 +1,7 @@
 /** Commands that move memory, lend it or only time it: release, resume, swap, loans, trim, measuring the link, and the pause before them. */
 import { basename, dirname, resolve } from "node:path";
+import type { SwapSource } from "../../../core/contract/commands.ts";
+import { readHandedOver } from "../handed-over.ts";
 import { makeOwnFolder } from "../new-folder.ts";
 import type { Handlers } from "./context.ts";
 import { openFolder } from "./models.ts";
@@ -30,18 +32,27 @@ export const memoryCommands: Handlers<MemoryCommand> = {
     ),
 
   swap: ({ source, ...how }, context) => {
-    const { actions, device } = context;
-    const consumer = "engine.weights";
-    if (source.kind === "model") {
-      const label = `swap engine.weights to ${source.role}`;
-      return actions.run({ kind: "swap", consumer, label }, (work) => device.backend.swap({ source, ...how }, work));
-    }
-    const label = `swap engine.weights to ${basename(source.path)}`;
-    return actions.run({ kind: "swap", consumer, label }, async (work) => {
-      const checkpoint = await openFolder(source.path, context);
-      const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
-      context.settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
-      return receipt;
+    const { actions, device, settings } = context;
+    const action = {
+      kind: "swap",
+      consumer: "engine.weights",
+      label: `swap engine.weights to ${nameOf(source)}`,
+    } as const;
+    return actions.run(action, async (work) => {
+      switch (source.kind) {
+        case "model":
+          return device.backend.swap({ source, ...how }, work);
+        case "process": {
+          const weights = await readHandedOver(source.path);
+          return device.backend.swap({ source: { kind: "process", weights }, ...how }, work);
+        }
+        case "checkpoint": {
+          const checkpoint = await openFolder(source.path, context);
+          const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
+          settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+          return receipt;
+        }
+      }
     });
   },
 
@@ -116,3 +127,14 @@ export const memoryCommands: Handlers<MemoryCommand> = {
     return {};
   },
 };
+
+function nameOf(source: SwapSource): string {
+  switch (source.kind) {
+    case "model":
+      return source.role;
+    case "process":
+      return "those of another process";
+    case "checkpoint":
+      return basename(source.path);
+  }
+}

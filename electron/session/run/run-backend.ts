@@ -91,7 +91,7 @@ export class RunBackend implements Backend {
   }
 
   async swap({ source, method, bucketBytes }: SwapRequest, work: Work): Promise<Receipt> {
-    if (source.kind === "checkpoint") throw taken("The engine's weights come from the policy");
+    if (source.kind !== "model") throw taken("The engine's weights come from the policy");
     if (source.role !== "policy") {
       throw new TidelineError({
         code: "unsupported",

@@ -83,7 +83,10 @@ function Loaded({ engine }: { readonly engine: LoadedEngine }): ReactNode {
           <span>{countWords(checkpoint.parameters)} params</span>
           <span>{checkpoint.dtype}</span>
           <span>context {checkpoint.maxPositions.toLocaleString("en")}</span>
-          <span>weights v{engine.weightsVersion}</span>
+          <span>
+            weights v{engine.weightsVersion}
+            {engine.handedOver && ", of another process"}
+          </span>
         </p>
       </div>
       <div className="engine-kv">

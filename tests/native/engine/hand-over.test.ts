@@ -3,18 +3,19 @@
  * On the GPU that TIDELINE_DEVICE names, or else on one that the double of the driver plays.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { parseHandedOver } from "../../../core/checkpoint/handed-over.ts";
 import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
 import type { ForeignWeights, NativeEngine, SwapOptions } from "../../../native/addon.d.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
-import { type CudaDouble, compile, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import { type CudaDouble, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
 import { Peer } from "../peer.ts";
 import { CHUNK_BYTES, DEVICE_NAME, failure, IS_EMULATED, IS_HOST, testDevice } from "../support.ts";
+import { compileTrainer, describedBy, layOut } from "../trainer.ts";
 import { negatedCheckpoint, openEngine, openFixture } from "./support.ts";
 
 const ON_CARD = !IS_HOST && !IS_EMULATED;
@@ -25,7 +26,7 @@ const program = join(folder, "trainer");
 let double: CudaDouble | undefined;
 
 beforeAll(async () => {
-  compile([join(import.meta.dirname, "../cuda-double/trainer/trainer.cc")], program, []);
+  compileTrainer(program);
   if (!ON_CARD) double = await installComputeDouble();
 }, 300_000);
 afterEach(() => {
@@ -50,33 +51,10 @@ function startTrainer(command: string, args: readonly string[]): Peer {
   return trainer;
 }
 
-/** The tensors' bytes in a file, each where its allocation has it. */
-async function layOut(checkpoint: Checkpoint): Promise<{
-  readonly file: string;
-  readonly split: number;
-  readonly tensors: ForeignWeights["tensors"];
-}> {
-  const parts: Uint8Array[] = [];
-  const tensors: ForeignWeights["tensors"][number][] = [];
-  let [position, split] = [0, 0];
-  for (const { name, dtype, shape, file, offset, bytes } of checkpoint.tensors) {
-    if (split === 0 && tensors.length * 2 > checkpoint.tensors.length) split = position;
-    parts.push((await readFile(file)).subarray(offset, offset + bytes));
-    const allocation = split === 0 ? 0 : 1;
-    tensors.push({ name, dtype, shape, bytes, allocation, offset: position - split });
-    position += bytes;
-  }
-  const file = join(folder, "weights");
-  await writeFile(file, Buffer.concat(parts));
-  return { file, split, tensors };
-}
-
 async function handedOver(checkpoint: Checkpoint): Promise<Given> {
-  const { file, split, tensors } = await layOut(checkpoint);
-  const trainer = startTrainer(program, [file, String(split)]);
-  const uuid = await trainer.line();
-  const allocations = [await trainer.line(), await trainer.line()];
-  return { trainer, weights: { device: { uuid }, allocations, tensors } };
+  const laidOut = await layOut(checkpoint, folder);
+  const trainer = startTrainer(program, [laidOut.file, String(laidOut.split)]);
+  return { trainer, weights: await describedBy(trainer, laidOut) };
 }
 
 /** An engine, and a trainer with the same model but for the sign of its logits. */
@@ -232,7 +210,7 @@ describe.skipIf(noExample !== undefined)(
 import ctypes, json, os, sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
-from hand_over_weights import describe
+from hand_over_weights import hand_over
 driver = ctypes.CDLL(os.environ["TIDELINE_CUDA_DRIVER"])
 context, stream = ctypes.c_void_p(), ctypes.c_void_p()
 driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
@@ -250,19 +228,23 @@ class Tensor:
         return self.place
     def is_contiguous(self):
         return True
-print(json.dumps(describe((view["name"], Tensor(view)) for view in table)), flush=True)
+hand_over(((view["name"], Tensor(view)) for view in table), sys.argv[4])
+print("described", flush=True)
 sys.stdin.read()
 `;
 
     test("describes tensors so that they arrive", async () => {
       const { engine } = await openEngine({ deviceName: "cuda:0" });
       const before = await logits(engine);
-      const { file, split, tensors } = await layOut(
-        await negatedCheckpoint(await openFixture("tiny-llama-gqa"), folder),
-      );
+      const negated = await negatedCheckpoint(await openFixture("tiny-llama-gqa"), folder);
+      const { file, split, tensors } = await layOut(negated, folder);
+      const out = join(folder, "weights.json");
       const whole = tensors.map((view) => ({ ...view, offset: view.offset + (view.allocation === 0 ? 0 : split) }));
-      const trainer = startTrainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole)]);
-      const weights: ForeignWeights = JSON.parse(await trainer.line());
+      const trainer = startTrainer("python3", ["-c", script, EXAMPLES, file, JSON.stringify(whole), out]);
+      expect(await trainer.line()).toBe("described");
+      expect(statSync(out).mode & 0o777).toBe(0o600);
+      expect(readdirSync(folder).filter((name) => name.includes("partial"))).toEqual([]);
+      const weights = parseHandedOver(readFileSync(out, "utf8"), out);
       expect(weights.allocations).toHaveLength(1);
       await swap(engine, weights);
       expect(await logits(engine)).toEqual(before.map((value) => -value));

@@ -2,7 +2,7 @@
 import { Replace } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { Role } from "../../../../core/consumers.ts";
-import type { CommandInput } from "../../../../core/contract/commands.ts";
+import type { SwapSource } from "../../../../core/contract/commands.ts";
 import type { ModelState } from "../../../../core/contract/state.ts";
 import type { RunningPolicy, SwapMethod } from "../../../../core/contract/vocabulary.ts";
 import { type Loan, mappedBy } from "../../../../core/loan.ts";
@@ -10,11 +10,13 @@ import { formatBytes } from "../../../../core/units.ts";
 import { useClient } from "../../../commands/use-commands.tsx";
 import { Button } from "../../../components/button.tsx";
 import { Dialog } from "../../../components/dialog.tsx";
-import { type Choice, ChoiceList, Segmented } from "../../../components/field.tsx";
+import { type Choice, ChoiceList, Segmented, TextField } from "../../../components/field.tsx";
 import { useSession } from "../../../state/session.ts";
 import { useDialogRequest } from "../../../state/use-request.ts";
 import { FolderPicker } from "./folder-browser.tsx";
 import { Recents } from "./recents.tsx";
+
+type From = SwapSource["kind"];
 
 const METHODS: readonly Choice<SwapMethod>[] = [
   { value: "auto", label: "Automatic", more: "shares where both layouts agree, else copies" },
@@ -42,15 +44,23 @@ export function SwapDialog(): ReactNode {
   const models = useSession((store) => store.session?.models) ?? [];
   const consumers = useSession((store) => store.session?.consumers) ?? [];
   const loan = consumers.find(({ consumer }) => consumer === "engine.weights")?.loan;
-  const [from, setFrom] = useState<"checkpoint" | "model">(models.length > 0 ? "model" : "checkpoint");
+  const deviceName = useSession((store) => store.session?.device.name);
+  const [from, setFrom] = useState<From>(models.length > 0 ? "model" : "checkpoint");
   const [path, setPath] = useState("");
+  const [file, setFile] = useState("");
   const [chosenRole, setRole] = useState<Role>();
   const [method, setMethod] = useState<SwapMethod>("auto");
   const [running, setRunning] = useState<RunningPolicy>("refuse");
   const { busy, error, submit } = useDialogRequest("Swap the engine's weights");
 
   const role = models.find((model) => model.role === chosenRole)?.role ?? models[0]?.role;
-  const source = sourceOf(from, path.trim(), role);
+  const onHost = deviceName === "host";
+  const sources: Readonly<Record<From, SwapSource | undefined>> = {
+    checkpoint: path.trim() === "" ? undefined : { kind: "checkpoint", path: path.trim() },
+    model: role === undefined ? undefined : { kind: "model", role },
+    process: file.trim() === "" || onHost ? undefined : { kind: "process", path: file.trim() },
+  };
+  const source = sources[from];
   return (
     <Dialog
       title="Swap the engine's weights"
@@ -73,19 +83,36 @@ export function SwapDialog(): ReactNode {
         choices={[
           { value: "checkpoint", label: "Folder on disk" },
           { value: "model", label: "Model in memory", disabled: models.length === 0 },
+          { value: "process", label: "Another process" },
         ]}
         onValue={setFrom}
       />
-      {from === "checkpoint" ? (
+      {from === "checkpoint" && (
         <>
           <FolderPicker label="Folder on the machine that runs Tideline" path={path} onPath={setPath} />
           <Recents selected={path} onSelect={setPath} />
         </>
-      ) : (
+      )}
+      {from === "model" && (
         <>
           {role && <ChoiceList legend="Model" value={role} choices={models.map(modelChoice)} onValue={setRole} />}
           <ChoiceList legend="Method" columns={2} value={method} choices={methodsWith(loan)} onValue={setMethod} />
         </>
+      )}
+      {from === "process" && (
+        <TextField
+          label="File that the trainer wrote, on the machine that runs Tideline"
+          className="mono"
+          value={file}
+          placeholder="/path/to/weights.json"
+          problem={
+            onHost
+              ? "The engine is on the host: only weights on the same GPU can be copied. Choose a GPU first."
+              : undefined
+          }
+          onChange={({ target }) => setFile(target.value)}
+          hint="hand_over of assets/examples/hand_over_weights.py writes one. The trainer keeps its weights as they are until the swap is done: one copy on the GPU."
+        />
       )}
       <ChoiceList
         legend="If requests are running"
@@ -116,13 +143,4 @@ function modelChoice({ role, consumer, checkpoint }: ModelState): Choice<Role> {
     label: consumer,
     more: `${checkpoint.name}, ${checkpoint.dtype}, ${formatBytes(checkpoint.weightBytes)}`,
   };
-}
-
-function sourceOf(
-  from: "checkpoint" | "model",
-  path: string,
-  role: Role | undefined,
-): CommandInput<"swap">["source"] | undefined {
-  if (from === "checkpoint") return path === "" ? undefined : { kind: "checkpoint", path };
-  return role === undefined ? undefined : { kind: "model", role };
 }

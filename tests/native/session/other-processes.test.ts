@@ -1,8 +1,10 @@
 /**
- * Weights that a session lends to other processes: the state says who has them, what would take them away is refused while
- * somebody has, and no loan outlives the weights. Over the double of the driver, whose chunks are memory files.
+ * Weights between a session and other processes. What it lends: the state says who has it, what would take it away is refused
+ * while somebody has, and no loan outlives the weights. What a trainer hands over: the engine gets it, and the state says so.
+ * Over the double of the driver, whose chunks are memory files.
  */
 import { existsSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { CommandInput } from "../../../core/contract/commands.ts";
@@ -10,18 +12,23 @@ import { MIB } from "../../../core/units.ts";
 import { eventually } from "../../eventually.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, compile, ILLEGAL_ADDRESS, NOTHING } from "../cuda-double/cuda-double.ts";
+import { negatedCheckpoint, openFixture } from "../engine/support.ts";
 import { Peer } from "../peer.ts";
+import { compileTrainer, describedBy, layOut } from "../trainer.ts";
 import { DEMO, openSession, type TestSession } from "./support.ts";
 
 const WEIGHTS = "engine.weights";
 const ON_CARD = { device: "cuda:0", capacityBytes: 256 * MIB };
 let double: CudaDouble;
 let borrower: string;
+let trainer: string;
 
 beforeAll(async () => {
   double = await installComputeDouble();
   borrower = join(double.folder, "borrower");
   compile([join(import.meta.dirname, "../cuda-double/borrower/borrower.cc")], borrower, []);
+  trainer = join(double.folder, "trainer");
+  compileTrainer(trainer);
 }, 300_000);
 afterAll(() => {
   const left = double.counts();
@@ -212,4 +219,45 @@ test("what cannot be lent is refused, also on the host; a socket that a dead pro
   await ask("configure", { device: "host" });
   await refusal({ consumer: WEIGHTS, path: socket }).toMatchObject({ code: "unsupported" });
   expect(existsSync(socket)).toBe(false);
+});
+
+test("a trainer's weights are swapped in by the file that it wrote, and the engine says whose they are", async () => {
+  const session = await openSession();
+  const { ask, folder, policyHash } = session;
+  await ask("configure", ON_CARD);
+  const given = await openFixture("tiny-llama-gqa");
+  await ask("open_checkpoint", { path: given.path });
+  const ofFiles = await policyHash();
+  const laidOut = await layOut(await negatedCheckpoint(given, folder), folder);
+  const peer = new Peer(trainer, [laidOut.file, String(laidOut.split)], double.environment);
+  onTestFinished(async () => {
+    await peer.end("by itself");
+  });
+  const path = join(folder, "weights.json");
+  const weights = await describedBy(peer, laidOut);
+  const swap = async (described: object) => {
+    await writeFile(path, JSON.stringify(described));
+    return ask("swap", { source: { kind: "process", path } });
+  };
+  expect(await swap(weights)).toMatchObject({ method: "ipc", bytesCopied: expect.any(Number) });
+  expect(lastAction(session)).toMatchObject({
+    kind: "swap",
+    label: "swap engine.weights to those of another process",
+  });
+  expect(await policyHash()).not.toBe(ofFiles);
+  expect((await ask("observe")).engine).toMatchObject({ checkpoint: { name: given.name }, handedOver: true });
+
+  await expect(swap({ ...weights, tensors: weights.tensors.slice(1) })).rejects.toMatchObject({
+    code: "weights_mismatch",
+  });
+  const [first, ...others] = weights.tensors;
+  await expect(swap({ ...weights, tensors: [...others, { ...first, offset: -1 }] })).rejects.toMatchObject({
+    code: "bad_argument",
+    message: expect.stringContaining(`${path}: tensors[${others.length}].offset is -1`),
+  });
+  await peer.end("by itself");
+  await expect(swap(weights)).rejects.toMatchObject({ code: "not_resident" });
+  await ask("swap", { source: { kind: "checkpoint", path: given.path } });
+  expect(await policyHash()).toBe(ofFiles);
+  expect((await ask("observe")).engine).not.toHaveProperty("handedOver");
 });
