@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { TidelineError } from "../errors.ts";
-import { type FieldPath, refusal } from "../input/fault.ts";
+import { type FieldPath, refusal, shown } from "../input/fault.ts";
 import { isJsonObject, parseJsonObject } from "../input/json.ts";
 import { parseWith } from "../input/schema-fault.ts";
 import { checkpointFile } from "./checkpoint-file.ts";
@@ -73,6 +73,8 @@ export function headerBytes(start: Uint8Array, fileBytes: number, file: string):
     throw invalid(file, ["header"], `is cut short: the file has ${fileBytes} bytes and a header needs more than 8`);
   }
   const length = new DataView(start.buffer, start.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
+  const beginning = String.fromCharCode(...start.subarray(0, LENGTH_BYTES));
+  if (/^[\t\n\r -~]*$/.test(beginning)) throw notWeights(file, beginning);
   if (length > BigInt(MAX_HEADER_BYTES)) {
     throw invalid(file, ["header"], `claims ${length} bytes, the format allows ${MAX_HEADER_BYTES}`);
   }
@@ -80,6 +82,16 @@ export function headerBytes(start: Uint8Array, fileBytes: number, file: string):
     throw invalid(file, ["header"], `claims ${length} bytes, but the file has only ${fileBytes}`);
   }
   return Number(length);
+}
+
+/** Text where the length is: what a download or a clone leaves when it did not get the weights themselves. */
+function notWeights(file: string, beginning: string): TidelineError {
+  const source = checkpointFile(file);
+  if (beginning !== "version ") {
+    return refusal(source, { path: [], message: `is text, not safetensors: it begins with ${shown(beginning)}` });
+  }
+  const hint = "Run `git lfs pull` in its folder, or download the file itself.";
+  return refusal(source, { path: [], message: "is a pointer of Git LFS, not the weights themselves", hint });
 }
 
 /**

@@ -33,6 +33,7 @@ const TYPES: Readonly<Record<string, string>> = {
 function requirementOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case "invalid_type":
+      if (typeof issue.input === "number" && !Number.isFinite(issue.input)) return "must be a finite number";
       return `must be ${TYPES[issue.expected] ?? issue.expected}`;
     case "too_small":
       return limit(issue.origin, issue.inclusive === false ? "greater than" : "at least", issue.minimum);

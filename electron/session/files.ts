@@ -30,6 +30,8 @@ const READING: Readonly<Record<string, PathProblem>> = {
   ELOOP: { problem: "is a link that leads back to itself", hint: "Give the file that is meant." },
   ENAMETOOLONG: { problem: "has too long a name", hint: "Check the path." },
   EMFILE: { problem: "cannot be opened: too many files are open", hint: "Close other programs and try again." },
+  // Node's own, for a name with a zero in it.
+  ERR_INVALID_ARG_VALUE: { problem: "is not a path", hint: "Check the path." },
   EIO: { problem: "cannot be read from its disk", hint: "Copy it to another disk, or get it again." },
 };
 const WRITING: Readonly<Record<string, PathProblem>> = {
@@ -48,7 +50,7 @@ const WRITING: Readonly<Record<string, PathProblem>> = {
 
 /** What keeps a path from being read or written, in words: the system's own are for programmers. */
 export function pathProblem(cause: unknown, way: "reading" | "writing"): PathProblem {
-  const code = isErrno(cause) ? (cause.code ?? "") : "";
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const known = (way === "reading" ? READING : WRITING)[code];
   if (known !== undefined) return known;
   const problem = way === "reading" ? "cannot be read" : "cannot be written";

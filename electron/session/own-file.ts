@@ -2,11 +2,17 @@
  * A JSON file of this program's own, in the user's configuration folder (TIDELINE_CONFIG_DIR puts it elsewhere). Text that
  * is no JSON counts as nothing, as nobody wrote it by hand; what cannot be read or written at all is said in words.
  */
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import Conf from "conf";
 import { TidelineError } from "../../core/errors.ts";
-import { pathProblem } from "./files.ts";
+import { formatBytes } from "../../core/units.ts";
+import { type PathProblem, pathProblem } from "./files.ts";
 import { makeOwnFolder } from "./new-folder.ts";
+import { configPath, surroundings } from "./paths.ts";
+
+/** Real ones have a few KiB. */
+const MAX_BYTES = 4 * 2 ** 20;
 
 export interface OwnFile<Content extends Record<string, unknown>> {
   /** What is in it, which may be anything. */
@@ -21,37 +27,49 @@ export interface OwnFile<Content extends Record<string, unknown>> {
  */
 export function openOwnFile<Content extends Record<string, unknown>>(
   name: string,
-  directory = process.env.TIDELINE_CONFIG_DIR,
+  directory = configPath(surroundings()),
 ): OwnFile<Content> {
-  if (directory !== undefined) {
-    const hint = "TIDELINE_CONFIG_DIR names it: choose another one.";
-    makeOwnFolder(directory, { code: "bad_argument", purpose: "settings", hint });
-  }
-  const path = directory === undefined ? `${name}.json in the configuration folder` : join(directory, `${name}.json`);
-  const options = { projectName: "tideline", projectSuffix: "", configName: name, clearInvalidConfig: true };
-  // It reads the file once already.
-  const file = inWords(
-    path,
-    "reading",
-    () => new Conf({ ...options, ...(directory !== undefined && { cwd: directory }) }),
+  const hint = "TIDELINE_CONFIG_DIR names it: choose another one.";
+  makeOwnFolder(directory, { code: "bad_argument", purpose: "settings", hint });
+  const path = join(directory, `${name}.json`);
+  const read = <T>(act: () => T): T => {
+    const { size } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
+    if (size > MAX_BYTES)
+      throw unreadable(path, `has ${formatBytes(size)}: must have at most ${formatBytes(MAX_BYTES)}`);
+    try {
+      return act();
+    } catch (cause) {
+      throw unreadable(path, pathProblem(cause, "reading").problem, cause);
+    }
+  };
+  const file = read(
+    () =>
+      new Conf({
+        cwd: directory,
+        configName: name,
+        clearInvalidConfig: true,
+        // Some editors save a byte order mark.
+        deserialize: (text: string) => JSON.parse(text.replace(/^\uFEFF/, "")),
+      }),
   );
   return {
     get stored() {
-      return inWords(file.path, "reading", () => file.store);
+      return read(() => file.store);
     },
     save(content) {
-      inWords(file.path, "writing", () => {
+      try {
         file.store = content;
-      });
+      } catch (cause) {
+        throw refusal(path, pathProblem(cause, "writing"), cause);
+      }
     },
   };
 }
 
-function inWords<T>(path: string, way: "reading" | "writing", act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    const { problem, hint } = pathProblem(cause, way);
-    throw new TidelineError({ code: "bad_argument", message: `${path} ${problem}`, file: path, hint }, { cause });
-  }
+function unreadable(path: string, problem: string, cause?: unknown): TidelineError {
+  return refusal(path, { problem, hint: "Move it away: Tideline makes a new one." }, cause);
+}
+
+function refusal(path: string, { problem, hint }: PathProblem, cause?: unknown): TidelineError {
+  return new TidelineError({ code: "bad_argument", message: `${path} ${problem}`, file: path, hint }, { cause });
 }

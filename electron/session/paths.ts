@@ -67,6 +67,11 @@ export function backupsPath(places: Surroundings): string {
   return join(cachePath(places), "backups");
 }
 
+/** Where what is remembered between starts goes. */
+export function configPath({ env }: Surroundings): string {
+  return env.TIDELINE_CONFIG_DIR ?? join(env.XDG_CONFIG_HOME || join(homedir(), ".config"), "tideline");
+}
+
 /** Where sockets go unless a person says otherwise: the user's folder for them, where the system has one. */
 export function socketsPath(places: Surroundings): string {
   const runtime = places.env.XDG_RUNTIME_DIR;

@@ -9,7 +9,7 @@ import { checkpointFile } from "../../core/checkpoint/checkpoint-file.ts";
 import { tokenIdSchema } from "../../core/checkpoint/model-config.ts";
 import { TidelineError } from "../../core/errors.ts";
 import { refusal, type Source, shown, valueAt } from "../../core/input/fault.ts";
-import { type JsonObject, parseJsonObject } from "../../core/input/json.ts";
+import { isJsonObject, type JsonObject, parseJsonObject } from "../../core/input/json.ts";
 import { parseWith } from "../../core/input/schema-fault.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { isErrno } from "./files.ts";
@@ -19,11 +19,10 @@ import { readTextFile } from "./input-file.ts";
 const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
 
 const partSchema = z.looseObject({ type: z.string() }).nullable();
-const vocabularySchema = z.union([
-  z.record(z.string(), tokenIdSchema),
-  z.array(z.tuple([z.string(), z.number()], { error: "must be a list of a token and its score" })),
-]);
-const mergeSchema = z.union([z.string(), z.array(z.string()).length(2)], { error: "must be two pieces of text" });
+/** Looked at in one go: there may be hundreds of thousands. */
+const vocabularySchema = z.custom<JsonObject | unknown[]>(isVocabulary, {
+  error: "must give every token its id, or score",
+});
 /** As far as the library takes it for granted. */
 const tokenizerSchema = z.looseObject({
   added_tokens: z.array(z.looseObject({ id: tokenIdSchema, content: z.string() })),
@@ -32,7 +31,7 @@ const tokenizerSchema = z.looseObject({
   model: z.looseObject({
     type: z.string().optional(),
     vocab: vocabularySchema,
-    merges: z.array(mergeSchema).optional(),
+    merges: z.array(z.unknown()).optional(),
   }),
   post_processor: partSchema,
   decoder: partSchema,
@@ -172,6 +171,13 @@ async function readSettings(source: Source): Promise<JsonObject> {
     if (isErrno(cause) && cause.code === "ENOENT") return {};
     throw error;
   }
+}
+
+/** Ids by token, or as Unigram has it a list of tokens and scores. */
+function isVocabulary(vocabulary: unknown): boolean {
+  if (isJsonObject(vocabulary))
+    return Object.values(vocabulary).every((id) => Number.isSafeInteger(id) && Number(id) >= 0);
+  return Array.isArray(vocabulary) && vocabulary.every((entry) => Array.isArray(entry) && typeof entry[0] === "string");
 }
 
 /** The object in a file, as it was read: a schema's copy of it has no key "__proto__". */

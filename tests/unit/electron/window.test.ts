@@ -1,7 +1,10 @@
 /** The window: its security switches, where it opens, and what happens when its renderer keeps crashing. */
-import { describe, expect, it } from "vitest";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CrashBudget, windowOptions } from "../../../electron/shell/window.ts";
-import { restoreWindowState } from "../../../electron/shell/window-state.ts";
+import { openWindowStateStore, restoreWindowState } from "../../../electron/shell/window-state.ts";
+import { temporaryFolder } from "../checkpoint/files.ts";
 
 const LAPTOP = { x: 0, y: 0, width: 1366, height: 740 };
 const SECOND_SCREEN = { x: 1366, y: 0, width: 2560, height: 1400 };
@@ -63,6 +66,26 @@ describe("the window's remembered place", () => {
       expect(bounds).toEqual({ x: 1366 + 560, y: 250, width: 1440, height: 900 });
     },
   );
+
+  it("is read from its file; a damaged one, or none that can be read, keeps no window from opening", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "window.json");
+    const said = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => said.mockRestore());
+    const opened = () => openWindowStateStore(folder).load([LAPTOP, SECOND_SCREEN]);
+    await writeFile(file, JSON.stringify({ state: onSecond }));
+    expect(opened()).toEqual(onSecond);
+    const middle = restoreWindowState(undefined, [LAPTOP]);
+    for (const text of ["", "{", "[]", '{"state":7}', "\u0000"]) {
+      await writeFile(file, text);
+      expect(opened()).toEqual(middle);
+    }
+    expect(said).not.toHaveBeenCalled();
+    await rm(file);
+    await mkdir(file);
+    expect(opened()).toEqual(middle);
+    expect(said).toHaveBeenCalledWith(`tideline: ${file} is a folder, not a file`);
+  });
 
   it("is never smaller than the interface needs", () => {
     const tiny = { bounds: { x: 10, y: 10, width: 200, height: 100 }, maximized: false };

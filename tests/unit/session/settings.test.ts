@@ -1,14 +1,16 @@
 /** What is remembered between starts, and what a damaged file costs. */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { TidelineError } from "../../../core/errors.ts";
 import { openSettings } from "../../../electron/session/settings.ts";
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "tideline-settings-"));
 });
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 it("starts with a small host device", () => {
   expect(openSettings(folder)).toMatchObject({
@@ -35,7 +37,41 @@ it("forgets a value that makes no sense and keeps the others", () => {
   expect(openSettings(folder).backend).toMatchObject({ capacityBytes: 256 * 2 ** 20, samplingHertz: 50 });
 });
 
-it("starts afresh when the file is not JSON", () => {
-  writeFileSync(join(folder, "settings.json"), "{ half a fi");
+it.each(["", "{ half a fi", "[1]", "null", "3", "\u0000\u0001"])("starts afresh when the file holds %j", (text) => {
+  writeFileSync(join(folder, "settings.json"), text);
   expect(openSettings(folder).backend.device).toBe("host");
 });
+
+it("reads what an editor saved with a byte order mark and CRLF", () => {
+  writeFileSync(join(folder, "settings.json"), '\uFEFF{\r\n  "samplingHertz": 50\r\n}\r\n');
+  expect(openSettings(folder).backend.samplingHertz).toBe(50);
+});
+
+it("says in words that the file cannot be read or written, and what to do", () => {
+  const file = join(folder, "settings.json");
+  const settings = openSettings(folder);
+  const refused = { code: "bad_argument", file, hint: "Move it away: Tideline makes a new one." };
+  writeFileSync(file, "");
+  truncateSync(file, 2 ** 31);
+  expect(failureOf(() => openSettings(folder))).toEqual({
+    ...refused,
+    message: `${file} has 2.00 GiB: must have at most 4.00 MiB`,
+  });
+  rmSync(file);
+  mkdirSync(file);
+  expect(failureOf(() => openSettings(folder))).toEqual({ ...refused, message: `${file} is a folder, not a file` });
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, "");
+  expect(failureOf(() => settings.saveBackend({ samplingHertz: 50 }))).toMatchObject({
+    message: `${file} cannot be written: a file is in the way`,
+  });
+});
+
+function failureOf(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error instanceof TidelineError ? error.data : error;
+  }
+  return undefined;
+}

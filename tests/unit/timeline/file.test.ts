@@ -29,7 +29,7 @@ describe("timeline file", () => {
       [[], "is []: must be an object"],
       [{ ...file, version: 2 }, "version is 2"],
       [{ ...file, gapSeconds: -1 }, "gapSeconds is -1: must be greater than 0"],
-      [{ ...file, timeSeconds: [1, Number.POSITIVE_INFINITY] }, "timeSeconds[1] is Infinity: must be a number"],
+      [{ ...file, timeSeconds: [1, Number.POSITIVE_INFINITY] }, "timeSeconds[1] is Infinity: must be a finite number"],
       [{ ...file, device: { ...device, used: "5" } }, 'device.used is "5": must be a number'],
       [{ ...file, device: { ...device, used: [1] } }, "device.used has 1 values: must have 2, one for each row"],
       [
