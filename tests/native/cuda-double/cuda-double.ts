@@ -1,11 +1,12 @@
 /**
- * Doubles of libcuda.so.1 and libnvidia-ml.so.1 for machines without a GPU: built here, put in the addon's way, told what
- * to refuse, and asked what they gave out. What they share with this file is laid out in board.h.
+ * Doubles of libcuda.so.1 and libnvidia-ml.so.1 for machines without a GPU: built, put in the addon's way, told what to
+ * refuse, and asked what they gave out. What they share with this file is laid out in board.h.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtOnce } from "./built-once.ts";
 
 export const OUT_OF_MEMORY = 2;
 /** After which a real context answers nothing else. */
@@ -72,16 +73,17 @@ export interface CudaDoubleOptions {
   readonly guarded?: boolean;
   /** How many cards there are: 1 or 2. */
   readonly devices?: number;
+  /** Another double of the driver than the one that is built of this folder. */
+  readonly driver?: string;
 }
 
 /** Builds the doubles and makes the addon of this process use them. */
-export function installCudaDouble({ guarded = false, devices = 1 }: CudaDoubleOptions = {}): CudaDouble {
+export async function installCudaDouble(options: CudaDoubleOptions = {}): Promise<CudaDouble> {
+  const { guarded = false, devices = 1 } = options;
+  const driver = options.driver ?? (await library("libcuda-double.so", import.meta.dirname));
+  const nvml = await library("libnvml-double.so", join(import.meta.dirname, "nvml"));
   const folder = mkdtempSync(join(tmpdir(), "tideline-cuda-"));
-  const driver = join(folder, "libcuda-double.so");
-  const nvml = join(folder, "libnvml-double.so");
   const boardFile = join(folder, "board");
-  compile(sourcesIn(import.meta.dirname), driver, ["-shared"]);
-  compile(sourcesIn(join(import.meta.dirname, "nvml")), nvml, ["-shared"]);
   writeFileSync(boardFile, Buffer.alloc(HEADER_BYTES + PROCESSES * PROCESS_BYTES));
   const board = openSync(boardFile, "r+");
   const environment = {
@@ -145,6 +147,10 @@ export function installCudaDouble({ guarded = false, devices = 1 }: CudaDoubleOp
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+function library(name: string, folder: string): Promise<string> {
+  return builtOnce(name, async (output) => compile(sourcesIn(folder), output, ["-shared"]));
 }
 
 /** With the compiler of CXX, or the system's. */

@@ -14,7 +14,7 @@ import { installCudaDouble, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts"
 import { addon, CHUNK_BYTES, failure, withFolder } from "../support.ts";
 import { openFixture } from "./support.ts";
 
-const double = installCudaDouble({ guarded: true });
+const double = await installCudaDouble({ guarded: true });
 afterAll(() => double.remove());
 afterEach(() => {
   double.disarm();

@@ -13,7 +13,7 @@ import { ILLEGAL_ADDRESS, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../c
 import { addon, CHUNK_BYTES, failure, HAS_TWO_CARDS, UNTELLABLE } from "../support.ts";
 import { openFixture } from "./support.ts";
 
-const double = HAS_TWO_CARDS ? undefined : installCudaDouble({ guarded: true, devices: 2 });
+const double = HAS_TWO_CARDS ? undefined : await installCudaDouble({ guarded: true, devices: 2 });
 afterAll(() => {
   if (double === undefined) return;
   // What copies take of the host on their way is given back too.

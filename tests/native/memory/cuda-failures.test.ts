@@ -9,7 +9,7 @@ import type { NativeDevice, NativeRegion } from "../../../native/addon.d.ts";
 import { installCudaDouble, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
 import { addon, failure } from "../support.ts";
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 afterEach(() => {
   double.disarm();

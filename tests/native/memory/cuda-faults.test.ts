@@ -17,7 +17,7 @@ import { addon, failure } from "../support.ts";
 setFlagsFromString("--expose-gc");
 const collectGarbage: unknown = runInNewContext("gc");
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 const directory = join(double.folder, "backups");
 mkdirSync(directory);

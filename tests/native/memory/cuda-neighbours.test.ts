@@ -6,7 +6,7 @@ import { MIB } from "../../../core/units.ts";
 import { installCudaDouble } from "../cuda-double/cuda-double.ts";
 import { ADDON_FILE, addon, failure } from "../support.ts";
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 
 /** Another process that takes memory of the card, and keeps it until it is ended. */

@@ -10,7 +10,7 @@ import { addon, residentBytes } from "../support.ts";
 setFlagsFromString("--expose-gc");
 const collectGarbage: unknown = runInNewContext("gc");
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 
 const CYCLES = 10_000;

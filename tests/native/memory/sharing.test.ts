@@ -17,7 +17,7 @@ import { openFixture } from "../engine/support.ts";
 import { Peer } from "../peer.ts";
 import { addon, failure } from "../support.ts";
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 const program = join(double.folder, "borrower");
 compile([join(import.meta.dirname, "../cuda-double/borrower/borrower.cc")], program, []);

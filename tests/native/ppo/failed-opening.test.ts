@@ -79,8 +79,8 @@ test("weights that are missing are told with the role and its folder", async () 
 
 describe("a GPU that regions can lie on, and nothing can compute on", () => {
   let double: CudaDouble;
-  beforeAll(() => {
-    double = installCudaDouble();
+  beforeAll(async () => {
+    double = await installCudaDouble();
   });
   afterAll(() => double.remove());
 

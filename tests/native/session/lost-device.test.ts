@@ -10,7 +10,7 @@ import { eventually } from "../../eventually.ts";
 import { ILLEGAL_ADDRESS, installCudaDouble } from "../cuda-double/cuda-double.ts";
 import { addon } from "../support.ts";
 
-const double = installCudaDouble();
+const double = await installCudaDouble();
 afterAll(() => double.remove());
 let folders = 0;
 

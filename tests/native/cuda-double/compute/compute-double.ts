@@ -1,10 +1,9 @@
 /** Builds the double of the driver that can compute: the CUDA kernels' sources and the emulation of a block, as one library. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { builtOnce } from "../built-once.ts";
 import { type CudaDouble, installCudaDouble } from "../cuda-double.ts";
 
 export const NATIVE = resolve(import.meta.dirname, "../../../../native");
@@ -75,51 +74,25 @@ export async function buildCublasDouble(output: string, flags: readonly string[]
   await run(process.env.CXX ?? "c++", [...common, ...flags, source, "-ldl", "-o", output]);
 }
 
-/** Built once for all test files of a run, which are processes of their own that share the temporary folder. */
-async function sharedComputeDouble(): Promise<string> {
-  const folder = join(tmpdir(), "tideline-compute-double");
-  const library = join(folder, "libcuda-computes.so");
-  for (;;) {
-    try {
-      mkdirSync(folder);
-      break;
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    }
-    // Another file builds it; where that fails the folder goes, and whoever comes next tries again.
-    while (existsSync(folder)) {
-      if (existsSync(library)) return library;
-      await sleep(50);
-    }
-  }
-  try {
-    const unfinished = join(folder, "unfinished.so");
-    await buildComputeDouble(unfinished, join(folder, "objects"), ["-O2"]);
-    renameSync(unfinished, library);
-    return library;
-  } catch (error) {
-    rmSync(folder, { recursive: true });
-    throw error;
-  }
-}
-
 /**
  * The doubles of installCudaDouble, with a driver that computes, and with `cublas` a double of that; no other is looked for.
  * With TIDELINE_DOUBLE_GUARDED in the environment the processor faults on device memory, which costs milliseconds per
  * launch: for looking for such an access, not for every run.
  */
 export async function installComputeDouble({ cublas = false, devices = 1 } = {}): Promise<CudaDouble> {
-  const double = installCudaDouble({ devices });
-  const driver = await sharedComputeDouble();
-  const library = join(double.folder, "libcublas-double.so");
-  if (cublas) await buildCublasDouble(library, ["-O2"]);
+  const driver = await builtOnce("libcuda-computes.so", (output, folder) =>
+    buildComputeDouble(output, join(folder, "objects"), ["-O2"]),
+  );
+  const library = cublas
+    ? await builtOnce("libcublas-double.so", (output) => buildCublasDouble(output, ["-O2"]))
+    : undefined;
+  const double = await installCudaDouble({ devices, driver });
   // What is loaded counts for nothing: the double has the kernels' sources.
   const image = join(double.folder, "image");
   writeFileSync(image, "kernels");
   Object.assign(process.env, {
-    TIDELINE_CUDA_DRIVER: driver,
     TIDELINE_CUDA_KERNELS: image,
-    TIDELINE_CUBLAS: cublas ? library : "none",
+    TIDELINE_CUBLAS: library ?? "none",
   });
   return double;
 }
