@@ -2,10 +2,12 @@
 import { TidelineError } from "../../core/errors.ts";
 import type { TrainingSequence } from "../../native/addon.d.ts";
 import type { Rollout, RolloutRequest } from "./backend.ts";
-import { randomOf } from "./random.ts";
+import { randomOf, wholeNumber } from "./random.ts";
 import type { Workload } from "./workload.ts";
 
+/** What chance in a step is for: each has numbers of its own. */
 const PROMPTS = 2;
+const SAMPLING = 3;
 
 /**
  * The requests of a step, counted from 0: the same for the same seed.
@@ -14,19 +16,14 @@ const PROMPTS = 2;
 export function rolloutRequests({ settings, task, tokenizer }: Workload, step: number): readonly RolloutRequest[] {
   const { seed, rollouts, maxNewTokens, temperature } = settings;
   const random = randomOf(seed, PROMPTS, step);
+  const firstSeed = wholeNumber(randomOf(seed, SAMPLING, step), 2 ** 32);
   const requests = Array.from({ length: rollouts }, (_, index) => ({
     promptIds: tokenizer.encode(task.prompt(random)),
     maxNewTokens,
-    sampling: { temperature, topK: 0, topP: 1, seed: samplingSeed(settings, step, index) },
+    sampling: { temperature, topK: 0, topP: 1, seed: firstSeed + index },
   }));
   requireRoom(requests, settings);
   return requests;
-}
-
-/** Another one for each rollout, whatever is added up: the engine takes whole numbers below 2^53. */
-function samplingSeed({ seed, rollouts }: Workload["settings"], step: number, index: number): number {
-  const count = BigInt(rollouts);
-  return Number(BigInt.asUintN(53, (BigInt(seed) * count + BigInt(step)) * count + BigInt(index)));
 }
 
 function requireRoom(requests: readonly RolloutRequest[], { sequenceTokens, maxNewTokens }: Workload["settings"]) {
