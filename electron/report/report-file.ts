@@ -3,9 +3,9 @@
  * appears only when it is complete.
  */
 import { rename, rm, stat, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
-import { draftOf, type PathProblem, pathProblem } from "../session/files.ts";
+import { draftOf, isErrno, pathProblem } from "../session/files.ts";
 
 /**
  * Finds out whether a file can be written there.
@@ -14,14 +14,14 @@ import { draftOf, type PathProblem, pathProblem } from "../session/files.ts";
 export async function requireWritable(file: string): Promise<void> {
   const path = resolve(file);
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
-    throw unwritable(path, { problem: "is a folder, not a file", hint: "Give the name of a file in it." });
+    throw unwritable(path, "is a folder, not a file", "Give the name of a file in it.");
   }
   const draft = draftOf(path);
   try {
     await writeFile(draft, "", { flag: "wx" });
     await rm(draft);
   } catch (error) {
-    throw unwritable(path, pathProblem(error, "writing"), error);
+    throw refusal(path, error);
   }
 }
 
@@ -34,10 +34,18 @@ export async function writeReport(file: string, html: string): Promise<void> {
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw unwritable(path, pathProblem(error, "writing"), error);
+    throw refusal(path, error);
   }
 }
 
-function unwritable(file: string, { problem, hint }: PathProblem, cause?: unknown): TidelineError {
+function refusal(path: string, cause: unknown): TidelineError {
+  const { problem, hint } = pathProblem(cause, "writing");
+  const isLost = isErrno(cause) && cause.code === "ENOENT";
+  return isLost
+    ? unwritable(path, `cannot be written: there is no folder ${dirname(path)}`, "Make the folder first.", cause)
+    : unwritable(path, problem, hint, cause);
+}
+
+function unwritable(file: string, problem: string, hint: string, cause?: unknown): TidelineError {
   return new TidelineError({ code: "bad_argument", message: `${file} ${problem}`, file, hint }, { cause });
 }
