@@ -3,7 +3,8 @@ import { buildSchedule } from "../../core/schedule/build.ts";
 import type { Schedule } from "../../core/schedule/schedule.ts";
 import { NO_STRATEGIES } from "../../core/schedule/strategies.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";
-import { changeWorkload, devicesOf, rolesOf, type Workload } from "./workload.ts";
+import { devicesOf, rolesOf, type Workload } from "./workload.ts";
+import { changeWorkload } from "./workload-settings.ts";
 
 /** The baseline of a workload, on devices that have all the memory that is free. */
 export function baselineOf(

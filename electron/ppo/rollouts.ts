@@ -1,19 +1,28 @@
 /** Rollouts: what is asked of the engine in a step, and how models read what came back. */
 import { TidelineError } from "../../core/errors.ts";
 import type { TrainingSequence } from "../../native/addon.d.ts";
+import type { Tokenizer } from "../session/tokenizer.ts";
 import type { Rollout, RolloutRequest } from "./backend.ts";
 import { randomOf, wholeNumber } from "./random.ts";
-import type { Workload } from "./workload.ts";
+import type { Task } from "./task.ts";
+import type { WorkloadSettings } from "./workload-settings.ts";
 
 /** What chance in a step is for: each has numbers of its own. */
 const PROMPTS = 2;
 const SAMPLING = 3;
 
+/** What a workload says of its rollouts, whichever models make and read them. */
+interface Sampled {
+  readonly settings: WorkloadSettings;
+  readonly task: Task;
+  readonly tokenizer: Pick<Tokenizer, "encode">;
+}
+
 /**
  * The requests of a step, counted from 0: the same for the same seed.
  * @throws TidelineError `bad_argument` for a prompt that leaves no room for a response.
  */
-export function rolloutRequests({ settings, task, tokenizer }: Workload, step: number): readonly RolloutRequest[] {
+export function rolloutRequests({ settings, task, tokenizer }: Sampled, step: number): readonly RolloutRequest[] {
   const { seed, rollouts, maxNewTokens, temperature } = settings;
   const random = randomOf(seed, PROMPTS, step);
   const firstSeed = wholeNumber(randomOf(seed, SAMPLING, step), 2 ** 32);
@@ -26,7 +35,7 @@ export function rolloutRequests({ settings, task, tokenizer }: Workload, step: n
   return requests;
 }
 
-function requireRoom(requests: readonly RolloutRequest[], { sequenceTokens, maxNewTokens }: Workload["settings"]) {
+function requireRoom(requests: readonly RolloutRequest[], { sequenceTokens, maxNewTokens }: WorkloadSettings) {
   const promptTokens = requests.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0);
   const neededTokens = promptTokens + maxNewTokens;
   if (neededTokens <= sequenceTokens) return;

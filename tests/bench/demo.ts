@@ -5,13 +5,8 @@ import { join, resolve } from "node:path";
 import { buildSchedule } from "../../core/schedule/build.ts";
 import { type StrategySet, strategySetSchema } from "../../core/schedule/strategies.ts";
 import { type StartedRun, startRun } from "../../electron/ppo/start-run.ts";
-import {
-  openWorkload,
-  readWorkload,
-  rolesOf,
-  type Workload,
-  type WorkloadSettings,
-} from "../../electron/ppo/workload.ts";
+import { openWorkload, rolesOf, type Workload } from "../../electron/ppo/workload.ts";
+import { readWorkload, type WorkloadSettings } from "../../electron/ppo/workload-settings.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
 import type { TidelineAddon } from "../../native/addon.d.ts";
 

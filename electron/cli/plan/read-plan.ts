@@ -4,8 +4,9 @@ import type { Plan } from "../../../core/planner/plan.ts";
 import { parsePlan } from "../../../core/planner/plan-file.ts";
 import { planFromLine } from "../../../core/planner/share.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
-import { openWorkload, readWorkload, settingsFor } from "../../ppo/workload.ts";
+import { openWorkload } from "../../ppo/workload.ts";
 import { planOfWorkload } from "../../ppo/workload-plan.ts";
+import { readWorkload, settingsFor } from "../../ppo/workload-settings.ts";
 import { readTextFile } from "../../session/input-file.ts";
 
 const MAX_PLAN_BYTES = 2 ** 22;

@@ -8,15 +8,8 @@ import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
 import { baselineOf } from "../../ppo/baseline.ts";
 import { measureQuantisation } from "../../ppo/measure-quantisation.ts";
 import { readRunFile } from "../../ppo/run-files.ts";
-import {
-  changeWorkload,
-  devicesOf,
-  openWorkload,
-  readWorkload,
-  rolesOf,
-  settingsFor,
-  type Workload,
-} from "../../ppo/workload.ts";
+import { devicesOf, openWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
+import { changeWorkload, readWorkload, settingsFor } from "../../ppo/workload-settings.ts";
 import { requireWritable, writeReport } from "../../report/report-file.ts";
 import { loadAddon } from "../../session/addon.ts";
 import { requireNewFolder } from "../../session/new-folder.ts";

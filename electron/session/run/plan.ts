@@ -11,8 +11,9 @@ import { checkSchedule, problemError } from "../../../core/schedule/check.ts";
 import { scheduleFrom } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { NO_STRATEGIES } from "../../../core/schedule/strategies.ts";
-import { changeWorkload, openWorkload, readWorkload, rolesOf, settingsFor, type Workload } from "../../ppo/workload.ts";
+import { openWorkload, rolesOf, type Workload } from "../../ppo/workload.ts";
 import { planOfWorkload } from "../../ppo/workload-plan.ts";
+import { changeWorkload, readWorkload, settingsFor } from "../../ppo/workload-settings.ts";
 
 export interface RunPlan {
   readonly summary: WorkloadSummary;

@@ -12,7 +12,7 @@ import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
 import type { ActionRecord } from "../../../electron/ppo/records.ts";
 import { startRun } from "../../../electron/ppo/start-run.ts";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { eventually } from "../../eventually.ts";
 import { tideline } from "../command.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { holdersOf } from "../../../core/planner/predict/figures.ts";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { LOSSLESS, TOGETHER } from "../ppo/support.ts";
 import { predictedAndRun } from "./support.ts";
 

@@ -5,8 +5,8 @@ import { predict } from "../../../core/planner/predict/predict.ts";
 import type { Prediction } from "../../../core/planner/predict/prediction.ts";
 import type { PhaseRecord } from "../../../core/run/records.ts";
 import { type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
 import { planOfWorkload } from "../../../electron/ppo/workload-plan.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { demoWorkload, REWARD_MODEL, scheduleOf, start } from "../ppo/support.ts";
 import { addon, IS_HOST, testDevice } from "../support.ts";
 

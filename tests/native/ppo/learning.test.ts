@@ -1,6 +1,6 @@
 /** The demo's policy learns: the rule, which nothing in the loop can fool, gives it more at the end than at the start. */
 import { expect, test } from "vitest";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { demoWorkload, scheduleOf, start } from "./support.ts";
 
 const STEPS = 30;

@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { demoWorkload, LOSSLESS, policyHash, REWARD_MODEL, scheduleOf, start, TOGETHER } from "./support.ts";
 
 const STEPS = 5;

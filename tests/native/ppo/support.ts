@@ -9,13 +9,8 @@ import type { Schedule } from "../../../core/schedule/schedule.ts";
 import { type StrategySet, strategySetSchema } from "../../../core/schedule/strategies.ts";
 import type { RunListener } from "../../../electron/ppo/executor.ts";
 import { type StartedRun, startRun } from "../../../electron/ppo/start-run.ts";
-import {
-  openWorkload,
-  readWorkload,
-  rolesOf,
-  type Workload,
-  type WorkloadSettings,
-} from "../../../electron/ppo/workload.ts";
+import { openWorkload, rolesOf, type Workload } from "../../../electron/ppo/workload.ts";
+import { readWorkload, type WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { addon, CHUNK_BYTES, IS_HOST, roomFor, testDevice, withFolder } from "../support.ts";
 
 const DEMO = resolve(import.meta.dirname, "../../../assets/demo-ppo");

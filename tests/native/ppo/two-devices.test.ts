@@ -10,7 +10,7 @@ import type { StrategySet } from "../../../core/schedule/strategies.ts";
 import { MIB } from "../../../core/units.ts";
 import type { ActionRecord } from "../../../electron/ppo/records.ts";
 import { type StartedRun, startRun } from "../../../electron/ppo/start-run.ts";
-import type { WorkloadSettings } from "../../../electron/ppo/workload.ts";
+import type { WorkloadSettings } from "../../../electron/ppo/workload-settings.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, NOTHING } from "../cuda-double/cuda-double.ts";
 import { addon, CHUNK_BYTES, HAS_TWO_CARDS, roomFor, withFolder } from "../support.ts";

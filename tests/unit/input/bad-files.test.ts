@@ -12,7 +12,7 @@ import { buildSchedule } from "../../../core/schedule/build.ts";
 import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import { readPlan } from "../../../electron/cli/plan/read-plan.ts";
 import { readRunFile } from "../../../electron/ppo/run-files.ts";
-import { readWorkload } from "../../../electron/ppo/workload.ts";
+import { readWorkload } from "../../../electron/ppo/workload-settings.ts";
 import { openCheckpoint, readHeader } from "../../../electron/session/checkpoint.ts";
 import { openTokenizer } from "../../../electron/session/tokenizer.ts";
 import { failureOf, LLAMA_CONFIG } from "../checkpoint/files.ts";

@@ -7,7 +7,8 @@ import { MIB } from "../../../core/units.ts";
 import { randomOf, shuffled } from "../../../electron/ppo/random.ts";
 import { rolloutRequests } from "../../../electron/ppo/rollouts.ts";
 import { ADDITION, taskNamed } from "../../../electron/ppo/task.ts";
-import { openWorkload, readWorkload, settingsFor } from "../../../electron/ppo/workload.ts";
+import { openWorkload } from "../../../electron/ppo/workload.ts";
+import { readWorkload, settingsFor } from "../../../electron/ppo/workload-settings.ts";
 
 const DEMO = resolve("assets/demo-ppo/workload.json");
 const DEMO_MODEL = resolve("assets/demo");
@@ -103,6 +104,17 @@ test("whatever the seed, the engine gets one for each rollout", async () => {
   const seeds = [0, 1].flatMap((step) => rolloutRequests(workload, step).map(({ sampling }) => sampling.seed));
   expect(new Set(seeds).size).toBe(seeds.length);
   for (const seed of seeds) expect(Number.isSafeInteger(seed)).toBe(true);
+});
+
+test("runs of different seeds sample with different seeds, in whichever of their steps", async () => {
+  const workload = await openWorkload(await readWorkload(DEMO));
+  const seedsOf = (seed: number) => {
+    const steps = Array.from({ length: 2 * workload.settings.rollouts }, (_, step) => step);
+    const changed = { ...workload, settings: { ...workload.settings, seed } };
+    return steps.flatMap((step) => rolloutRequests(changed, step).map(({ sampling }) => sampling.seed));
+  };
+  const others = new Set(seedsOf(1));
+  expect(seedsOf(0).filter((seed) => others.has(seed))).toEqual([]);
 });
 
 test("a file that is missing or is none says so, and what a workload is", async () => {
