@@ -24,20 +24,27 @@ export interface OpenLoan {
   close(): Promise<void>;
 }
 
-/** Lends at a socket until it is closed, and says whenever another number of processes has it mapped. */
+/**
+ * Lends at a socket until it is closed, and says whenever the number of processes that have it mapped is not the one that
+ * everybody knows: that of the last time, unless somebody has observed another meanwhile.
+ */
 export async function openLoan(lent: Lendable, path: string, onBorrowers: (loan: Loan) => void): Promise<OpenLoan> {
   const socket = resolve(path);
   await removeDeadSocket(socket);
   const sharing = lent.share({ path: socket });
-  let told = 0;
+  let known: number | undefined = 0;
   const looking = setInterval(() => {
     const loan = sharing.observe();
-    if (loan.borrowers === told) return;
-    told = loan.borrowers;
+    if (loan.borrowers === known) return;
+    known = loan.borrowers;
     onBorrowers(loan);
   }, LOOK_MS);
   return {
-    observe: () => sharing.observe(),
+    observe() {
+      const loan = sharing.observe();
+      if (loan.borrowers !== known) known = undefined;
+      return loan;
+    },
     close() {
       clearInterval(looking);
       return sharing.close();
