@@ -330,11 +330,15 @@ export class NativeBackend implements Backend {
       throw error;
     }
     const checkpoint = this.#loaded?.checkpoint;
-    await this.#leaveDevice();
+    const left = this.#device;
+    this.#telemetry?.stop();
+    await this.#unload();
+    // Before the other is closed: nobody may look at it from then on.
     this.#device = device;
     this.#loaded = checkpoint && engine ? { engine, checkpoint } : undefined;
     this.#settings = next;
     this.#startTelemetry();
+    await left.close();
   }
 
   /**
