@@ -5,6 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { TidelineError } from "../../core/errors.ts";
 import { CONFIG_FILE } from "../session/checkpoint.ts";
+import { pathProblem } from "../session/files.ts";
 import { GOLDEN_FILE } from "./golden-file.ts";
 import { isMemoryFile } from "./memory-file.ts";
 
@@ -36,11 +37,8 @@ export async function findCases(folders: readonly string[]): Promise<readonly Ca
 
 async function casesIn(path: string, depth: number): Promise<readonly CaseFolder[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
-    const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new TidelineError(
-      { code: "bad_argument", message: `${path} cannot be opened: ${problem}`, file: path },
-      { cause },
-    );
+    const { problem, hint } = pathProblem(cause, "reading");
+    throw new TidelineError({ code: "bad_argument", message: `${path} ${problem}`, file: path, hint }, { cause });
   });
   const names = new Set(entries.map(({ name }) => name));
   if (names.has(GOLDEN_FILE)) return [{ path, kind: names.has(CONFIG_FILE) ? "checkpoint" : "ppo" }];

@@ -21,7 +21,7 @@ import { embeddedShape } from "./shape.ts";
 
 /** native/memory: a huge page of the host, and the least that a GPU's driver maps. */
 const CHUNK_BYTES = 2 * MIB;
-/** electron/ppo/workload.ts: rows of logits held at once, unless it says otherwise. */
+/** electron/ppo/workload-settings.ts: rows of logits held at once, unless it says otherwise. */
 const LOGIT_ROWS = 128;
 const THREADS = 8;
 /** A model that does not learn has none of these. */

@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { wholeSchema } from "../../../checkpoint/model-config.ts";
 import { TidelineError } from "../../../errors.ts";
+import { fieldOf } from "../../../input/fault.ts";
+import { parseWith } from "../../../input/schema-fault.ts";
 import type { Architecture, FeedForward, Head } from "../../models/architecture.ts";
 
 /** Largest batch and row taken; what they lead to is checked besides. */
@@ -10,13 +12,13 @@ export const MOST = 2 ** 26;
 export const WORKLOADS = ["score", "train"] as const;
 export const PRECISIONS = ["bf16", "fp32-master", "fp32"] as const;
 
-const flag = z.boolean({ error: "must be true or false" });
+const flag = z.boolean();
 export const estimateQuestionSchema = z.strictObject({
-  workload: z.enum(WORKLOADS, { error: `must be one of ${WORKLOADS.join(", ")}` }),
+  workload: z.enum(WORKLOADS),
   batch: wholeSchema(1, MOST),
   sequence: wholeSchema(2, MOST),
   /** `fp32-master`: weights, gradients and moments in float32, matrix products in bfloat16 (`torch.autocast`); `fp32`: those too. */
-  precision: z.enum(PRECISIONS, { error: `must be one of ${PRECISIONS.join(", ")}` }),
+  precision: z.enum(PRECISIONS),
   gradientCheckpointing: flag.default(false),
   attention: z.enum(["sdpa", "eager", "flash"]).default("sdpa"),
   /** Rows of different lengths, with an attention mask; packed rows need one too, unless the kernel is `flash`. */
@@ -31,15 +33,13 @@ export type EstimateQuestion = z.infer<typeof estimateQuestionSchema>;
 
 /** @throws TidelineError bad_argument with the field and its range. */
 export function parseEstimateQuestion(given: z.input<typeof estimateQuestionSchema>): EstimateQuestion {
-  const parsed = estimateQuestionSchema.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw badField(issue?.path.join(".") ?? "", issue?.message ?? "is not understood");
+  const question = parseWith(estimateQuestionSchema, given, ({ path, message, hint }) =>
+    badField(fieldOf(path), message, hint),
+  );
+  if (question.workload === "score" && question.loraRank !== undefined) {
+    throw badField("loraRank", "must be left out for score: only a model that trains has adapters that learn");
   }
-  if (parsed.data.workload === "score" && parsed.data.loraRank !== undefined) {
-    throw badField("loraRank", "only a model that trains has adapters that learn: leave it out for score");
-  }
-  return parsed.data;
+  return question;
 }
 
 export function requireCountable(architecture: Architecture, question: EstimateQuestion): void {
@@ -73,11 +73,6 @@ function widthOf(feedForward: FeedForward): number {
   return feedForward.kind === "gated" ? feedForward.intermediate : feedForward.active * 2 * feedForward.intermediate;
 }
 
-function badField(field: string, problem: string): TidelineError {
-  return new TidelineError({
-    code: "bad_argument",
-    field,
-    message: `${field} ${problem}`,
-    hint: "`tideline estimate --help` says what can be given.",
-  });
+function badField(field: string, problem: string, hint = "`tideline estimate --help` says what can be given.") {
+  return new TidelineError({ code: "bad_argument", field, message: `${field} ${problem}`, hint });
 }

@@ -144,14 +144,15 @@ test.each([
   [{ batch: 1.5 }, "batch", "must be a whole number from 1 to"],
   [{ sequence: 1 }, "sequence", "must be a whole number from 2 to"],
   [{ batch: 2 ** 60 }, "batch", "must be a whole number from 1 to"],
-  [{ precision: "fp7" }, "precision", "must be one of bf16, fp32-master, fp32"],
-  [{ workload: "dream" }, "workload", "must be one of score, train"],
-  [{ workload: "score", loraRank: 8 }, "loraRank", "leave it out"],
-])("%o is refused at %s", (changes, field, problem) => {
+  [{ precision: "fp7" }, "precision", 'precision is "fp7"', "allowed: bf16, fp32-master, fp32"],
+  [{ workload: "dream" }, "workload", 'workload is "dream"', "allowed: score, train"],
+  [{ attention: "fast" }, "attention", 'attention is "fast"', "allowed: sdpa, eager, flash"],
+  [{ workload: "score", loraRank: 8 }, "loraRank", "must be left out for score"],
+])("%o is refused at %s", (changes, field, problem, hint = expect.any(String)) => {
   expect(() => parseEstimateQuestion({ ...QUESTION, ...changes } as never)).toThrow(
     expect.objectContaining({
       message: expect.stringContaining(problem),
-      data: expect.objectContaining({ code: "bad_argument", field }),
+      data: expect.objectContaining({ code: "bad_argument", field, hint }),
     }),
   );
 });
