@@ -9,15 +9,16 @@ export function receiptWords(receipt: Receipt): string {
   if (receipt.bytesRetained > 0) parts.push(`kept ${formatBytes(receipt.bytesRetained)} in the pool`);
   if (receipt.bytesPrepared) parts.push(`took ${formatBytes(receipt.bytesPrepared)} of host memory`);
   if (receipt.bytesCommitted > 0) parts.push(`mapped ${formatBytes(receipt.bytesCommitted)}`);
-  if (parts.length === 0) parts.push(verbs[receipt.action]);
+  if (receipt.action === "swap") parts.unshift(`swapped (${receipt.method})`);
+  else if (parts.length === 0) parts.push(verbs[receipt.action]);
   return `${parts.join(", ")} in ${formatSeconds(receipt.milliseconds / 1000)}, ${formatBytes(receipt.bytesCopied)} copied`;
 }
 
-const verbs: Readonly<Record<Receipt["action"], string>> = {
+/** Of a swap the method is said too, which its label does not have: often it was chosen by the engine. */
+const verbs: Readonly<Record<Exclude<Receipt["action"], "swap">, string>> = {
   release: "released",
   resume: "resumed",
   load: "loaded",
-  swap: "swapped",
   prepare: "prepared",
 };
 

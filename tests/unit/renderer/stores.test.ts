@@ -80,6 +80,14 @@ describe("what an action did, in words", () => {
     expect(outcomeWords(action(1, "engine.kv_cache", { receipt }))).toBe("freed 64.0 MiB in 1.2 ms, 0 B copied");
   });
 
+  it("says how weights were swapped: the engine often chooses that itself", () => {
+    const swap = { ...receipt, action: "swap", method: "ipc", bytesFreed: 0, bytesCopied: 2 ** 20 } as const;
+    expect(outcomeWords(action(1, "a", { receipt: swap }))).toBe("swapped (ipc) in 1.2 ms, 1.00 MiB copied");
+    expect(
+      outcomeWords(action(1, "a", { receipt: { ...swap, method: "share", bytesFreed: 2 ** 20, bytesCopied: 0 } })),
+    ).toBe("swapped (share), freed 1.00 MiB in 1.2 ms, 0 B copied");
+  });
+
   it("says what the pool keeps, and why something failed", () => {
     const held = { ...receipt, bytesFreed: 0, bytesRetained: 2 ** 20 };
     expect(outcomeWords(action(1, "a", { receipt: held }))).toBe("kept 1.00 MiB in the pool in 1.2 ms, 0 B copied");
