@@ -17,7 +17,6 @@ enum Result : int { kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kInvalidD
 using Address = unsigned long long;
 using Handle = unsigned long long;
 
-constexpr size_t kGranularity = size_t{2} << 20;
 constexpr size_t kTotalBytes = size_t{1} << 30;
 constexpr size_t kContextBytes = size_t{64} << 20;
 // How addresses without memory are mapped.
@@ -96,6 +95,7 @@ class Opened {
 };
 
 int Devices();
+size_t Granularity();
 // A device's context, and what any stream of it is; the way back gives -1 for anything else.
 const void* ContextOf(int device);
 int DeviceOfContext(const void* context);

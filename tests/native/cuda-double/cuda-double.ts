@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readdirSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MIB } from "../../../core/units.ts";
 import { builtOnce } from "./built-once.ts";
 
 export const OUT_OF_MEMORY = 2;
@@ -73,13 +74,15 @@ export interface CudaDoubleOptions {
   readonly guarded?: boolean;
   /** How many cards there are: 1 or 2. */
   readonly devices?: number;
+  /** What chunks are multiples of: as on a real card, unless smaller ones serve as well and are to cost less. */
+  readonly granularityBytes?: number;
   /** Another double of the driver than the one that is built of this folder. */
   readonly driver?: string;
 }
 
 /** Builds the doubles and makes the addon of this process use them. */
 export async function installCudaDouble(options: CudaDoubleOptions = {}): Promise<CudaDouble> {
-  const { guarded = false, devices = 1 } = options;
+  const { guarded = false, devices = 1, granularityBytes = 2 * MIB } = options;
   const driver = options.driver ?? (await library("libcuda-double.so", import.meta.dirname));
   const nvml = await library("libnvml-double.so", join(import.meta.dirname, "nvml"));
   const folder = mkdtempSync(join(tmpdir(), "tideline-cuda-"));
@@ -91,6 +94,7 @@ export async function installCudaDouble(options: CudaDoubleOptions = {}): Promis
     TIDELINE_NVML_LIBRARY: nvml,
     TIDELINE_DOUBLE_BOARD: boardFile,
     TIDELINE_DOUBLE_DEVICES: String(devices),
+    TIDELINE_DOUBLE_GRANULARITY: String(granularityBytes),
     ...(guarded && { TIDELINE_DOUBLE_GUARDED: "1" }),
   };
   Object.assign(process.env, environment);

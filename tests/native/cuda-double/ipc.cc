@@ -63,7 +63,7 @@ int UnmapWhole(Card& card, Address address) {
 
 EXPORT int cuMemAlloc_v2(Address* address, size_t bytes) {
   BEGIN("cuMemAlloc");
-  const size_t rounded = (bytes + kGranularity - 1) / kGranularity * kGranularity;
+  const size_t rounded = (bytes + Granularity() - 1) / Granularity() * Granularity();
   if (bytes == 0) return kInvalidValue;
   if (card.UsedBytes(CurrentDevice()) + rounded > kTotalBytes) return kOutOfMemory;
   const int file = ::memfd_create("allocation", MFD_CLOEXEC);

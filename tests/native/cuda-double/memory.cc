@@ -24,12 +24,12 @@ constexpr int kFileDescriptor = 1;
 
 EXPORT int cuMemGetAllocationGranularity(size_t* bytes, const void*, int) {
   BEGIN("cuMemGetAllocationGranularity");
-  *bytes = kGranularity;
+  *bytes = Granularity();
   return kSuccess;
 }
 EXPORT int cuMemAddressReserve(Address* address, size_t bytes, size_t, Address, unsigned long long) {
   BEGIN("cuMemAddressReserve");
-  if (bytes == 0 || bytes % kGranularity != 0) return kInvalidValue;
+  if (bytes == 0 || bytes % Granularity() != 0) return kInvalidValue;
   void* start = ::mmap(nullptr, bytes, PROT_NONE, kNoAccess, -1, 0);
   if (start == MAP_FAILED) return kOutOfMemory;
   *address = reinterpret_cast<uintptr_t>(start);
@@ -51,7 +51,7 @@ EXPORT int cuMemAddressFree(Address address, size_t bytes) {
 
 EXPORT int cuMemCreate(Handle* handle, size_t bytes, const Properties* properties, unsigned long long) {
   BEGIN("cuMemCreate");
-  if (bytes == 0 || bytes % kGranularity != 0) return kInvalidValue;
+  if (bytes == 0 || bytes % Granularity() != 0) return kInvalidValue;
   const int device = properties->location.id;
   if (device < 0 || device >= Devices()) return kInvalidDevice;
   if (card.UsedBytes(device) + bytes > kTotalBytes) return kOutOfMemory;

@@ -17,7 +17,11 @@ import { addon, failure } from "../support.ts";
 setFlagsFromString("--expose-gc");
 const collectGarbage: unknown = runInNewContext("gc");
 
-const double = await installCudaDouble();
+/** A life is led so many times that filling chunks as large as a card's would take most of a minute. */
+const CHUNK_BYTES = 64 * 1024;
+/** What is filled, checked and written to disk at once. */
+const PIECE_BYTES = 4 * MIB;
+const double = await installCudaDouble({ granularityBytes: CHUNK_BYTES });
 afterAll(() => double.remove());
 const directory = join(double.folder, "backups");
 mkdirSync(directory);
@@ -86,7 +90,7 @@ const OPEN: Step = (scene) => {
 
 const LIFE: readonly Step[] = [
   OPEN,
-  (scene) => scene.create("weights", 4 * MIB),
+  (scene) => scene.create("weights", 2 * CHUNK_BYTES),
   (scene) => scene.region("weights").resume(),
   (scene) => scene.region("weights").fill(7),
   async (scene) => {
@@ -109,17 +113,18 @@ const LIFE: readonly Step[] = [
   (scene) => scene.region("weights").resume(),
   (scene) => scene.expectContents("weights"),
   // The pool's two chunks and a fresh one go into another region.
-  (scene) => scene.create("copy", 4 * MIB),
+  (scene) => scene.create("copy", 2 * CHUNK_BYTES),
   (scene) => scene.region("copy").resume(),
   (scene) => scene.region("copy").copyFrom(scene.region("weights")),
   (scene) => scene.expectContents("copy"),
   (scene) => scene.region("copy").prepareBackup(),
   (scene) => scene.region("copy").release({ mode: "discard", destination: "hold" }),
-  (scene) => scene.create("policy", 6 * MIB),
+  // Of more than one piece, where that does not take too many chunks.
+  (scene) => scene.create("policy", 3 * CHUNK_BYTES + (scene.chunkBytes === undefined ? PIECE_BYTES : 0)),
   (scene) => scene.region("policy").resume(),
   (scene) => scene.region("policy").fill(1),
   (scene) => scene.region("policy").release({ mode: "discard", destination: "hold" }),
-  (scene) => scene.open.setCapacity(8 * MIB),
+  (scene) => scene.open.setCapacity(4 * CHUNK_BYTES),
   (scene) => scene.open.trim(),
   (scene) => scene.region("policy").close(),
   (scene) => scene.expectContents("weights"),
@@ -129,10 +134,12 @@ const MOST_CALLS = 2000;
 /** So much of life is led after a failure, which is enough to see that it goes on. */
 const STEPS_AFTER = 5;
 
-test.each([
-  ["chunks of one size", 2 * MIB],
+const SIZES = [
+  ["chunks of one size", CHUNK_BYTES],
   ["chunks of several", undefined],
-])(
+] as const;
+
+test.each(SIZES)(
   "out of memory at any one call changes nothing, and the next attempt works: %s",
   {
     timeout: 300_000,
@@ -175,48 +182,54 @@ test.each([
   },
 );
 
-test("a device lost at any one call is refused as lost, closes, and can be opened again", {
-  timeout: 300_000,
-}, async () => {
-  let nth = 0;
-  let fired: boolean;
-  do {
-    nth += 1;
-    const scene = new Scene(2 * MIB);
-    double.arm({ nth, result: ILLEGAL_ADDRESS, sticky: true });
-    let message: string | undefined;
-    for (const [index, step] of LIFE.entries()) {
-      try {
-        await step(scene);
-      } catch (error) {
-        const { code, message: text, hint } = described(error);
-        expect({ nth, index, code }).toMatchObject({ code: scene.device ? "device_lost" : "device_unavailable" });
-        expect(text).toContain("an illegal memory access was encountered (700)");
-        if (scene.device) {
-          expect(text).toContain("cuda:0 stopped answering");
-          expect(hint).toContain("choose cuda:0 again, or another device");
+test.each(SIZES)(
+  "a device lost at any one call is refused as lost, closes, and can be opened again: %s",
+  {
+    timeout: 300_000,
+  },
+  async (_, chunkBytes) => {
+    let nth = 0;
+    let fired: boolean;
+    do {
+      nth += 1;
+      const scene = new Scene(chunkBytes);
+      double.arm({ nth, result: ILLEGAL_ADDRESS, sticky: true });
+      let message: string | undefined;
+      for (const [index, step] of LIFE.entries()) {
+        try {
+          await step(scene);
+        } catch (error) {
+          const { code, message: text, hint } = described(error);
+          expect({ nth, index, code }).toMatchObject({ code: scene.device ? "device_lost" : "device_unavailable" });
+          expect(text).toContain("an illegal memory access was encountered (700)");
+          if (scene.device) {
+            expect(text).toContain("cuda:0 stopped answering");
+            expect(hint).toContain("choose cuda:0 again, or another device");
+          }
+          message = text;
+          break;
         }
-        message = text;
-        break;
       }
-    }
-    if (scene.device && message !== undefined) {
-      // Whatever is asked for now, the answer is the same, and the device says so without being asked.
-      const again = await failure(() => scene.open.createRegion({ consumer: "more", tag: "more", bytes: 2 * MIB }));
-      expect(again).toMatchObject({ code: "device_lost", message });
-      expect(scene.open.observe().lost).toBe(message);
-    }
-    if (scene.device) await scene.close();
-    fired = double.disarm();
-    expect({ nth, counts: double.counts() }).toEqual({ nth, counts: NOTHING });
-  } while (fired && nth < MOST_CALLS);
-  expect(nth).toBeGreaterThan(100);
+      if (scene.device && message !== undefined) {
+        // Whatever is asked for now, the answer is the same, and the device says so without being asked.
+        const again = await failure(() =>
+          scene.open.createRegion({ consumer: "more", tag: "more", bytes: CHUNK_BYTES }),
+        );
+        expect(again).toMatchObject({ code: "device_lost", message });
+        expect(scene.open.observe().lost).toBe(message);
+      }
+      if (scene.device) await scene.close();
+      fired = double.disarm();
+      expect({ nth, counts: double.counts() }).toEqual({ nth, counts: NOTHING });
+    } while (fired && nth < MOST_CALLS);
+    expect(nth).toBeGreaterThan(100);
 
-  const scene = new Scene(2 * MIB);
-  for (const step of LIFE) await step(scene);
-  await scene.close();
-  expect(double.counts()).toEqual(NOTHING);
-});
+    const scene = new Scene(chunkBytes);
+    for (const step of LIFE) await step(scene);
+    await scene.close();
+    expect(double.counts()).toEqual(NOTHING);
+  },
+);
 
 test("what is dropped without being closed leaks nothing, whichever call fails", { timeout: 300_000 }, async () => {
   const collect = async () => {
@@ -226,8 +239,8 @@ test("what is dropped without being closed leaks nothing, whichever call fails",
     }
   };
   const live = async () => {
-    const device = addon.openDevice({ name: "cuda:0", capacityBytes: 64 * MIB, chunkBytes: 2 * MIB });
-    const region = device.createRegion({ consumer: "dropped", tag: "dropped", bytes: 4 * MIB });
+    const device = addon.openDevice({ name: "cuda:0", capacityBytes: 64 * MIB, chunkBytes: CHUNK_BYTES });
+    const region = device.createRegion({ consumer: "dropped", tag: "dropped", bytes: 2 * CHUNK_BYTES });
     await region.resume();
     await region.fill(1);
     await region.release({ mode: "host", destination: "hold" });
