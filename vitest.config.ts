@@ -1,16 +1,42 @@
 /**
  * The four kinds of tests. Unit tests run anywhere; native and golden ones need the built addon, each file in a process
- * of its own because they measure the process's memory; end-to-end ones need the builds and a Chromium, one at a time.
+ * of its own because they measure the process's memory; end-to-end ones need the builds and a Chromium, two at a time: most
+ * of what they do is to wait for a window.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const SECOND = 1000;
 
 /** A card's memory is everybody's: files that measure it run one after the other. On the host each process has its own. */
 const nativeWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? availableParallelism() : 1;
+
+/** What takes longest, as it is known where nothing ran before: begun last, one would end alone while a core is idle. */
+const LONGEST = [
+  "native/mutation/mutation",
+  "native/compute/cuda",
+  "native/memory/cuda-faults",
+  "native/compute/passes",
+  "native/compute/cublas",
+  "native/ppo/learning",
+  "e2e/run-screen",
+  "e2e/timeline",
+  "e2e/plan",
+  "e2e/ppo-run",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const index = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return index < 0 ? LONGEST.length : index;
+    };
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
+  }
+}
 
 // What tests and what they start leave in the temporary folder lies in one that goes with the run.
 const temporary = mkdtempSync(join(tmpdir(), "tideline-tests-"));
@@ -25,6 +51,7 @@ const css = { include: [/report\.css/] };
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], setupFiles, testTimeout: 90 * SECOND, css },
@@ -55,10 +82,10 @@ export default defineConfig({
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
           pool: "forks",
-          maxWorkers: 1,
+          maxWorkers: Math.min(2, availableParallelism()),
           css,
-          testTimeout: 90 * SECOND,
-          hookTimeout: 120 * SECOND,
+          testTimeout: 180 * SECOND,
+          hookTimeout: 180 * SECOND,
           globalSetup: ["tests/e2e/support/setup.ts"],
           expect: { poll: { timeout: 20 * SECOND, interval: 100 } },
         },
