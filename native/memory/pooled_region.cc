@@ -57,7 +57,7 @@ PooledRegion::PooledRegion(std::shared_ptr<PooledDevice> device, std::string con
       tag_(std::move(tag)),
       reserved_bytes_(bytes),
       address_(device_->backing().Reserve(bytes)),
-      host_buffer_(device_->backing(), device_->host_backup_bytes(), bytes),
+      backup_(device_->backing(), device_->host_backup_bytes(), address_, bytes),
       used_bytes_(kNeverTold) {}
 
 PooledRegion::~PooledRegion() {
@@ -93,8 +93,8 @@ Receipt PooledRegion::Release(const ReleaseOptions& options, const Operation& op
   device_->backing().Synchronize();
   if (options.mode != ReleaseMode::kDiscard) {
     receipt.bytes_copied = BackUp(options, operation);
-    after = backup_->on_disk ? Residency::kDisk : Residency::kHost;
-    receipt.method = receipt.bytes_copied == 0 ? "clean" : backup_->on_disk ? "disk" : "host";
+    after = backup_.on_disk() ? Residency::kDisk : Residency::kHost;
+    receipt.method = receipt.bytes_copied == 0 ? "clean" : backup_.on_disk() ? "disk" : "host";
   }
   if (!chunks_.empty()) device_->backing().Unmap(address_, chunks_);
   // From here on nothing fails.
@@ -113,45 +113,33 @@ uint64_t PooledRegion::BackUp(const ReleaseOptions& options, const Operation& op
     throw Error("contents_undefined", consumer_ + " has no contents to keep", "release it with discard");
   }
   if (options.mode == ReleaseMode::kClean) {
-    if (!HasCleanBackup(false) && !HasCleanBackup(true)) {
-      throw Error("not_clean", consumer_ + (backup_ ? " changed since its last backup" : " has no backup"),
+    if (!backup_.Holds(version_, false) && !backup_.Holds(version_, true)) {
+      throw Error("not_clean", consumer_ + (backup_.exists() ? " changed since its last backup" : " has no backup"),
                   "release it to host or disk");
     }
     return 0;
   }
   const bool to_disk = options.mode == ReleaseMode::kDisk;
-  if (HasCleanBackup(to_disk)) return 0;
+  if (backup_.Holds(version_, to_disk)) return 0;
   operation.Step(0, reserved_bytes_);
 
   const uint64_t version = version_;
   if (to_disk) {
-    BackupFile file =
-        BackupFile::Write(BackupPath(options.directory), device_->backing(), address_, reserved_bytes_, operation);
-    if (file_) {
-      *file_ = std::move(file);
-    } else {
-      file_.emplace(std::move(file));
-    }
-    host_buffer_.Drop();
+    backup_.WriteFile(BackupPath(options.directory), version, operation);
   } else {
-    if (backup_ && !backup_->on_disk) {
-      backup_.reset();  // its buffer is about to be overwritten, and may stay half written
-      Publish();
-    }
-    if (options.destination == Destination::kReturn && host_buffer_.whole()) {
-      Vacate(operation);
-    } else {
-      host_buffer_.TakeAndFill(address_, operation);
-    }
-    file_.reset();
+    backup_.FillHost(version, [&](HostBuffer& buffer) {
+      if (options.destination == Destination::kReturn && buffer.whole()) {
+        Vacate(buffer, operation);
+      } else {
+        buffer.TakeAndFill(address_, operation);
+      }
+    });
   }
-  backup_ = Backup{to_disk, version};
-  Publish();
   return reserved_bytes_;
 }
 
-void PooledRegion::Vacate(const Operation& operation) {
-  const bool arrived = device_->backing().Vacate(host_buffer_.data(), address_, chunks_, operation);
+void PooledRegion::Vacate(HostBuffer& buffer, const Operation& operation) {
+  const bool arrived = device_->backing().Vacate(buffer.data(), address_, chunks_, operation);
   residency_.store(arrived ? Residency::kHost : Residency::kReleased, std::memory_order_release);
   device_->pool().Forget(std::exchange(chunks_, {}));
   if (arrived) return;
@@ -165,7 +153,7 @@ Receipt PooledRegion::Resume(const Operation& operation) {
   CheckOpen();
   if (resident()) throw Error("already_resident", consumer_ + " is already resident", "release it first");
   const Residency before = residency_;
-  if (before == Residency::kDisk) file_->Check(reserved_bytes_);  // before any memory is taken
+  if (before == Residency::kDisk) backup_.CheckFile();  // before any memory is taken
   operation.Step(0, reserved_bytes_);
 
   const Transit transit(transit_bytes_);
@@ -182,7 +170,7 @@ Receipt PooledRegion::Resume(const Operation& operation) {
     throw;
   }
   try {
-    Restore(operation);
+    if (before != Residency::kReleased) backup_.Restore(operation);
   } catch (...) {
     UnmapForGood(chunks);
     device_->pool().Undo(std::move(taken));
@@ -203,8 +191,7 @@ Receipt PooledRegion::Resume(const Operation& operation) {
 Receipt PooledRegion::PrepareBackup(const Operation& operation) {
   const Stopwatch stopwatch;
   Receipt receipt{.action = "prepare", .consumer = consumer_, .method = "host"};
-  receipt.bytes_prepared = host_buffer_.whole() ? 0 : reserved_bytes_;
-  host_buffer_.TakeAside(operation);
+  receipt.bytes_prepared = backup_.Prepare(operation);
   receipt.milliseconds = stopwatch.Milliseconds();
   return receipt;
 }
@@ -217,46 +204,17 @@ Receipt PooledRegion::TakeOnHost(const Operation& operation) {
   if (residency_ != Residency::kReleased) {
     throw Error("already_released", consumer_ + " has a backup already", "release it first");
   }
-  host_buffer_.Take(operation);
-  backup_ = Backup{false, version_};
-  Publish();
+  backup_.FillHost(version_, [&](HostBuffer& buffer) { buffer.Take(operation); });
   residency_.store(Residency::kHost, std::memory_order_release);
   Receipt receipt{.action = "resume", .consumer = consumer_, .method = "host"};
   receipt.milliseconds = stopwatch.Milliseconds();
   return receipt;
 }
 
-void PooledRegion::Restore(const Operation& operation) {
-  switch (residency_.load()) {
-    case Residency::kHost:
-      device_->backing().CopyFromHost(address_, host_buffer_.data(), reserved_bytes_, operation);
-      break;
-    case Residency::kDisk:
-      file_->Read(device_->backing(), address_, reserved_bytes_, operation);
-      break;
-    case Residency::kReleased:
-    case Residency::kResident:
-      break;
-  }
-}
-
 void PooledRegion::ForgetContents() {
   contents_ = Contents::kUndefined;
   used_bytes_ = kNeverTold;
-  backup_.reset();
-  file_.reset();
-  host_buffer_.Drop();
-  Publish();
-}
-
-void PooledRegion::Publish() {
-  const std::lock_guard lock(observed_mutex_);
-  observed_backup_ = backup_;
-  observed_file_ = file_ ? file_->path() : std::string();
-}
-
-bool PooledRegion::HasCleanBackup(bool on_disk) const {
-  return backup_ && backup_->on_disk == on_disk && backup_->version == version_;
+  backup_.Drop();
 }
 
 std::string PooledRegion::BackupPath(const std::string& directory) const {
@@ -292,14 +250,13 @@ void* PooledRegion::HostData() {
   const std::lock_guard lock(operation_mutex_);
   CheckOpen();
   if (residency_ != Residency::kHost) throw Error("not_resident", consumer_ + " is not on the host", "offload it first");
-  return host_buffer_.data();
+  return backup_.host_data();
 }
 
 void PooledRegion::MarkHostWritten() {
   const std::lock_guard lock(operation_mutex_);
   MarkWritten();
-  backup_ = Backup{false, version_};
-  Publish();
+  backup_.SetHostVersion(version_);
 }
 
 void PooledRegion::CopyIn(uint64_t offset, const void* source, uint64_t bytes) {
@@ -358,7 +315,7 @@ void PooledRegion::Close() {
   }
   residency_ = Residency::kReleased;
   ForgetContents();
-  host_buffer_.Close();
+  backup_.Close();
   device_->backing().Unreserve(address_, reserved_bytes_);
   closed_ = true;
   device_->Unregister(*this);
@@ -441,11 +398,8 @@ RegionObservation PooledRegion::Observe() const {
   seen.committed_bytes = committed_bytes();
   seen.used_bytes = used_bytes();
   seen.address = address_;
+  seen.backup = backup_.Observe(version_);
   const std::lock_guard lock(observed_mutex_);
-  if (observed_backup_) {
-    seen.backup = BackupObservation{observed_backup_->on_disk, reserved_bytes_, observed_backup_->version == version_,
-                                    observed_file_};
-  }
   seen.shared_with = shared_with_;
   return seen;
 }

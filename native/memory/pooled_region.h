@@ -1,20 +1,18 @@
-// PooledRegion: the Region of every device. Its states, its backups and its rollbacks are here; how memory is made,
-// mapped and copied is the Backing's.
+// PooledRegion: the Region of every device. Its states and its rollbacks are here; how memory is made, mapped and copied is
+// the Backing's, and what is kept outside the device RegionBackup's.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "memory/backup_file.h"    // BackupFile
 #include "memory/device.h"         // DeviceSample
-#include "memory/host_buffer.h"    // HostBuffer
 #include "memory/pooled_device.h"  // PooledDevice
 #include "memory/region.h"         // Region
+#include "memory/region_backup.h"  // RegionBackup
 
 namespace tideline {
 
@@ -57,7 +55,6 @@ class PooledRegion final : public Region, public std::enable_shared_from_this<Po
   bool resident() const { return residency_.load(std::memory_order_acquire) == Residency::kResident; }
   bool defined() const { return contents_.load(std::memory_order_acquire) == Contents::kDefined; }
   uint64_t used_bytes() const;
-  bool HasCleanBackup(bool on_disk) const;
 
   void CheckOpen() const;
   void RefuseBorrowed(const char* action) const;
@@ -69,32 +66,22 @@ class PooledRegion final : public Region, public std::enable_shared_from_this<Po
   uint64_t BackUp(const ReleaseOptions& options, const Operation& operation);
   // To the host, where all of the host's memory is there already: the device has its memory back almost as soon as it is
   // copied.
-  void Vacate(const Operation& operation);
+  void Vacate(HostBuffer& buffer, const Operation& operation);
   // Contents become undefined, backups are dropped.
   void ForgetContents();
-  void Restore(const Operation& operation);
-  // What observers see of the backup.
-  void Publish();
   std::string BackupPath(const std::string& directory) const;
 
   const std::shared_ptr<PooledDevice> device_;
   const std::string consumer_, tag_;
   const uint64_t reserved_bytes_;
   const uintptr_t address_;
-  HostBuffer host_buffer_;
 
   // Serialises operations; held through copies, so observers must do without it.
   mutable std::mutex operation_mutex_;
   bool closed_ = false;
   std::vector<Chunk> chunks_;  // mapped now, in order of address
   std::vector<std::string> borrowers_;
-  std::optional<BackupFile> file_;
-  // Which version of the contents the backup holds, and where; without it host_buffer_ is only memory.
-  struct Backup {
-    bool on_disk;
-    uint64_t version;
-  };
-  std::optional<Backup> backup_;
+  RegionBackup backup_;
 
   // Read by anybody at any time.
   std::atomic<Residency> residency_{Residency::kReleased};
@@ -104,9 +91,8 @@ class PooledRegion final : public Region, public std::enable_shared_from_this<Po
   // What it has of the device already while it is being resumed, and still while it is being released: for the
   // timeline, where it would be unaccounted otherwise.
   std::atomic<uint64_t> transit_bytes_{0};
-  mutable std::mutex observed_mutex_;  // held for a copy of these only
-  std::optional<Backup> observed_backup_;
-  std::string observed_file_, shared_with_;
+  mutable std::mutex observed_mutex_;  // held for a copy of this only
+  std::string shared_with_;
 };
 
 }  // namespace tideline

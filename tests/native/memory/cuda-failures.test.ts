@@ -169,6 +169,17 @@ test("a backup whose copy fails leaves the region resident; a restore that fails
   expect(await driverBytes(device)).toBe(0);
   await region.resume();
   expect(await region.checksum()).toBe(checksum);
+
+  // Half overwritten, what is left of the backup is none.
+  await region.fill(10);
+  const changed = await region.checksum();
+  failOnce("cuMemcpyDtoHAsync", 2, OUT_OF_MEMORY);
+  await failure(() => region.release({ mode: "host" }));
+  expect(region.observe()).toMatchObject({ residency: "resident", contents: "defined" });
+  expect(region.observe().backup).toBeUndefined();
+  await region.release({ mode: "host" });
+  await region.resume();
+  expect(await region.checksum()).toBe(changed);
   await region.close();
 });
 
