@@ -2,7 +2,7 @@
  * JSON that strangers wrote: what is none is refused with its place, in words of our own, and names that occur twice
  * (which JSON.parse hides by keeping the last) can be refused.
  */
-import { type FieldPath, refusal, type Source } from "./fault.ts";
+import { type Fault, type FieldPath, refusal, type Source } from "./fault.ts";
 import { findSyntaxFault } from "./json-syntax.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -23,12 +23,14 @@ export interface JsonOptions {
  * @throws TidelineError of `source` when it is empty, not JSON, or (with `refuseDuplicates`) names a field twice.
  */
 export function parseJson(text: string, source: Source, { refuseDuplicates, part }: JsonOptions = {}): unknown {
-  const within: FieldPath = part === undefined ? [] : [part];
+  const path: FieldPath = part === undefined ? [] : [part];
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw refusal(source, { hint: JSON_RULES, ...source, path: within, message: problemOf(text) }, { cause });
+    const { message, hint } = problemOf(text);
+    // The source's own hint says how one gets a good one.
+    throw refusal({ hint, ...source }, { path, message }, { cause });
   }
   const twice = refuseDuplicates ? findDuplicate(text) : undefined;
   if (twice !== undefined) throw refusal(source, { path: twice, message: "is there twice" });
@@ -43,15 +45,16 @@ export function parseJsonObject(text: string, source: Source, options: JsonOptio
   throw refusal(source, { path: part === undefined ? [] : [part], message: "must hold a JSON object: { … }" });
 }
 
-const JSON_RULES = "JSON has names and text in double quotes, no comments, and no comma before a closing bracket.";
-
-function problemOf(text: string): string {
-  if (text.trim() === "") return "is empty";
+function problemOf(text: string): Required<Omit<Fault, "path">> {
+  if (text.trim() === "") return { message: "is empty", hint: CUT_SHORT };
   const { line, column, found, wanted } = findSyntaxFault(text);
   return found === undefined
-    ? `is not JSON: it ends in line ${line}, where ${wanted} has to follow`
-    : `is not JSON: line ${line}, column ${column} has ${found} where ${wanted} has to be`;
+    ? { message: `is not JSON: it ends in line ${line}, where ${wanted} has to follow`, hint: CUT_SHORT }
+    : { message: `is not JSON: line ${line}, column ${column} has ${found} where ${wanted} has to be`, hint: RULES };
 }
+
+const CUT_SHORT = "Save or copy it again, whole.";
+const RULES = "JSON has names and text in double quotes, no comments, and no comma before a closing bracket.";
 
 /** Where one object of `json` (valid JSON) holds a name for the second time. */
 export function findDuplicate(json: string): FieldPath | undefined {

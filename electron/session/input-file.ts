@@ -14,7 +14,7 @@ export interface FileKind {
   readonly unreadable: ErrorCode;
   /** For what is too large, or no text. */
   readonly invalid: ErrorCode;
-  /** What to do next; left out, what follows from what is wrong. */
+  /** How one gets a good one; left out, what follows from what is wrong. */
   readonly hint?: string;
 }
 
@@ -58,13 +58,13 @@ export async function withFile<T>(
   use: (handle: FileHandle, fileBytes: number) => Promise<T>,
   kind = CHECKPOINT_FILE,
 ): Promise<T> {
-  const unreadable = (problem: string, hint: string, code: ErrorCode, cause?: unknown) =>
-    new TidelineError({ code, message: `${file} ${problem}`, file, hint: kind.hint ?? hint }, { cause });
+  const refuse = (code: ErrorCode, problem: string, hint: string, cause?: unknown) =>
+    new TidelineError({ code, message: `${file} ${problem}`, file, hint }, { cause });
   try {
     const info = await stat(file);
     if (!info.isFile()) {
       const problem = info.isDirectory() ? "is a folder, not a file" : "is not a file";
-      throw unreadable(problem, "Give the name of a file.", kind.unreadable);
+      throw refuse(kind.unreadable, problem, kind.hint ?? "Give the name of a file.");
     }
     const handle = await open(file, "r");
     try {
@@ -76,6 +76,8 @@ export async function withFile<T>(
     if (error instanceof TidelineError) throw error;
     const { problem, hint } = pathProblem(error, "reading");
     const isMissing = isErrno(error) && (error.code === "ENOENT" || error.code === "ENOTDIR");
-    throw unreadable(problem, hint, isMissing ? kind.missing : kind.unreadable, error);
+    throw isMissing
+      ? refuse(kind.missing, problem, kind.hint ?? hint, error)
+      : refuse(kind.unreadable, problem, hint, error);
   }
 }
