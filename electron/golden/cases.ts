@@ -37,7 +37,7 @@ export async function findCases(folders: readonly string[]): Promise<readonly Ca
 
 async function casesIn(path: string, depth: number): Promise<readonly CaseFolder[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
-    const { problem, hint } = pathProblem(cause, "reading");
+    const { problem, hint } = pathProblem(cause, "listing");
     throw new TidelineError({ code: "bad_argument", message: `${path} ${problem}`, file: path, hint }, { cause });
   });
   const names = new Set(entries.map(({ name }) => name));

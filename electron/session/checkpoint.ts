@@ -18,7 +18,7 @@ import { parseIndex, selectIndexed } from "../../core/checkpoint/shard-index.ts"
 import { TidelineError } from "../../core/errors.ts";
 import { parseJsonObject } from "../../core/input/json.ts";
 import type { DType, LongOperation, NativeEngine, TensorSource } from "../../native/addon.d.ts";
-import { draftOf, exists, isErrno, pathProblem } from "./files.ts";
+import { draftOf, exists, pathProblem } from "./files.ts";
 import { readTextFile, withFile } from "./input-file.ts";
 import { makeFolder, requireNewFolder, unwritable } from "./new-folder.ts";
 
@@ -217,10 +217,7 @@ async function listFolder(path: string): Promise<ReadonlySet<string>> {
   try {
     return new Set(await readdir(path));
   } catch (cause) {
-    const { problem, hint } =
-      isErrno(cause) && cause.code === "ENOTDIR"
-        ? { problem: "is not a folder", hint: "Choose the folder that holds config.json, not a file in it." }
-        : pathProblem(cause, "reading");
+    const { problem, hint } = pathProblem(cause, "listing");
     throw new TidelineError(
       { code: "checkpoint_unreadable", message: `${path} ${problem}`, file: path, hint },
       { cause },

@@ -34,6 +34,10 @@ const READING: Readonly<Record<string, PathProblem>> = {
   ERR_INVALID_ARG_VALUE: { problem: "is not a path", hint: "Check the path." },
   EIO: { problem: "cannot be read from its disk", hint: "Copy it to another disk, or get it again." },
 };
+const LISTING: Readonly<Record<string, PathProblem>> = {
+  ...READING,
+  ENOTDIR: { problem: "is not a folder", hint: "Choose a folder, not a file in it." },
+};
 const WRITING: Readonly<Record<string, PathProblem>> = {
   ENOENT: {
     problem: "cannot be written: there is no folder for it",
@@ -48,13 +52,17 @@ const WRITING: Readonly<Record<string, PathProblem>> = {
   ENOSPC: { problem: "cannot be written: no space is left on its disk", hint: "Free space or choose another disk." },
 };
 
-/** What keeps a path from being read or written, in words: the system's own are for programmers. */
-export function pathProblem(cause: unknown, way: "reading" | "writing"): PathProblem {
+const WAYS = {
+  reading: { known: READING, problem: "cannot be read" },
+  listing: { known: LISTING, problem: "cannot be opened" },
+  writing: { known: WRITING, problem: "cannot be written" },
+} as const;
+
+/** What keeps a file from being read or written or a folder from being listed: the system's own words are for programmers. */
+export function pathProblem(cause: unknown, way: keyof typeof WAYS): PathProblem {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const known = (way === "reading" ? READING : WRITING)[code];
-  if (known !== undefined) return known;
-  const problem = way === "reading" ? "cannot be read" : "cannot be written";
-  return { problem: code === "" ? problem : `${problem} (${code})`, hint: "Choose another place." };
+  const { known, problem } = WAYS[way];
+  return known[code] ?? { problem: code === "" ? problem : `${problem} (${code})`, hint: "Choose another place." };
 }
 
 /** Where a file or folder is put together: beside it, because only within one file system does a rename move at once. */
