@@ -87,7 +87,7 @@ export default defineConfig({
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
           globalSetup: ["tests/e2e/support/setup.ts"],
-          expect: { poll: { timeout: 20 * SECOND, interval: 100 } },
+          expect: { poll: { timeout: 60 * SECOND, interval: 100 } },
         },
       },
     ],

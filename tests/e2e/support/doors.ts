@@ -21,6 +21,9 @@ export interface OpenDoor {
   close(): Promise<void>;
 }
 
+/** Until what is waited for on a page counts as never coming: a loaded machine may take seconds over a click. */
+const WAIT_LIMIT_MS = 60_000;
+
 /** One Chromium for all pages of the browser door; the desktop brings its own. */
 let shared: Promise<Browser> | undefined;
 
@@ -38,6 +41,7 @@ async function openBrowserDoor(chromium: string): Promise<OpenDoor> {
   shared ??= launchChromium(chromium);
   const context = await (await shared).newContext({ viewport: { width: 1440, height: 900 } });
   const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_LIMIT_MS);
   const problems = collectProblems(page);
   await page.goto(app.url);
   const run = new RunPage(page);
@@ -57,6 +61,7 @@ async function openBrowserDoor(chromium: string): Promise<OpenDoor> {
 async function openDesktopDoor(chromium: string): Promise<OpenDoor> {
   const desktop = await Desktop.launch({ chromium });
   const page = await desktop.window();
+  page.setDefaultTimeout(WAIT_LIMIT_MS);
   const problems = collectProblems(page);
   const run = new RunPage(page);
   await run.waitUntilReady();
