@@ -4,9 +4,8 @@
 
 namespace tideline {
 
-Heads::Heads(const ModelConfig& config, const WeightsLayout& layout, const WeightsLayout& gradient_layout,
-             uint64_t logit_rows)
-    : config_(config), layout_(layout), gradient_layout_(gradient_layout), logit_rows_(logit_rows) {}
+Heads::Heads(const ModelConfig& config, const WeightsLayout& layout, uint64_t logit_rows)
+    : config_(config), layout_(layout), logit_rows_(logit_rows) {}
 
 void Heads::Choose(RowRange rows, HeadRows& chosen) const {
   const uint64_t begin = chosen.rows.size();
@@ -32,10 +31,6 @@ void Heads::ForChunks(const Step& step, const HeadRows& chosen, const Work& work
   }
 }
 
-Gradient Heads::GradientAt(const Step& step, uint64_t offset) const {
-  return {step.gradients + offset, gradient_layout_.dtype()};
-}
-
 void Heads::BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& chunk) const {
   step.compute.NormBackward(Model(step).FinalNorm(),
                             {.input = step.buffers.input,
@@ -43,7 +38,7 @@ void Heads::BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& 
                              .d_input = step.activations.d_hidden,
                              .target_rows = std::span(chosen.rows).subspan(chunk.range.begin, chunk.range.size()),
                              .inverse_rms = step.buffers.inverse_rms,
-                             .d_weight = GradientAt(step, gradient_layout_.final_norm()),
+                             .d_weight = step.gradients.FinalNorm(),
                              .rows = chunk.range.size(),
                              .pieces = chunk.pieces});
 }
@@ -63,7 +58,7 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
     step.compute.LinearForward(head, step.buffers.normed, logits, rows, false);
     step.compute.TokenStatistics(logits, vocabulary, chunk_targets, chunk_log_sums, logprobs.subspan(begin, rows),
                                  chunk_entropies);
-    if (step.gradients == nullptr) return;
+    if (!step.gradients) return;
 
     for (uint64_t row = 0; row < rows; ++row) {
       slopes[row] = loss(begin + row, logprobs[begin + row], entropies[begin + row]);
@@ -71,7 +66,7 @@ void Heads::Tokens(const Step& step, const HeadRows& chosen, std::span<const uin
     step.compute.TokenBackward(logits, vocabulary, chunk_targets, chunk_log_sums, chunk_entropies,
                                std::span(slopes).first(rows));
     step.compute.LinearGradients(head, logits, step.buffers.normed, step.buffers.d_normed, rows, chunk.pieces,
-                                 GradientAt(step, gradient_layout_.lm_head()));
+                                 step.gradients.LmHead());
     BackwardNorm(step, chosen, chunk);
   });
 }
@@ -85,11 +80,11 @@ void Heads::Values(const Step& step, const HeadRows& chosen, std::span<float> va
   ForChunks(step, chosen, [&](const Chunk& chunk) {
     const uint64_t rows = chunk.range.size(), begin = chunk.range.begin;
     step.compute.RowProducts(weight, step.buffers.normed, values.subspan(begin, rows));
-    if (step.gradients == nullptr) return;
+    if (!step.gradients) return;
 
     for (uint64_t row = 0; row < rows; ++row) slopes[row] = loss(begin + row, values[begin + row]);
     step.compute.RowProductsBackward(weight, step.buffers.normed, std::span(slopes).first(rows),
-                                     GradientAt(step, gradient_layout_.value_head()), step.buffers.d_normed);
+                                     step.gradients.ValueHead(), step.buffers.d_normed);
     BackwardNorm(step, chosen, chunk);
   });
 }

@@ -10,10 +10,11 @@
 #include <span>
 #include <vector>
 
-#include "compute/compute.h"           // Compute, Gradient, RowRange, TokenSlopes
+#include "compute/compute.h"           // Compute, RowRange, TokenSlopes
 #include "engine/model_config.h"       // ModelConfig
 #include "engine/model_weights.h"      // ModelWeights
 #include "engine/weights_layout.h"     // WeightsLayout
+#include "training/model_gradients.h"  // ModelGradients
 #include "training/training_memory.h"  // ActivationBuffers, HeadBuffers
 
 namespace tideline {
@@ -31,15 +32,14 @@ using ValueLoss = std::function<float(uint64_t index, float value)>;
 
 class Heads {
  public:
-  Heads(const ModelConfig& config, const WeightsLayout& layout, const WeightsLayout& gradient_layout,
-        uint64_t logit_rows);
+  Heads(const ModelConfig& config, const WeightsLayout& layout, uint64_t logit_rows);
 
   struct Step {
     const std::byte* weights;
     const ActivationBuffers& activations;  // hidden is read, d_hidden is added to
     const HeadBuffers& buffers;
     Compute& compute;
-    std::byte* gradients;  // nullptr: nothing but scores
+    ModelGradients gradients;  // none: nothing but scores
   };
 
   // Pieces for `rows`, a range of one sequence, appended.
@@ -58,13 +58,11 @@ class Heads {
   };
   template <typename Work>
   void ForChunks(const Step& step, const HeadRows& chosen, const Work& work) const;
-  Gradient GradientAt(const Step& step, uint64_t offset) const;
   void BackwardNorm(const Step& step, const HeadRows& chosen, const Chunk& chunk) const;
   ModelWeights Model(const Step& step) const { return {config_, layout_, step.weights}; }
 
   const ModelConfig config_;
   const WeightsLayout& layout_;
-  const WeightsLayout& gradient_layout_;
   const uint64_t logit_rows_;
 };
 

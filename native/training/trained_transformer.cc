@@ -12,11 +12,9 @@ struct TrainedTransformer::Step {
   }
 };
 
-TrainedTransformer::TrainedTransformer(const ModelConfig& config, const WeightsLayout& layout,
-                                       const WeightsLayout& gradient_layout, bool checkpointing)
+TrainedTransformer::TrainedTransformer(const ModelConfig& config, const WeightsLayout& layout, bool checkpointing)
     : config_(config),
       layout_(layout),
-      gradient_layout_(gradient_layout),
       checkpointing_(checkpointing),
       inverse_frequencies_(InverseFrequencies(config)) {}
 
@@ -77,7 +75,8 @@ void TrainedTransformer::FeedDown(const Step& step, uint64_t layer) const {
 // gradients of what is not needed again take its place.
 
 void TrainedTransformer::Backward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers,
-                                  Compute& compute, std::byte* gradients, const AfterLayer& after_layer) const {
+                                  Compute& compute, const ModelGradients& gradients,
+                                  const AfterLayer& after_layer) const {
   const Step step{{config_, layout_, weights}, batch, buffers, compute};
   for (uint64_t layer = config_.layers; layer-- > 0;) {
     if (checkpointing_) {  // all that the layer keeps; its output is not asked for
@@ -85,67 +84,57 @@ void TrainedTransformer::Backward(const std::byte* weights, const MicroBatch& ba
       Attend(step, layer);
       FeedUp(step, layer);
     }
-    BackwardFeed(step, layer, gradients);
-    BackwardAttend(step, layer, gradients);
+    const LayerGradients into = gradients.Layer(layer);
+    BackwardFeed(step, layer, into);
+    BackwardAttend(step, layer, into);
     after_layer();
   }
-  compute.EmbedBackward(buffers.d_hidden, config_.hidden_size, GradientAt(gradients, gradient_layout_.embedding()));
+  compute.EmbedBackward(buffers.d_hidden, config_.hidden_size, gradients.Embedding());
 }
 
-Gradient TrainedTransformer::GradientAt(std::byte* gradients, uint64_t offset) const {
-  return {offset == LayerOffsets::kAbsent ? nullptr : gradients + offset, gradient_layout_.dtype()};
-}
-
-void TrainedTransformer::BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const {
+void TrainedTransformer::BackwardFeed(const Step& step, uint64_t layer, const LayerGradients& into) const {
   const auto& [model, batch, buffers, compute] = step;
   const LayerWeights weights = model.Layer(layer);
-  const LayerOffsets& into = gradient_layout_.layers()[layer];
   const LayerActivations& kept = buffers.layers[layer];
   const uint64_t rows = batch.rows(), intermediate = config_.intermediate_size;
 
   compute.SiluMultiply(kept.gate_up, buffers.activated, rows, intermediate);
-  BackwardLinear(step, weights.down, buffers.d_hidden, buffers.activated, buffers.activated,
-                 {into.down, into.down_bias}, gradients);
+  BackwardLinear(step, weights.down, buffers.d_hidden, buffers.activated, buffers.activated, into.down);
   compute.SiluMultiplyBackward(kept.gate_up, buffers.activated, kept.gate_up, rows, intermediate);
   compute.NormForward(weights.post_norm, kept.middle, buffers.normed, rows);
-  BackwardLinear(step, weights.gate_up, kept.gate_up, buffers.normed, buffers.normed,
-                 {into.gate_up, into.gate_up_bias}, gradients);
-  BackwardNorm(step, weights.post_norm, kept.middle, into.post_norm, gradients);
+  BackwardLinear(step, weights.gate_up, kept.gate_up, buffers.normed, buffers.normed, into.gate_up);
+  BackwardNorm(step, weights.post_norm, kept.middle, into.post_norm);
 }
 
-void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, std::byte* gradients) const {
+void TrainedTransformer::BackwardAttend(const Step& step, uint64_t layer, const LayerGradients& into) const {
   const auto& [model, batch, buffers, compute] = step;
   const LayerWeights weights = model.Layer(layer);
-  const LayerOffsets& into = gradient_layout_.layers()[layer];
   const LayerActivations& kept = buffers.layers[layer];
 
-  BackwardLinear(step, weights.o_proj, buffers.d_hidden, kept.attention, buffers.d_attention,
-                 {into.o_proj, into.o_bias}, gradients);
+  BackwardLinear(step, weights.o_proj, buffers.d_hidden, kept.attention, buffers.d_attention, into.o_proj);
   compute.AttentionBackward(AttentionOf(kept), buffers.d_attention, buffers.d_qkv);
-  compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, GradientAt(gradients, into.q_norm),
-                         GradientAt(gradients, into.k_norm));
+  compute.RotateBackward(step.Rotary(config_, weights), kept.raw_qk, buffers.d_qkv, into.q_norm, into.k_norm);
   compute.NormForward(weights.input_norm, kept.input, buffers.normed, batch.rows());
-  BackwardLinear(step, weights.qkv, buffers.d_qkv, buffers.normed, buffers.normed, {into.qkv, into.qkv_bias},
-                 gradients);
-  BackwardNorm(step, weights.input_norm, kept.input, into.input_norm, gradients);
+  BackwardLinear(step, weights.qkv, buffers.d_qkv, buffers.normed, buffers.normed, into.qkv);
+  BackwardNorm(step, weights.input_norm, kept.input, into.input_norm);
 }
 
 void TrainedTransformer::BackwardLinear(const Step& step, const LinearWeights& linear, const float* d_y, const float* x,
-                                        float* d_x, LinearOffsets into, std::byte* gradients) const {
+                                        float* d_x, const LinearGradient& into) const {
   const auto& pieces = step.batch.pieces;
-  step.compute.LinearGradients(linear, d_y, x, d_x, step.batch.rows(), pieces, GradientAt(gradients, into.weights));
-  if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, GradientAt(gradients, into.bias));
+  step.compute.LinearGradients(linear, d_y, x, d_x, step.batch.rows(), pieces, into.weights);
+  if (linear.bias) step.compute.BiasGradient(d_y, linear.outputs, pieces, into.bias);
 }
 
 // From the gradient in buffers.normed into that of the residual stream.
-void TrainedTransformer::BackwardNorm(const Step& step, const NormWeights& norm, const float* input, uint64_t into,
-                                      std::byte* gradients) const {
+void TrainedTransformer::BackwardNorm(const Step& step, const NormWeights& norm, const float* input,
+                                      const Gradient& into) const {
   step.compute.NormBackward(norm, {.input = input,
                                    .d_output = step.buffers.normed,
                                    .d_input = step.buffers.d_hidden,
                                    .target_rows = {},
                                    .inverse_rms = step.buffers.inverse_rms,
-                                   .d_weight = GradientAt(gradients, into),
+                                   .d_weight = into,
                                    .rows = step.batch.rows(),
                                    .pieces = step.batch.pieces});
 }

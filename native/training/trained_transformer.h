@@ -11,15 +11,14 @@
 #include "engine/model_config.h"       // ModelConfig
 #include "engine/model_weights.h"      // ModelWeights
 #include "engine/weights_layout.h"     // WeightsLayout
+#include "training/model_gradients.h"  // ModelGradients, LayerGradients
 #include "training/training_memory.h"  // ActivationBuffers
 
 namespace tideline {
 
 class TrainedTransformer {
  public:
-  // `layout` is the weights', `gradient_layout` the gradients' (same tensors).
-  TrainedTransformer(const ModelConfig& config, const WeightsLayout& layout, const WeightsLayout& gradient_layout,
-                     bool checkpointing);
+  TrainedTransformer(const ModelConfig& config, const WeightsLayout& layout, bool checkpointing);
 
   // Called after each layer; may throw to stop.
   using AfterLayer = std::function<void()>;
@@ -30,9 +29,9 @@ class TrainedTransformer {
                bool keep, const AfterLayer& after_layer) const;
 
   // From the gradient of the last layer's output in buffers.d_hidden: adds to the gradients of every tensor below the
-  // final norm. `gradients` is the first byte of the gradients' region. After a Forward that kept.
+  // final norm. After a Forward that kept.
   void Backward(const std::byte* weights, const MicroBatch& batch, const ActivationBuffers& buffers, Compute& compute,
-                std::byte* gradients, const AfterLayer& after_layer) const;
+                const ModelGradients& gradients, const AfterLayer& after_layer) const;
 
  private:
   struct Step;  // everything a layer's functions share
@@ -43,22 +42,16 @@ class TrainedTransformer {
   SelfAttention AttentionOf(const LayerActivations& kept) const {
     return {HeadShapeOf(config_), kept.qkv, kept.attention, kept.log_sums, layout_.dtype()};
   }
-  Gradient GradientAt(std::byte* gradients, uint64_t offset) const;
-  void BackwardFeed(const Step& step, uint64_t layer, std::byte* gradients) const;
-  void BackwardAttend(const Step& step, uint64_t layer, std::byte* gradients) const;
+  void BackwardFeed(const Step& step, uint64_t layer, const LayerGradients& into) const;
+  void BackwardAttend(const Step& step, uint64_t layer, const LayerGradients& into) const;
 
   // Gradients of a linear layer's weights and bias, and of its input in d_x.
-  struct LinearOffsets {
-    uint64_t weights, bias;
-  };
   void BackwardLinear(const Step& step, const LinearWeights& linear, const float* d_y, const float* x, float* d_x,
-                      LinearOffsets into, std::byte* gradients) const;
-  void BackwardNorm(const Step& step, const NormWeights& norm, const float* input, uint64_t into,
-                    std::byte* gradients) const;
+                      const LinearGradient& into) const;
+  void BackwardNorm(const Step& step, const NormWeights& norm, const float* input, const Gradient& into) const;
 
   const ModelConfig config_;
   const WeightsLayout& layout_;
-  const WeightsLayout& gradient_layout_;
   const bool checkpointing_;
   const std::vector<double> inverse_frequencies_;
 };

@@ -45,8 +45,8 @@ Trainer::Trainer(std::shared_ptr<Model> model, TrainerOptions options)
                                                              model_->layout().head()))),
       memory_(model_->config(), model_->layout().dtype(), model_->layout().head(), options_.limits,
               compute_->scratch_bytes()),
-      transformer_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.checkpointing),
-      heads_(model_->config(), model_->layout(), memory_.gradient_layout(), options_.limits.logit_rows),
+      transformer_(model_->config(), model_->layout(), options_.limits.checkpointing),
+      heads_(model_->config(), model_->layout(), options_.limits.logit_rows),
       optimizer_(model_->layout(), memory_.gradient_layout(), memory_.optimizer_layout()) {
   Device& device = *model_->device();
   const TrainingBytes bytes = memory_.bytes();
@@ -173,7 +173,7 @@ void Trainer::ForMicroBatches(const std::vector<Job>& jobs, bool train, const Op
   compute.UseScratch(activations.scratch);
 
   const auto pass = [&](const std::byte* weights) {
-    std::byte* gradients = train ? BeginAccumulation() : nullptr;
+    const ModelGradients gradients(memory_.gradient_layout(), train ? BeginAccumulation() : nullptr);
     const Heads::Step step{weights, activations, head_buffers, compute, gradients};
     Progress progress(operation, total_rows * config.layers * (train ? 2 : 1));
     uint64_t first_index = 0;
