@@ -6,8 +6,9 @@
  */
 
 import type { EngineOptions, NativeEngine } from "./addon/engine.d.ts";
-import type { DeviceProbe, NativeCancellation, NativeDevice, WeightDType } from "./addon/memory.d.ts";
+import type { DeviceProbe, NativeCancellation, NativeDevice } from "./addon/memory.d.ts";
 import type { ModelConfig, ModelHead, NativeModel } from "./addon/model.d.ts";
+import type { WeightDType } from "./addon/tensors.d.ts";
 import type {
   NativeScratch,
   NativeTrainer,
@@ -20,6 +21,7 @@ import type {
 export * from "./addon/engine.d.ts";
 export * from "./addon/memory.d.ts";
 export * from "./addon/model.d.ts";
+export * from "./addon/tensors.d.ts";
 export * from "./addon/trainer.d.ts";
 
 export interface TidelineAddon {

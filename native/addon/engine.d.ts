@@ -1,6 +1,7 @@
 /** The inference engine: generation, pauses, and swaps of its weights. */
-import type { DType, LongOperation, NativeSharing, Receipt, ReleaseOptions, ShareOptions } from "./memory.d.ts";
-import type { ModelConfig, NativeModel, TensorSource, TensorView } from "./model.d.ts";
+import type { LongOperation, NativeSharing, Receipt, ReleaseOptions, ShareOptions } from "./memory.d.ts";
+import type { ModelConfig, NativeModel, NativeWeights } from "./model.d.ts";
+import type { DType, TensorSource, TensorView } from "./tensors.d.ts";
 
 export interface EngineOptions {
   readonly kvCacheBytes: number;
@@ -116,7 +117,8 @@ export interface SwapOptions extends LongOperation {
   readonly running: "refuse" | "finish" | "cancel";
 }
 
-export interface NativeEngine {
+/** Its weights are those in use, which a swap may put others in the place of. */
+export interface NativeEngine extends NativeWeights {
   observe(): EngineObservation;
   /** Validates and queues; returns at once with the generation's number. Events of all its requests arrive at `onEvents`. */
   generate(requests: readonly GenerateRequest[], onEvents: (events: readonly GenerationEvent[]) => void): number;
@@ -130,10 +132,6 @@ export interface NativeEngine {
   release(tag: "weights" | "kv_cache" | "workspace", options: ReleaseOptions): Promise<Receipt>;
   resume(tag: "weights" | "kv_cache" | "workspace", operation?: LongOperation): Promise<Receipt>;
   swap(options: SwapOptions): Promise<Receipt>;
-  /** The Hugging Face tensors of the weights in use, and their bytes (for writing a checkpoint back). */
-  tensors(): readonly TensorView[];
-  readTensor(name: string): Promise<Uint8Array>;
-  save(file: string, header: Uint8Array, names: readonly string[], operation?: LongOperation): Promise<void>;
   /** NativeModel's `share` of the weights in use; what a later swap puts in their place is not shared. */
   shareWeights(options: ShareOptions): NativeSharing;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 /** Devices, regions and what is told of them. */
-import type { TensorView } from "./model.d.ts";
+import type { TensorView } from "./tensors.d.ts";
 
 export type Residency = "resident" | "released" | "host" | "disk" | "shared";
 export type Contents = "defined" | "undefined";
@@ -7,13 +7,6 @@ export type Contents = "defined" | "undefined";
 export type ReleaseMode = "discard" | "host" | "disk" | "clean";
 /** Released chunks stay in this process's pool (`hold`) or go back to the device (`return`). */
 export type ReleaseDestination = "hold" | "return";
-export type DType = "float32" | "float16" | "bfloat16";
-/**
- * What a model's weights are stored as. `int8` is for models that only score (reference, reward): quantised on load, every
- * matrix symmetrically per output channel with float32 scales, embedding and lm_head too; norms, biases and the value head
- * stay float32, being under a hundredth of the bytes. Scales are tensors of their own, `<name>_scale`.
- */
-export type WeightDType = DType | "int8";
 
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap" | "prepare";

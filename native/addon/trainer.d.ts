@@ -1,5 +1,6 @@
 /** Training: a role's forward and backward passes, its optimizer, and PPO's advantages. */
-import type { DType, LongOperation, Receipt, RegionObservation, ReleaseOptions } from "./memory.d.ts";
+import type { LongOperation, Receipt, RegionObservation, ReleaseOptions } from "./memory.d.ts";
+import type { DType } from "./tensors.d.ts";
 
 /** Activations and logits of several trainers on one device, of which one computes at a time. */
 export interface NativeScratch {

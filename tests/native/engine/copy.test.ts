@@ -1,11 +1,11 @@
 /** NativeModel.copyFrom: one copy of all weights, from a model or from what an engine uses, cast where dtypes differ. */
 import { expect, test } from "vitest";
-import type { DType, NativeEngine, NativeModel } from "../../../native/addon.d.ts";
+import type { DType, NativeWeights } from "../../../native/addon.d.ts";
 import { decodeFloats, encodeFloats } from "../../golden/floats.ts";
 import { addon, failure } from "../support.ts";
 import { LONG_KV_BYTES, longRequests, openEngine, openFixture, start } from "./support.ts";
 
-async function weightsOf(from: NativeModel | NativeEngine): Promise<ReadonlyMap<string, Uint8Array>> {
+async function weightsOf(from: NativeWeights): Promise<ReadonlyMap<string, Uint8Array>> {
   const weights = new Map<string, Uint8Array>();
   for (const { name } of from.tensors()) weights.set(name, await from.readTensor(name));
   return weights;

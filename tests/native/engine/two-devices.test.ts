@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
-import type { NativeDevice, NativeEngine, NativeModel, WeightDType } from "../../../native/addon.d.ts";
+import type { NativeDevice, NativeEngine, NativeModel, NativeWeights, WeightDType } from "../../../native/addon.d.ts";
 import { ILLEGAL_ADDRESS, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
 import { addon, CHUNK_BYTES, failure, HAS_TWO_CARDS, UNTELLABLE } from "../support.ts";
 import { openFixture } from "./support.ts";
@@ -60,7 +60,7 @@ function devices({ config }: Checkpoint) {
   };
 }
 
-async function hashOf(weights: NativeModel | NativeEngine): Promise<string> {
+async function hashOf(weights: NativeWeights): Promise<string> {
   const hash = createHash("sha256");
   for (const { name } of weights.tensors()) hash.update(await weights.readTensor(name));
   return hash.digest("hex");
