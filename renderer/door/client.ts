@@ -6,6 +6,8 @@
 import { type CommandAnswer, type CommandInput, type CommandName, commands } from "../../core/contract/commands.ts";
 import { answerEnvelopeSchema, type Door, eventSchema, type SessionEvent } from "../../core/contract/messages.ts";
 import { TidelineError } from "../../core/errors.ts";
+import { refusal } from "../../core/input/fault.ts";
+import { parseWith } from "../../core/input/schema-fault.ts";
 
 /** Questions that the session answers at once; silence means something is wrong. */
 const QUICK_COMMANDS: ReadonlySet<CommandName> = new Set<CommandName>([
@@ -42,16 +44,10 @@ export function createClient(door: Door, quickAnswerMs = QUICK_ANSWER_MS): Clien
     command: Name,
     params: CommandInput<Name>,
   ): Promise<CommandAnswer<Name>> {
-    const checked = commands[command].request.safeParse(params);
-    if (!checked.success) {
-      const issue = checked.error.issues[0];
-      throw new TidelineError({
-        code: "bad_argument",
-        message: `${command}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "is malformed"}`,
-      });
-    }
+    const source = { name: command, isMessage: true, code: "bad_argument" } as const;
+    const checked = parseWith<unknown>(commands[command].request, params, (fault) => refusal(source, fault));
     const id = nextId++;
-    const sent = door.send({ id, command, params: checked.data });
+    const sent = door.send({ id, command, params: checked });
     const raw = QUICK_COMMANDS.has(command) ? await within(quickAnswerMs, sent, command) : await sent;
     const envelope = answerEnvelopeSchema.safeParse(raw);
     if (!envelope.success) throw malformed(`the answer to ${command}`);

@@ -1,6 +1,7 @@
 /** Every command of the contract and its handler; one that is missing here does not compile. */
 import { type CommandName, commands } from "../../../core/contract/commands.ts";
-import { TidelineError } from "../../../core/errors.ts";
+import { refusal } from "../../../core/input/fault.ts";
+import { parseWith } from "../../../core/input/schema-fault.ts";
 import type { CommandContext, Handlers } from "./context.ts";
 import { generationCommands } from "./generation.ts";
 import { memoryCommands } from "./memory.ts";
@@ -25,17 +26,9 @@ export async function runCommand<Name extends CommandName>(
   params: unknown,
   context: CommandContext,
 ): Promise<unknown> {
-  const request = commands[name].request.safeParse(params ?? {});
-  if (!request.success) {
-    const issue = request.error.issues[0];
-    const field = issue?.path.join(".") ?? "";
-    throw new TidelineError({
-      code: "bad_message",
-      message: `${name}: ${field === "" ? "" : `${field}: `}${issue?.message ?? "malformed"}`,
-      ...(field === "" ? {} : { field }),
-    });
-  }
+  const source = { name, isMessage: true, code: "bad_message" } as const;
+  const checked = parseWith<unknown>(commands[name].request, params ?? {}, (fault) => refusal(source, fault));
   // The schema that was just applied is this command's, which TypeScript cannot follow through the two lookups.
   const handler = handlers[name] as (request: unknown, context: CommandContext) => Promise<unknown>;
-  return handler(request.data, context);
+  return handler(checked, context);
 }

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { TidelineError } from "../../../core/errors.ts";
 import { CONFIG_FILE } from "../checkpoint.ts";
-import { exists } from "../files.ts";
+import { exists, pathProblem } from "../files.ts";
 import type { Handlers } from "./context.ts";
 
 /** Folders listed at most: a person looks for one of them. */
@@ -34,15 +34,11 @@ async function listFolder(given: string) {
   let entries: Awaited<ReturnType<typeof readFolder>>;
   try {
     entries = await readFolder(path);
-  } catch (error) {
+  } catch (cause) {
+    const { problem, hint } = pathProblem(cause, "listing");
     throw new TidelineError(
-      {
-        code: "checkpoint_unreadable",
-        message: `${path} cannot be listed (${error instanceof Error ? error.message : String(error)})`,
-        hint: "Choose another folder.",
-        file: path,
-      },
-      { cause: error },
+      { code: "checkpoint_unreadable", message: `${path} ${problem}`, hint, file: path },
+      { cause },
     );
   }
   const folders = entries
