@@ -116,7 +116,7 @@ Receipt Model::CopyFrom(const Model& source, const Operation& operation, const B
   RefuseWhileShared("be overwritten");
   source.Weights();  // not_resident, contents_undefined
   const auto plan = PlanFromModel(layout_, source.layout_, source.region());
-  Receipt receipt{.action = "load", .consumer = consumer_};
+  Receipt receipt{.action = "load", .consumer = consumer_, .method = {}};
   receipt.bytes_committed = Overwrite(operation, [&](Region& target) {
     const Copied copied = CopyTensors(plan, layout_, target, operation, bucket);
     receipt.bytes_copied = copied.bytes;
