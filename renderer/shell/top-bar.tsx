@@ -108,22 +108,24 @@ function DeviceSummary(props: {
   return (
     <Tooltip
       content={
-        <dl className="facts figures">
-          <dt>device</dt>
-          <dd>{device.description}</dd>
-          <dt>capacity for regions</dt>
-          <dd>{formatBytes(device.capacityBytes)}</dd>
-          <dt>committed</dt>
-          <dd>{formatBytes(device.committedBytes)}</dd>
-          <dt>held in the pool</dt>
-          <dd>{formatBytes(device.heldBytes)}</dd>
-          <dt>free</dt>
-          <dd>{formatBytes(device.freeBytes)}</dd>
-          <dt>host memory of backups</dt>
-          <dd>{formatBytes(device.hostBackupBytes)}</dd>
-          <dt>chunk</dt>
-          <dd>{formatBytes(device.chunkBytes)}</dd>
-        </dl>
+        device.lost ?? (
+          <dl className="facts figures">
+            <dt>device</dt>
+            <dd>{device.description}</dd>
+            <dt>capacity for regions</dt>
+            <dd>{formatBytes(device.capacityBytes)}</dd>
+            <dt>committed</dt>
+            <dd>{formatBytes(device.committedBytes)}</dd>
+            <dt>held in the pool</dt>
+            <dd>{formatBytes(device.heldBytes)}</dd>
+            <dt>free</dt>
+            <dd>{formatBytes(device.freeBytes)}</dd>
+            <dt>host memory of backups</dt>
+            <dd>{formatBytes(device.hostBackupBytes)}</dd>
+            <dt>chunk</dt>
+            <dd>{formatBytes(device.chunkBytes)}</dd>
+          </dl>
+        )
       }
     >
       <section
@@ -135,13 +137,22 @@ function DeviceSummary(props: {
       >
         <Cpu aria-hidden size={14} />
         <span className="device-name">{device.name}</span>
-        <Meter
-          label="Used on the device"
-          totalBytes={ofBytes}
-          text={text}
-          parts={[{ bytes: usedBytes, colour: "var(--accent)" }]}
-        />
-        <span className="figures device-figures">{text}</span>
+        {device.lost === undefined ? (
+          <>
+            <Meter
+              label="Used on the device"
+              totalBytes={ofBytes}
+              text={text}
+              parts={[{ bytes: usedBytes, colour: "var(--accent)" }]}
+            />
+            <span className="figures device-figures">{text}</span>
+          </>
+        ) : (
+          <>
+            <Chip tone="danger">lost</Chip>
+            <CommandButton id="window.device_settings" label="Choose a device…" />
+          </>
+        )}
       </section>
     </Tooltip>
   );
@@ -151,6 +162,8 @@ function DeviceSummary(props: {
 function DeviceUser(): ReactNode {
   const session = useSession((store) => store.session);
   if (session === undefined) return undefined;
+  // What was on a lost device is in no state at all.
+  if (session.run === undefined && session.device.lost !== undefined) return undefined;
   return session.run === undefined ? <EngineSummary engine={session.engine} /> : <RunSummary run={session.run} />;
 }
 
