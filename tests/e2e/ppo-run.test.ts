@@ -35,6 +35,9 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
     await ppo.standsAt("step 1 · train_critic");
     const held = await ppo.failure.getByRole("meter", { name: "engine.kv_cache" }).getAttribute("aria-valuetext");
     expect(held).toBe("4.00 MiB");
+    // The account of who held what takes room from the schedule, whose current row stays in sight.
+    await ppo.page.setViewportSize({ width: 1280, height: 800 });
+    await expect.poll(() => ppo.currentRowInSight()).toBe(true);
 
     await ppo.failure.getByRole("listitem").filter({ hasText: "engine.kv_cache" }).getByRole("button").click();
     await ppo.dialog.getByText(/in the next step, rollout needs engine\.kv_cache/i).waitFor();

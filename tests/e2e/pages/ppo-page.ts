@@ -48,6 +48,14 @@ export class PpoPage {
     await this.place.getByText(words).waitFor();
   }
 
+  /** Whether the whole row of the item where the run stands is within its list. */
+  async currentRowInSight(): Promise<boolean> {
+    const row = await this.schedule.locator("[aria-current]").boundingBox();
+    const list = await this.schedule.getByRole("list", { name: "Phases of a step" }).boundingBox();
+    if (row === null || list === null) return false;
+    return row.y >= list.y && row.y + row.height <= list.y + list.height;
+  }
+
   async show(tab: RunTab): Promise<Locator> {
     await this.detail.getByRole("tab", { name: tab }).click();
     const panel = this.detail.getByRole("tabpanel", { name: tab });

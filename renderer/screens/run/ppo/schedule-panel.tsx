@@ -2,11 +2,12 @@
  * The schedule as a list: phases with their works and actions, what is done of this step and what comes next, how long each
  * phase took, and a breakpoint wherever the gutter is clicked. The current item stays in view.
  */
-import { type ReactNode, type RefObject, useLayoutEffect, useMemo, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useMemo, useState } from "react";
 import type { PhaseRecord } from "../../../../core/run/records.ts";
 import type { RunState } from "../../../../core/run/state.ts";
 import { type Item, itemsOf } from "../../../../core/schedule/schedule.ts";
 import { useRun } from "../../../state/run.ts";
+import { useSize } from "../../../timeline/use-view.ts";
 import { BreakpointMenu } from "./breakpoint-menu.tsx";
 import { type Progress, ScheduleRow } from "./schedule-row.tsx";
 import { TimeSplit } from "./time-split.tsx";
@@ -16,7 +17,7 @@ export function SchedulePanel({ run }: { readonly run: RunState }): ReactNode {
   const { schedule, cursor } = run;
   const items = useMemo(() => itemsOf(schedule), [schedule]);
   const lastPhases = useRun((store) => store.steps.at(-1)?.phases);
-  const list = useRef<HTMLOListElement>(null);
+  const [list, setList] = useState<HTMLOListElement | null>(null);
   useInView(list, cursor.index);
   const longestSeconds = Math.max(
     0,
@@ -35,7 +36,7 @@ export function SchedulePanel({ run }: { readonly run: RunState }): ReactNode {
         <span className="schedule-legend-memory">memory actions</span>
         <span>{lastPhases === undefined ? "of this step" : "last time"}</span>
       </div>
-      <ol className="schedule-list" ref={list} aria-label="Phases of a step">
+      <ol className="schedule-list" ref={setList} aria-label="Phases of a step">
         {schedule.phases.map(({ work }, phase) => {
           const ofPhase = items.filter((item) => item.phase === phase);
           const record = recordOf(run.phases, work) ?? recordOf(lastPhases ?? [], work);
@@ -103,17 +104,20 @@ function recordOf(phases: readonly PhaseRecord[], work: PhaseRecord["work"]): Ph
   return phases.find((phase) => phase.work === work);
 }
 
-/** Rows kept in sight above and below the current one. */
-const MARGIN_PX = 48;
+/** Kept in sight above and below the current row, where there is room. */
+const MOST_MARGIN_PX = 48;
 
-function useInView(list: RefObject<HTMLElement | null>, index: number): void {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the cursor is what moves the current row
+/** Also when the panel above grows, as it does to say what went wrong. */
+function useInView(list: HTMLElement | null, index: number): void {
+  const heightPx = useSize(list)?.height;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the cursor and the list's height move the current row
   useLayoutEffect(() => {
-    const row = list.current?.querySelector<HTMLElement>("[aria-current]");
-    if (row === null || row === undefined || list.current === null) return;
-    const box = list.current.getBoundingClientRect();
+    const row = list?.querySelector<HTMLElement>("[aria-current]");
+    if (list === null || row === null || row === undefined) return;
+    const box = list.getBoundingClientRect();
     const { top, bottom } = row.getBoundingClientRect();
-    if (top < box.top + MARGIN_PX) list.current.scrollTop -= box.top + MARGIN_PX - top;
-    else if (bottom > box.bottom - MARGIN_PX) list.current.scrollTop += bottom - (box.bottom - MARGIN_PX);
-  }, [list, index]);
+    const margin = Math.min(MOST_MARGIN_PX, Math.max(0, (box.height - (bottom - top)) / 2));
+    if (top < box.top + margin) list.scrollTop -= box.top + margin - top;
+    else if (bottom > box.bottom - margin) list.scrollTop += bottom - (box.bottom - margin);
+  }, [list, index, heightPx]);
 }
