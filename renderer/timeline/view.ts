@@ -40,7 +40,7 @@ export interface TimelineViewState {
 
 /** What a live view shows until somebody zooms. */
 export const DEFAULT_SPAN_SECONDS = 30;
-/** How far around an action the cursors are set: more than one sample at 100 Hz. */
+/** How far around an action the cursors are set at least: more than one sample at 100 Hz. */
 const ACTION_MARGIN_SECONDS = 0.02;
 /** Time constant of glides. */
 const GLIDE_SECONDS = 0.07;
@@ -212,9 +212,13 @@ export class TimelineView {
     if (moved !== undefined) this.reveal(moved);
   }
 
-  /** Cursors just before and just after an action, so that the difference is what it did. */
+  /** Cursors just before and just after an action, so that the difference is what it did, however late it was sampled. */
   select(action: ActionRecord): void {
-    this.setCursors(actionStartSeconds(action) - ACTION_MARGIN_SECONDS, action.timeSeconds + ACTION_MARGIN_SECONDS);
+    const { samples } = this.timeline;
+    const row = samples.rowAtOrAfter(action.timeSeconds);
+    const sampledSeconds = row < samples.endRow ? samples.timeAt(row) : action.timeSeconds;
+    const afterSeconds = Math.max(action.timeSeconds + ACTION_MARGIN_SECONDS, sampledSeconds);
+    this.setCursors(actionStartSeconds(action) - ACTION_MARGIN_SECONDS, afterSeconds);
     this.reveal(action.timeSeconds);
   }
 

@@ -1,5 +1,6 @@
 /** The Plan screen as a person uses it, by roles and names. */
 import type { Locator, Page } from "playwright-core";
+import { itemOfMenu } from "./menu.ts";
 
 export type PlanTab = "Why" | "Residency" | "Transitions" | "Room to grow" | "Differences";
 
@@ -33,8 +34,9 @@ export class PlanPage {
   }
 
   async choose(menu: "Presets" | "Share" | "Beside", words: string): Promise<void> {
-    await this.plan.getByRole("button", { name: menu }).click();
-    await this.page.getByRole("menuitem").filter({ hasText: words }).first().click();
+    const button = this.plan.getByRole("button", { name: menu });
+    const item = await itemOfMenu(button, this.page.getByRole("menuitem").filter({ hasText: words }).first());
+    await item.click();
   }
 
   name(): Promise<string> {

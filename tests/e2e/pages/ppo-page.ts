@@ -1,5 +1,6 @@
 /** The Run screen during a PPO run, as a person uses it, by roles and names. */
 import type { Locator, Page } from "playwright-core";
+import { itemOfMenu } from "./menu.ts";
 
 export type RunTab = "Memory" | "Learning" | "Rollouts" | "Savings" | "Actions";
 
@@ -70,10 +71,8 @@ export class PpoPage {
 
   /** Opens a consumer's actions and gives the one with these words. */
   async action(consumer: string, words: RegExp): Promise<Locator> {
-    await this.consumer(consumer)
-      .getByRole("button", { name: `Act on ${consumer}` })
-      .click();
-    return this.page.getByRole("menuitem", { name: words });
+    const button = this.consumer(consumer).getByRole("button", { name: `Act on ${consumer}` });
+    return itemOfMenu(button, this.page.getByRole("menuitem", { name: words }));
   }
 
   /** The newest value of a curve, as it is written over it. */

@@ -3,6 +3,7 @@
  * browser door, the double of Electron, and a window of Playwright's Electron driver.
  */
 import type { Locator, Page } from "playwright-core";
+import { itemOfMenu } from "./menu.ts";
 import { TimelinePage } from "./timeline-page.ts";
 
 export class RunPage {
@@ -99,10 +100,9 @@ export class RunPage {
 
   /** Chooses one of a consumer's releases by the words on its menu item. */
   async release(consumer: string, words: string | RegExp): Promise<void> {
-    await this.consumer(consumer)
-      .getByRole("button", { name: `Release ${consumer}` })
-      .click();
-    await this.page.getByRole("menuitem", { name: words }).first().click();
+    const button = this.consumer(consumer).getByRole("button", { name: `Release ${consumer}` });
+    const item = await itemOfMenu(button, this.page.getByRole("menuitem", { name: words }).first());
+    await item.click();
   }
 
   async resume(consumer: string): Promise<void> {
