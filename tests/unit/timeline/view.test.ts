@@ -132,6 +132,14 @@ describe("a recording's view", () => {
     expect(window.endSeconds).toBeGreaterThan(1200);
   });
 
+  it("selects an action that was sampled late with the cursor where it was", () => {
+    const late = { samples: storeOf([row(1000, 200), row(1000.5, 100), row(1001, 100)]), actions: [], phases: [] };
+    view.attach(late);
+    view.select(action(1, 1000.1, { milliseconds: 1 }));
+    expect(readingAt(late, view.state.cursorA ?? 0)?.usedBytes).toBe(200);
+    expect(readingAt(late, view.state.cursorB ?? 0)?.usedBytes).toBe(100);
+  });
+
   it("moves cursors by keys", () => {
     view.moveCursor(10, PX, false);
     const first = view.state.cursorA ?? Number.NaN;
