@@ -41,10 +41,11 @@ export class RunPage {
   async generate(prompt: string, newTokens = 24): Promise<string> {
     const before = await this.#finishedCount();
     await this.startGenerating(prompt, newTokens);
-    await this.page.waitForFunction(
-      (count) => document.querySelectorAll("[aria-label^='Generations'] button").length > count,
-      before,
-    );
+    // In the list and shown: for a moment the text is still that of the one before, which is complete.
+    await this.page.waitForFunction((count) => {
+      const [newest, ...others] = document.querySelectorAll("[aria-label^='Generations'] button");
+      return others.length >= count && newest?.getAttribute("aria-current") === "true";
+    }, before);
     await this.#generation.locator("p[aria-busy=false]").first().waitFor();
     return this.generatedText();
   }
