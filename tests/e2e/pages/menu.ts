@@ -13,3 +13,17 @@ export function itemOfMenu(button: Locator, item: Locator): Promise<Locator> {
     return item;
   });
 }
+
+/** Long enough for a click on what is there. */
+const CLICK_MS = 5000;
+
+/**
+ * Chooses an item of a button's menu. One that is opened while another is still going away can be closed with it, by the focus
+ * that the other gives back: it is opened again.
+ */
+export async function chooseInMenu(button: Locator, item: Locator): Promise<void> {
+  await eventually(async () => {
+    await itemOfMenu(button, item);
+    await item.click({ timeout: CLICK_MS });
+  });
+}

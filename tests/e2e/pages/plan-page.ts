@@ -1,6 +1,6 @@
 /** The Plan screen as a person uses it, by roles and names. */
 import type { Locator, Page } from "playwright-core";
-import { itemOfMenu } from "./menu.ts";
+import { chooseInMenu } from "./menu.ts";
 
 export type PlanTab = "Why" | "Residency" | "Transitions" | "Room to grow" | "Differences";
 
@@ -35,8 +35,7 @@ export class PlanPage {
 
   async choose(menu: "Presets" | "Share" | "Beside", words: string): Promise<void> {
     const button = this.plan.getByRole("button", { name: menu });
-    const item = await itemOfMenu(button, this.page.getByRole("menuitem").filter({ hasText: words }).first());
-    await item.click();
+    await chooseInMenu(button, this.page.getByRole("menuitem").filter({ hasText: words }).first());
   }
 
   name(): Promise<string> {

@@ -3,7 +3,7 @@
  * browser door, the double of Electron, and a window of Playwright's Electron driver.
  */
 import type { Locator, Page } from "playwright-core";
-import { itemOfMenu } from "./menu.ts";
+import { chooseInMenu } from "./menu.ts";
 import { TimelinePage } from "./timeline-page.ts";
 
 export class RunPage {
@@ -102,8 +102,7 @@ export class RunPage {
   /** Chooses one of a consumer's releases by the words on its menu item. */
   async release(consumer: string, words: string | RegExp): Promise<void> {
     const button = this.consumer(consumer).getByRole("button", { name: `Release ${consumer}` });
-    const item = await itemOfMenu(button, this.page.getByRole("menuitem", { name: words }).first());
-    await item.click();
+    await chooseInMenu(button, this.page.getByRole("menuitem", { name: words }).first());
   }
 
   async resume(consumer: string): Promise<void> {
