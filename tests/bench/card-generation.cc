@@ -118,7 +118,7 @@ Times Generate(Engine& engine, uint64_t batch, uint64_t new_tokens, double tempe
     const std::lock_guard lock(mutex);
     for (const GenerationEvent& event : events) {
       if (event.type == GenerationEvent::Type::kError) {
-        std::fprintf(stderr, "%s: %s\n", event.error_code.c_str(), event.error_message.c_str());
+        std::fprintf(stderr, "%s: %s\n", event.error->code.c_str(), event.error->what());
         std::exit(1);
       }
       if (event.type == GenerationEvent::Type::kToken) {
