@@ -1,6 +1,6 @@
 /** Files of a run that a person names: a workload, a schedule. */
 import type { Source } from "../../core/input/fault.ts";
-import { readTextFile } from "../session/input-file.ts";
+import { NAMED_FILE, readTextFile } from "../session/input-file.ts";
 
 /** What each is, and how one gets one. */
 const HINTS = {
@@ -16,8 +16,7 @@ const MAX_BYTES = 16 * 2 ** 20;
  * @throws TidelineError `not_found` where there is none, `bad_argument` for what is no text file or may not be read.
  */
 export async function readRunFile(file: string, kind: keyof typeof HINTS): Promise<string> {
-  const kindOfFile = { missing: "not_found", unreadable: "bad_argument", invalid: "bad_argument" } as const;
-  return readTextFile(file, MAX_BYTES, { ...kindOfFile, hint: HINTS[kind] });
+  return readTextFile(file, MAX_BYTES, { ...NAMED_FILE, hint: HINTS[kind] });
 }
 
 /** How a workload is refused; a schedule says so itself (core/schedule/file.ts). */

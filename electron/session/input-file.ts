@@ -24,6 +24,9 @@ export const CHECKPOINT_FILE: FileKind = {
   invalid: "checkpoint_invalid",
 };
 
+/** One that a person names by its path, for what is refused under no code of its own. */
+export const NAMED_FILE = { missing: "not_found", unreadable: "bad_argument", invalid: "bad_argument" } as const;
+
 /**
  * A whole text file.
  * @throws TidelineError of its kind.

@@ -162,9 +162,9 @@ function DeviceSummary(props: {
 function DeviceUser(): ReactNode {
   const session = useSession((store) => store.session);
   if (session === undefined) return undefined;
+  if (session.run !== undefined) return <RunSummary run={session.run} />;
   // What was on a lost device is in no state at all.
-  if (session.run === undefined && session.device.lost !== undefined) return undefined;
-  return session.run === undefined ? <EngineSummary engine={session.engine} /> : <RunSummary run={session.run} />;
+  return session.device.lost === undefined ? <EngineSummary engine={session.engine} /> : undefined;
 }
 
 function RunSummary({ run }: { readonly run: RunState }): ReactNode {

@@ -2,31 +2,15 @@
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseConfig } from "../../core/checkpoint/config.ts";
+import { configNamed } from "../../core/planner/models/catalogue.ts";
 import { loadAddon } from "../../electron/session/addon.ts";
-import type { ModelConfig, NativeDevice, NativeModel, Receipt } from "../../native/addon.d.ts";
+import type { NativeDevice, NativeModel, Receipt } from "../../native/addon.d.ts";
 
 export const addon = loadAddon();
 
-/** Llama-3-8B, 15 GiB in bfloat16. */
-export const LLAMA_3_8B: ModelConfig = {
-  family: "llama",
-  vocabSize: 128_256,
-  hiddenSize: 4096,
-  intermediateSize: 14_336,
-  layers: 32,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 128,
-  maxPositions: 8192,
-  rmsNormEps: 1e-5,
-  tiedEmbeddings: false,
-  qkvBias: false,
-  outputBias: false,
-  mlpBias: false,
-  qkNorm: false,
-  rope: { type: "default", theta: 500_000 },
-  eosTokenIds: [],
-};
+/** 15 GiB in bfloat16. */
+export const LLAMA_3_8B = parseConfig(JSON.stringify(configNamed("Llama-3-8B")), "Llama-3-8B");
 
 /** Why the bench cannot run here, in words. */
 export function problemOf(name: string): string | undefined {
