@@ -140,7 +140,7 @@ export interface DeviceObservation {
   readonly lost?: string;
   /** What regions may commit. */
   readonly capacityBytes: number;
-  /** A region's size is a multiple of it. A GPU's regions are made of larger chunks where they can, up to 1 GiB. */
+  /** A region's size is a multiple of it. A GPU's regions are made of larger chunks where they can, up to 2 GiB. */
   readonly chunkBytes: number;
   /** Mapped by regions. */
   readonly committedBytes: number;

