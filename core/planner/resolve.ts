@@ -6,7 +6,7 @@ import { TidelineError } from "../errors.ts";
 import { allowed } from "../input/fault.ts";
 import type { Roles } from "../schedule/schedule.ts";
 import type { Gpu } from "./gpus/catalogue.ts";
-import { isEmbedded, plannedGpu } from "./gpus/planned-gpu.ts";
+import { type Backend, isEmbedded, plannedGpu } from "./gpus/planned-gpu.ts";
 import { kvBytesPerToken } from "./memory/engine/kv-cache.ts";
 import { mostCountableRows } from "./memory/estimate/question.ts";
 import type { Architecture, Head } from "./models/architecture.ts";
@@ -24,8 +24,7 @@ export interface ResolvedRole<Planned> {
 export interface ResolvedPlan {
   readonly plan: Plan;
   readonly gpu: Gpu;
-  /** Carried out by the embedded engine, or by servers and trainers on PyTorch. */
-  readonly backend: "embedded" | "launcher";
+  readonly backend: Backend;
   readonly policy: ResolvedRole<TrainedRole>;
   readonly critic: ResolvedRole<TrainedRole>;
   /** Quantised already, where the strategies ask for it. */

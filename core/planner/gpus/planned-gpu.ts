@@ -11,6 +11,9 @@ const CHOSEN = "set in the plan";
 const chosen = (value: number): Figure => ({ value, provenance: "chosen", source: CHOSEN });
 
 /** Whether this program's engine and trainers compute there, not servers and trainers on PyTorch. */
+/** Who carries a plan out: the embedded engine, or servers and trainers on PyTorch. */
+export type Backend = "embedded" | "launcher";
+
 export function isEmbedded({ name, embedded }: PlannedGpu): boolean {
   return name === HOST || embedded === true;
 }

@@ -15,7 +15,7 @@ export function transitionsOf(
   { plan: { placement }, gpu, backend }: ResolvedPlan,
   sizes: Sizes,
 ): (action: Action, state: MemoryState) => Transition {
-  const rates = ratesOf(gpu);
+  const rates = ratesOf(gpu, backend);
   const sharded = placement.zeroStage === 3 ? 1 - 1 / layoutOf(placement).trainers : 0;
   const context = {
     bytesOf: (consumer: ScheduledConsumer) =>

@@ -2,8 +2,9 @@
  * How fast memory comes and goes: what every release, resume, offload, load and swap is reckoned with. Calls were timed on
  * one H100; on another card they are taken to cost as much, and say so.
  */
-import { MIB } from "../../units.ts";
+import { GIB, MIB } from "../../units.ts";
 import { type Gpu, HOST } from "../gpus/catalogue.ts";
+import type { Backend } from "../gpus/planned-gpu.ts";
 import type { Figure } from "../provenance.ts";
 
 /** One call for each piece of memory, and what the bytes in it cost besides. */
@@ -30,33 +31,27 @@ export interface TransitionRates {
 }
 
 const H100 = "H100 SXM";
+/** Each action of the embedded engine goes to a thread of its own and back. */
+const ENGINE_SECONDS_PER_CALL = 0.0004;
 
-export function ratesOf(gpu: Gpu): TransitionRates {
-  return gpu.name === HOST ? hostRates(gpu) : cardRates(gpu);
+export function ratesOf(gpu: Gpu, backend: Backend): TransitionRates {
+  if (gpu.name === HOST) return hostRates(gpu);
+  return backend === "embedded" ? engineRates(gpu) : launcherRates(gpu);
 }
 
 /**
  * Servers and trainers release tensor by tensor (torch_memory_saver, vLLM's sleep): 256 tensors of 64 MiB took 22.8 to 26.1
  * ms to pause and 18.3 to 20.0 ms to resume.
  */
-function cardRates(gpu: Gpu): TransitionRates {
-  const isH100 = gpu.name === H100;
-  const timed = (value: number, source: string): Figure =>
-    isH100
-      ? { value, provenance: "measured", source }
-      : { value, provenance: "assumption", source: `as on an H100: ${source}` };
+function launcherRates(gpu: Gpu): TransitionRates {
   const saver = "torch_memory_saver, 256 tensors of 64 MiB";
-  const pause = { secondsPerPiece: timed(0.0245 / 256, saver), secondsPerByte: timed(0, saver) };
+  const pause = { secondsPerPiece: timedOn(gpu, 0.0245 / 256, saver), secondsPerByte: timedOn(gpu, 0, saver) };
   return {
     pieceBytes: 64 * MIB,
     release: pause,
     hold: pause,
-    resume: { secondsPerPiece: timed(0.0192 / 256, saver), secondsPerByte: timed(0, saver) },
-    toHostBytesPerSecond: gpu.deviceToHostBytesPerSecond,
-    fromHostBytesPerSecond: gpu.hostToDeviceBytesPerSecond,
-    diskBytesPerSecond: { value: 3e9, provenance: "assumption", source: "one NVMe drive, reading and writing" },
-    deviceCopyBytesPerSecond: deviceCopy(gpu, isH100),
-    peerBytesPerSecond: gpu.peerBytesPerSecond,
+    resume: { secondsPerPiece: timedOn(gpu, 0.0192 / 256, saver), secondsPerByte: timedOn(gpu, 0, saver) },
+    ...copiesOn(gpu),
     secondsPerBucket: {
       value: 0.02,
       provenance: "calibrated",
@@ -65,18 +60,55 @@ function cardRates(gpu: Gpu): TransitionRates {
   };
 }
 
+/**
+ * A region of the embedded engine comes and goes in chunks of gigabytes. Where all that is free was just given back, the
+ * driver clears it before it gives it out again, which is not reckoned with: 1.2 ms for a GiB.
+ */
+function engineRates(gpu: Gpu): TransitionRates {
+  const timed = (value: number) => timedOn(gpu, value, "PPO of four 7B (docs/real-sizes.md)");
+  const rate = (secondsPerGib: number): CallRate => ({
+    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
+    secondsPerByte: timed(secondsPerGib / GIB),
+  });
+  return {
+    pieceBytes: Number.MAX_SAFE_INTEGER,
+    release: rate(0.0009),
+    hold: rate(0.00002),
+    resume: rate(0.00015),
+    ...copiesOn(gpu),
+    secondsPerBucket: timed(ENGINE_SECONDS_PER_CALL),
+  };
+}
+
+function timedOn(gpu: Gpu, value: number, source: string): Figure {
+  return isH100(gpu)
+    ? { value, provenance: "measured", source }
+    : { value, provenance: "assumption", source: `as on an H100: ${source}` };
+}
+
+const isH100 = ({ name }: Gpu) => name === H100;
+
+/** Whoever copies, the links and the card's memory are the same. */
+function copiesOn(gpu: Gpu) {
+  return {
+    toHostBytesPerSecond: gpu.deviceToHostBytesPerSecond,
+    fromHostBytesPerSecond: gpu.hostToDeviceBytesPerSecond,
+    diskBytesPerSecond: { value: 3e9, provenance: "assumption", source: "one NVMe drive, reading and writing" },
+    deviceCopyBytesPerSecond: deviceCopy(gpu),
+    peerBytesPerSecond: gpu.peerBytesPerSecond,
+  } satisfies Partial<TransitionRates>;
+}
+
 /** 1.50 TB/s of bytes copied, on a card whose sheet says 3.35. */
 const COPIED_SHARE = 1.5 / 3.35;
 
-function deviceCopy({ memoryBytesPerSecond: { value } }: Gpu, isH100: boolean): Figure {
+function deviceCopy(gpu: Gpu): Figure {
+  const { value } = gpu.memoryBytesPerSecond;
   const source = "8 GiB copied on an H100 at 1.50 TB/s";
-  return isH100
+  return isH100(gpu)
     ? { value: value * COPIED_SHARE, provenance: "measured", source }
     : { value: value * COPIED_SHARE, provenance: "assumption", source: `the same part of its bandwidth as ${source}` };
 }
-
-/** Each action goes to a thread of the engine and back. */
-const HOST_SECONDS_PER_CALL = 0.0004;
 
 /** docs/benchmarks.md, 1 GiB discarded and taken again: neighbouring chunks move in one call, so the bytes are what counts. */
 function hostRates(gpu: Gpu): TransitionRates {
@@ -86,8 +118,8 @@ function hostRates(gpu: Gpu): TransitionRates {
     source: "the memory bench, 1 GiB (docs/benchmarks.md), and steps of the demo",
   });
   const rate = (secondsPerGib: number): CallRate => ({
-    secondsPerPiece: timed(HOST_SECONDS_PER_CALL),
-    secondsPerByte: timed(secondsPerGib / 2 ** 30),
+    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
+    secondsPerByte: timed(secondsPerGib / GIB),
   });
   return {
     pieceBytes: Number.MAX_SAFE_INTEGER,
@@ -99,6 +131,6 @@ function hostRates(gpu: Gpu): TransitionRates {
     diskBytesPerSecond: { value: 1e9, provenance: "assumption", source: "one drive, with checksums" },
     deviceCopyBytesPerSecond: gpu.peerBytesPerSecond,
     peerBytesPerSecond: gpu.peerBytesPerSecond,
-    secondsPerBucket: timed(HOST_SECONDS_PER_CALL),
+    secondsPerBucket: timed(ENGINE_SECONDS_PER_CALL),
   };
 }
