@@ -8,7 +8,7 @@ import { allowed, type Fault, type FieldPath, fieldOf, shown, valueAt } from "./
  * @param refuse The error of the first field that is not as it has to be; `refusal` for most.
  */
 export function parseWith<T>(schema: z.ZodType<T>, data: unknown, refuse: (fault: Fault) => TidelineError): T {
-  const parsed = schema.safeParse(data, { error: requirementOf });
+  const parsed = safeParseWith(schema, data);
   if (parsed.success) return parsed.data;
   const [first] = parsed.error.issues;
   if (first === undefined) throw refuse({ path: [], message: "is not as it has to be" });
@@ -16,6 +16,11 @@ export function parseWith<T>(schema: z.ZodType<T>, data: unknown, refuse: (fault
   if (fault.message !== UNKNOWN_FIELD) throw refuse(fault);
   const fields = fieldsAt(schema, fault.path.slice(0, -1), data);
   throw refuse(fields.length === 0 ? fault : { ...fault, hint: allowed(fields) });
+}
+
+/** For whoever shows every field's fault beside the field, where what was given stands already. */
+export function safeParseWith<T>(schema: z.ZodType<T>, data: unknown): z.ZodSafeParseResult<T> {
+  return schema.safeParse(data, { error: requirementOf });
 }
 
 const TYPES: Readonly<Record<string, string>> = {

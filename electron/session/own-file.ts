@@ -1,8 +1,9 @@
 /**
  * A JSON file of this program's own, in the user's configuration folder (TIDELINE_CONFIG_DIR puts it elsewhere). Text that
- * is no JSON counts as nothing, as nobody wrote it by hand; what cannot be read or written at all is said in words.
+ * is no JSON object is set aside, and the program starts as if there were no file; what cannot be read or written at all is
+ * refused in words.
  */
-import { statSync } from "node:fs";
+import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Conf from "conf";
 import { TidelineError } from "../../core/errors.ts";
@@ -39,6 +40,7 @@ export function openOwnFile<Content extends Record<string, unknown>>(
     try {
       return act();
     } catch (cause) {
+      if (cause instanceof SyntaxError && setAside(path)) return read(act);
       throw unreadable(path, pathProblem(cause, "reading").problem, cause);
     }
   };
@@ -47,9 +49,8 @@ export function openOwnFile<Content extends Record<string, unknown>>(
       new Conf({
         cwd: directory,
         configName: name,
-        clearInvalidConfig: true,
-        // Some editors save a byte order mark.
-        deserialize: (text: string) => JSON.parse(text.replace(/^\uFEFF/, "")),
+        clearInvalidConfig: false,
+        deserialize: parseObject,
       }),
   );
   return {
@@ -64,6 +65,28 @@ export function openOwnFile<Content extends Record<string, unknown>>(
       }
     },
   };
+}
+
+/** @throws SyntaxError for text that is anything else. */
+function parseObject(text: string): Record<string, unknown> {
+  // Some editors save a byte order mark.
+  const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new SyntaxError("not an object");
+  return { ...value };
+}
+
+/** False where it cannot be moved: then it is what cannot be read. */
+function setAside(path: string): boolean {
+  const aside = `${path}.unreadable`;
+  try {
+    renameSync(path, aside);
+  } catch {
+    return false;
+  }
+  console.error(
+    `tideline: ${path} does not hold a JSON object: it is kept as ${aside}, and Tideline starts without it`,
+  );
+  return true;
 }
 
 function unreadable(path: string, problem: string, cause?: unknown): TidelineError {

@@ -1,5 +1,6 @@
 /** A plan as it stands on the screen, judged: its prediction, or what is wrong with which field. */
 import { toErrorData } from "../../../core/errors.ts";
+import { safeParseWith } from "../../../core/input/schema-fault.ts";
 import { type Plan, planSchema } from "../../../core/planner/plan.ts";
 import { predict } from "../../../core/planner/predict/predict.ts";
 import type { Prediction } from "../../../core/planner/predict/prediction.ts";
@@ -28,7 +29,7 @@ export function evaluationOf(plan: Plan): Evaluation {
 }
 
 function evaluate(plan: Plan): Evaluation {
-  const parsed = planSchema.safeParse(plan);
+  const parsed = safeParseWith(planSchema, plan);
   if (!parsed.success) {
     const problems = parsed.error.issues.map(({ path, message }) => ({ field: path.join("."), message }));
     return { ok: false, problems };

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { TidelineError } from "../../../core/errors.ts";
 import { openSettings } from "../../../electron/session/settings.ts";
 
@@ -37,10 +37,20 @@ it("forgets a value that makes no sense and keeps the others", () => {
   expect(openSettings(folder).backend).toMatchObject({ capacityBytes: 256 * 2 ** 20, samplingHertz: 50 });
 });
 
-it.each(["", "{ half a fi", "[1]", "null", "3", "\u0000\u0001"])("starts afresh when the file holds %j", (text) => {
-  writeFileSync(join(folder, "settings.json"), text);
-  expect(openSettings(folder).backend.device).toBe("host");
-});
+it.each(["", "{ half a fi", "[1]", "null", "3", "\u0000\u0001"])(
+  "starts afresh when the file holds %j, which stays beside it",
+  (text) => {
+    const said = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => said.mockRestore());
+    const file = join(folder, "settings.json");
+    writeFileSync(file, text);
+    const settings = openSettings(folder);
+    expect(settings.backend.device).toBe("host");
+    settings.saveBackend({ samplingHertz: 50 });
+    expect(readFileSync(`${file}.unreadable`, "utf8")).toBe(text);
+    expect(said.mock.calls.flat().join()).toContain(`${file}.unreadable`);
+  },
+);
 
 it("reads what an editor saved with a byte order mark and CRLF", () => {
   writeFileSync(join(folder, "settings.json"), '\uFEFF{\r\n  "samplingHertz": 50\r\n}\r\n');

@@ -94,6 +94,11 @@ describe("the plan on the screen", () => {
     expect(problemAt(evaluation, "workload.responseTokens")).toBeUndefined();
   });
 
+  it("what is asked of a plan's name is said in words", () => {
+    const nameless = evaluationOf({ ...shown(), name: "" });
+    expect(problemAt(nameless, "name")?.message).toBe("must be text of at least 1 character");
+  });
+
   it("what only the model's shape rules out is said at its field too, without the field's name in the words", () => {
     choosePlan({
       ...shown(),
