@@ -81,7 +81,7 @@ describe("the window's remembered place", () => {
       expect(opened()).toEqual(middle);
     }
     for (const call of said.mock.calls) expect(call).toEqual([expect.stringContaining(`${file}.unreadable`)]);
-    await rm(file);
+    await rm(file, { force: true });
     await mkdir(file);
     expect(opened()).toEqual(middle);
     expect(said).toHaveBeenCalledWith(`tideline: ${file} is a folder, not a file`);
