@@ -215,7 +215,7 @@ NativeEngine::NativeEngine(const Napi::CallbackInfo& info)
 
 NativeEngine::~NativeEngine() {
   memory_.reset();  // cancels a swap that waits for requests
-  engine_->Close();  // fails what scoring waits for
+  engine_->Stop();  // fails what scoring waits for
 }
 
 Napi::Value NativeEngine::Observe(const Napi::CallbackInfo& info) {

@@ -103,14 +103,14 @@ class Engine : public WeightsReader, public std::enable_shared_from_this<Engine>
   // Aborts what runs, frees all memory. Later calls get bad_argument; closing twice does nothing. Error: shared, while
   // another process has the weights mapped.
   void Close();
+  // All of Close but the weights, which destruction closes, or leaves to who has them mapped. Never refused.
+  void Stop();
 
  private:
   enum class Exclusive { kNone, kMemory, kSwap };
   class ExclusiveHold;
   class PausedReading;
 
-  // All of Close but the weights.
-  void Stop();
   // All below `mutex_` unless said otherwise.
   void RefuseWhenClosed() const;
   void CheckRequest(const std::vector<uint32_t>& prompt, uint64_t max_new_tokens) const;

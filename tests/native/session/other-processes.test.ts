@@ -14,6 +14,7 @@ import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, compile, ILLEGAL_ADDRESS, NOTHING } from "../cuda-double/cuda-double.ts";
 import { negatedCheckpoint, openFixture } from "../engine/support.ts";
 import { Peer } from "../peer.ts";
+import { ADDON_FILE } from "../support.ts";
 import { compileTrainer, describedBy, layOut } from "../trainer.ts";
 import { DEMO, openSession, type TestSession } from "./support.ts";
 
@@ -67,6 +68,44 @@ async function lending(): Promise<Lending> {
     },
   };
 }
+
+/** An engine whose weights are lent, that nobody closes: the process ends, or only the engine is dropped. */
+const LENDER = `
+  const [file, model, socket] = process.argv.slice(1);
+  const addon = require(file);
+  const { config, dtype, tensors } = JSON.parse(model);
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 2 ** 28 });
+  const lend = async () => {
+    const weights = addon.createModel(device, { config, dtype, consumer: "engine.weights" });
+    await weights.load(tensors);
+    return addon.createEngine(device, weights, { kvCacheBytes: 2 ** 22 }).shareWeights({ path: socket });
+  };
+  lend().then((sharing) => {
+    process.stdin.once("data", () => {
+      gc();
+      setTimeout(() => {
+        console.log(JSON.stringify(sharing.observe()));
+        process.stdin.once("data", () => process.exit(0));
+      }, 50);
+    });
+    console.log("lent");
+  });
+`;
+
+test("an engine that is dropped while its weights are lent takes neither them nor its process with it", async () => {
+  const { config, dtype, tensors } = await openFixture("tiny-llama-gqa");
+  const socket = join(double.folder, "dropped.sock");
+  const given = ["--expose-gc", "-e", LENDER, ADDON_FILE, JSON.stringify({ config, dtype, tensors }), socket];
+  const lender = new Peer(process.execPath, given, double.environment);
+  expect(await lender.line()).toBe("lent");
+  const peer = new Peer(borrower, [socket], double.environment);
+  await peer.line();
+  expect(await peer.line()).toBe("mapped");
+  expect(JSON.parse(await lender.ask("collect"))).toEqual({ path: socket, borrowers: 1 });
+  lender.ask("exit");
+  expect(await lender.end("by itself")).toBe(0);
+  await peer.end("killed");
+});
 
 const lastAction = ({ actions }: TestSession) => actions().at(-1);
 
