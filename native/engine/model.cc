@@ -63,19 +63,20 @@ uint64_t Model::Overwrite(const Operation& operation, const Fill& fill) {
   const Residency before = target->Observe().residency;
   uint64_t committed_bytes = 0;
   if (before != Residency::kResident) committed_bytes = ResumeToOverwrite(*target, operation);
-  // Half-written bytes must never be read. Holding the chunks means that resuming cannot run out of memory.
   const bool give_back = before == Residency::kReleased;
+  // Half-written bytes must never be read.
   const auto undo = [&] {
-    ReleaseOptions discard;
-    discard.destination = give_back ? Destination::kReturn : Destination::kHold;
-    target->Release(discard);
-    if (!give_back) target->Resume();
+    if (give_back) {
+      target->Release(ReleaseOptions{});
+    } else {
+      target->MarkUndefined();
+    }
   };
   try {
     fill(*target);
   } catch (const Error& error) {
     undo();
-    if (give_back) throw;
+    if (give_back || error.code == "device_lost") throw;
     const bool cancelled = error.code == "cancelled";
     throw Error(error.code,
                 (cancelled ? "cancelled" : std::string(error.what())) + " while " + consumer_ +

@@ -246,6 +246,11 @@ void PooledRegion::MarkWritten() {
   contents_.store(Contents::kDefined, std::memory_order_release);
 }
 
+void PooledRegion::MarkUndefined() {
+  const std::lock_guard lock(operation_mutex_);
+  ForgetContents();
+}
+
 void* PooledRegion::HostData() {
   const std::lock_guard lock(operation_mutex_);
   CheckOpen();

@@ -28,6 +28,7 @@ class PooledRegion final : public Region, public std::enable_shared_from_this<Po
   void* MutableData() override;
   const void* Data() const override;
   void MarkWritten() override;
+  void MarkUndefined() override;
   void* HostData() override;
   void MarkHostWritten() override;
   void SetUsedBytes(uint64_t bytes) override { used_bytes_.store(bytes, std::memory_order_relaxed); }

@@ -95,6 +95,9 @@ class Region {
   virtual const void* Data() const = 0;
   // Contents are now defined and differ from any backup.
   virtual void MarkWritten() = 0;
+  // Contents are half written: undefined until all is written anew, and a backup of what was there before goes. Not refused
+  // during a loan, whose borrower has seen what was written already.
+  virtual void MarkUndefined() = 0;
   // While on the host: the first byte of the backup, which is all there is of the contents, to be changed in place; on a
   // GPU's region it is pinned. Error not_resident anywhere else. MarkHostWritten then says that they are defined.
   virtual void* HostData() = 0;

@@ -192,6 +192,35 @@ test("a model comes with the table of its tensors, where their bytes are found",
   await device.close();
 });
 
+test("weights whose overwriting failed halfway are undefined, also while another process has them mapped", async () => {
+  const { config, tensors } = await openFixture("tiny-qwen2-tied");
+  const device = addon.openDevice({ name: "cuda:0", capacityBytes: 128 * MIB, chunkBytes: CHUNK_BYTES });
+  const model = addon.createModel(device, { config, dtype: "bfloat16", consumer: "engine.weights" });
+  const path = join(double.folder, "half.sock");
+  await model.load(tensors);
+  const sharing = model.share({ path });
+  const peer = new Peer(program, [path], double.environment);
+  await peer.line();
+  expect(await peer.line()).toBe("mapped");
+  double.arm({ call: "cuMemcpyHtoDAsync", nth: 3, result: OUT_OF_MEMORY });
+  const error = await failure(() => model.load(tensors));
+  expect(double.disarm()).toBe(true);
+  expect(error).toMatchObject({
+    code: "out_of_memory",
+    message: expect.stringContaining("its contents are undefined now"),
+  });
+  expect(model.observe()).toMatchObject({ residency: "resident", contents: "undefined" });
+  expect(await failure(() => model.readTensor("model.norm.weight"))).toMatchObject({ code: "contents_undefined" });
+  await model.load(tensors);
+  expect(model.observe().contents).toBe("defined");
+  await peer.end("by itself");
+  await expectBorrowers(sharing, 0);
+  await sharing.close();
+  await model.close();
+  await device.close();
+  expect(double.counts()).toEqual(NOTHING);
+});
+
 test("paths that cannot be, and devices that cannot share, are refused", async () => {
   const { region, path } = await share();
   for (const wrong of [path, `/nonexistent/${path}`, `/tmp/${"long".repeat(30)}`]) {
