@@ -16,6 +16,7 @@ class RowRing {
   RowRing(size_t columns, size_t rows) : columns_(columns), rows_(rows), values_(columns * rows) {}
 
   size_t columns() const { return columns_; }
+  size_t rows() const { return rows_; }
 
   // Producer only. False when full: the row is counted as dropped.
   bool Push(const double* row) {

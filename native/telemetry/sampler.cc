@@ -58,7 +58,8 @@ void Sampler::Loop() {
   Clock::time_point due = Clock::now();
   Clock::time_point batch_due = due + Seconds(batch_seconds_);
   while (!stopping_) {
-    const Clock::duration period = Seconds(1 / hertz_);
+    const double hertz = hertz_;
+    const Clock::duration period = Seconds(1 / hertz);
     wake_.wait_until(lock, due, [this] { return stopping_ || rate_changed_; });
     if (stopping_) return;
     if (std::exchange(rate_changed_, false)) {
@@ -70,7 +71,7 @@ void Sampler::Loop() {
     // When this thread got no processor for a while, the samples in between are lost, and said to be.
     const Clock::time_point now = Clock::now();
     const auto missed = static_cast<uint64_t>((now - due) / period);
-    TakeRow(missed);
+    TakeRow(hertz, missed);
     due += period * static_cast<Clock::rep>(missed + 1);
     if (now >= batch_due) {
       batch_due = now + Seconds(batch_seconds_);
@@ -80,10 +81,10 @@ void Sampler::Loop() {
   }
 }
 
-void Sampler::TakeRow(uint64_t lost) {
+void Sampler::TakeRow(double hertz, uint64_t lost) {
   lost_.fetch_add(lost, std::memory_order_relaxed);
   device_->Sample(sample_);
-  const std::shared_ptr<Segment> segment = CurrentSegment();
+  const std::shared_ptr<Segment> segment = CurrentSegment(hertz);
   if (!segment) {
     lost_.fetch_add(1, std::memory_order_relaxed);
     return;
@@ -102,23 +103,20 @@ void Sampler::TakeRow(uint64_t lost) {
   segment->ring.Push(row_.data());
 }
 
-std::shared_ptr<Sampler::Segment> Sampler::CurrentSegment() {
-  const auto same = [this](const Segment& segment) {
-    return std::equal(segment.consumers.begin(), segment.consumers.end(), sample_.consumers.begin(), sample_.consumers.end(),
+std::shared_ptr<Sampler::Segment> Sampler::CurrentSegment(double hertz) {
+  const auto wanted_rows = static_cast<size_t>(std::ceil(hertz * batch_seconds_ * kBatchesKept));
+  const size_t rows = std::clamp(wanted_rows, kLeastRows, kMostRows);
+  const auto fits = [this, rows](const Segment& segment) {
+    return segment.ring.rows() >= rows &&
+           std::equal(segment.consumers.begin(), segment.consumers.end(), sample_.consumers.begin(), sample_.consumers.end(),
                       [](const std::string& name, const DeviceSample::Consumer& consumer) { return name == consumer.name; });
   };
   const std::lock_guard lock(segments_mutex_);
-  if (!segments_.empty() && same(*segments_.back())) return segments_.back();
+  if (!segments_.empty() && fits(*segments_.back())) return segments_.back();
   if (segments_.size() == kMostSegments) return nullptr;
   std::vector<std::string> names;
   for (const DeviceSample::Consumer& consumer : sample_.consumers) names.push_back(consumer.name);
-  double hertz;
-  {
-    const std::lock_guard rate_lock(mutex_);
-    hertz = hertz_;
-  }
-  const auto rows = static_cast<size_t>(std::ceil(hertz * batch_seconds_ * kBatchesKept));
-  segments_.push_back(std::make_shared<Segment>(std::move(names), std::clamp(rows, kLeastRows, kMostRows)));
+  segments_.push_back(std::make_shared<Segment>(std::move(names), rows));
   return segments_.back();
 }
 

@@ -43,7 +43,8 @@ class Sampler {
   bool Collect(SampleBatch& batch);
 
  private:
-  // Rows with the same columns. A new consumer starts a new segment, so that a row is never cut or padded.
+  // Rows with the same columns. A new consumer starts a new segment, so that a row is never cut or padded; so does a rate
+  // for which the last one is too small.
   struct Segment {
     Segment(std::vector<std::string> consumers, size_t rows)
         : consumers(std::move(consumers)),
@@ -53,10 +54,10 @@ class Sampler {
   };
 
   void Loop();
-  // Takes one row; `lost` samples were missed before it.
-  void TakeRow(uint64_t lost);
+  // Takes one row at that rate; `lost` samples were missed before it.
+  void TakeRow(double hertz, uint64_t lost);
   // The segment for the consumers of `sample_`; nullptr when the collector is too far behind for another one.
-  std::shared_ptr<Segment> CurrentSegment();
+  std::shared_ptr<Segment> CurrentSegment(double hertz);
 
   const std::shared_ptr<Device> device_;
   const double batch_seconds_;

@@ -63,6 +63,18 @@ describeDevice("telemetry", () => {
     await region.close();
   });
 
+  test("a rate that is raised finds room for its rows", async () => {
+    const device = openDevice(64 * MIB);
+    const rows: number[] = [];
+    const telemetry = device.startTelemetry({ hertz: 10, batchSeconds: 1 }, (batch) => rows.push(batch.rows));
+    await until(() => rows.length > 0);
+    telemetry.setRate(1000);
+    // More than a second of the first rate was given room for, however little of the processor the sampler gets.
+    await until(() => rows.some((count) => count > 64));
+    telemetry.stop();
+    await device.close();
+  });
+
   test("a new consumer starts a new batch; two regions of one consumer are summed", async () => {
     const device = openDevice(128 * MIB);
     const batches: SampleBatch[] = [];
