@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace tideline {
 namespace {
@@ -30,7 +31,12 @@ unsigned AvailableThreads() {
 
 ThreadPool::ThreadPool(unsigned threads) {
   const unsigned wanted = threads == 0 ? AvailableThreads() : threads;
-  for (unsigned worker = 1; worker < wanted; ++worker) workers_.emplace_back([this, worker] { Work(worker); });
+  workers_.reserve(wanted - 1);
+  try {
+    for (unsigned worker = 1; worker < wanted; ++worker) workers_.emplace_back([this, worker] { Work(worker); });
+  } catch (const std::system_error&) {
+    // No more threads to be had: those that started and the caller do the work.
+  }
 }
 
 ThreadPool::~ThreadPool() {

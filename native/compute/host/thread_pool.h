@@ -18,7 +18,7 @@ unsigned AvailableThreads();
 
 class ThreadPool {
  public:
-  // `threads` counts the caller: 1 starts nothing. 0 is AvailableThreads().
+  // `threads` counts the caller: 1 starts nothing. 0 is AvailableThreads(). Where the system gives no more, it has fewer.
   explicit ThreadPool(unsigned threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
