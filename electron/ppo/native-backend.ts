@@ -228,6 +228,8 @@ export class NativePpoBackend implements PpoBackend {
     const { sequences, clipRange, entropyCoefficient, optimizer } = update;
     const { trainer } = this.models.roles.policy;
     const options = { clipRange, entropyCoefficient, ...this.#operation(signal) };
+    // An update before that was refused at its end has left its gradients.
+    await trainer.zeroGradients();
     const statistics = await trainer.policyStep(sequences, options);
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
   }
@@ -235,6 +237,7 @@ export class NativePpoBackend implements PpoBackend {
   async updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt> {
     const { sequences, clipRange, optimizer } = update;
     const { trainer } = this.models.roles.critic;
+    await trainer.zeroGradients();
     const statistics = await trainer.criticStep(sequences, { clipRange, ...this.#operation(signal) });
     return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
   }

@@ -144,6 +144,7 @@ void NativeTrainer::Register(Napi::Env env, Napi::Object exports) {
        InstanceMethod<&NativeTrainer::Values>("values"), InstanceMethod<&NativeTrainer::PolicyStep>("policyStep"),
        InstanceMethod<&NativeTrainer::CriticStep>("criticStep"),
        InstanceMethod<&NativeTrainer::LanguageStep>("languageStep"),
+       InstanceMethod<&NativeTrainer::ZeroGradients>("zeroGradients"),
        InstanceMethod<&NativeTrainer::OptimizerStep>("optimizerStep"),
        InstanceMethod<&NativeTrainer::RestoreWeights>("restoreWeights"),
        InstanceMethod<&NativeTrainer::KeepOptimizerOnHost>("keepOptimizerOnHost"),
@@ -307,6 +308,13 @@ Napi::Value NativeTrainer::LanguageStep(const Napi::CallbackInfo& info) {
           object.Set("tokens", ToJs(env, seen.tokens));
           return object;
         });
+  });
+}
+
+Napi::Value NativeTrainer::ZeroGradients(const Napi::CallbackInfo& info) {
+  return Guarded(info.Env(), [&] {
+    return Run(
+        info, info.Env().Undefined(), [](Trainer& trainer, const Operation&) { trainer.ZeroGradients(); }, kNothingToJs);
   });
 }
 

@@ -150,6 +150,8 @@ export interface NativeTrainer {
   criticStep(sequences: readonly CriticSequence[], options: CriticLossOptions): Promise<CriticStatistics>;
   /** The same of the cross-entropy of the tokens from `from` (1). */
   languageStep(sequences: readonly TrainingSequence[], options?: LossOptions): Promise<LanguageStatistics>;
+  /** Drops what was accumulated, as after an update that was refused: the next step begins at zero. */
+  zeroGradients(): Promise<void>;
   /**
    * Clips and applies the gradients. `busy` while an engine that shares the model has requests under way (those that a pause
    * retracted excepted, they go on with the new weights); afterwards its weightsVersion has counted up.

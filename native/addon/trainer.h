@@ -31,6 +31,7 @@ class NativeTrainer : public Napi::ObjectWrap<NativeTrainer> {
   Napi::Value PolicyStep(const Napi::CallbackInfo& info);
   Napi::Value CriticStep(const Napi::CallbackInfo& info);
   Napi::Value LanguageStep(const Napi::CallbackInfo& info);
+  Napi::Value ZeroGradients(const Napi::CallbackInfo& info);
   Napi::Value OptimizerStep(const Napi::CallbackInfo& info);
   Napi::Value RestoreWeights(const Napi::CallbackInfo& info);
   Napi::Value KeepOptimizerOnHost(const Napi::CallbackInfo& info);

@@ -104,6 +104,8 @@ class Trainer {
   LanguageStatistics LanguageStep(const std::vector<TrainingSequence>& sequences, uint64_t loss_tokens,
                                   const Operation& operation);
 
+  // Drops what was accumulated: the next step begins at zero, as after an Update.
+  void ZeroGradients();
   // Clips, and changes the weights. Error contents_undefined without gradients since the last update, or when the
   // optimizer's state was discarded.
   UpdateReceipt Update(const AdamWOptions& options);

@@ -138,6 +138,12 @@ CriticStatistics Trainer::CriticStep(const std::vector<CriticSequence>& sequence
   return seen;
 }
 
+void Trainer::ZeroGradients() {
+  const std::lock_guard lock(operation_mutex_);
+  Require(TrainerTag::kGradients);
+  accumulated_ = Accumulated::kNothing;
+}
+
 UpdateReceipt Trainer::Update(const AdamWOptions& options) {
   const std::lock_guard lock(operation_mutex_);
   const auto* gradients = static_cast<const std::byte*>(Require(TrainerTag::kGradients).Data());
