@@ -191,10 +191,17 @@ void CudaBacking::Map(uintptr_t address, std::span<const Chunk> chunks) {
     Forget(address, chunks.first(mapped));
     throw;
   }
+  const std::lock_guard lock(mapped_mutex_);
+  for (const Chunk& chunk : chunks) {
+    mapped_[address] = {chunk.bytes, {}};
+    address += chunk.bytes;
+  }
 }
 
 void CudaBacking::Forget(uintptr_t address, std::span<const Chunk> chunks) noexcept {
+  const std::lock_guard lock(mapped_mutex_);
   for (const Chunk& chunk : chunks) {
+    mapped_.erase(address);
     Insist([&] { return driver_.MemUnmap(address, chunk.bytes); });
     address += chunk.bytes;
   }
@@ -205,8 +212,12 @@ void CudaBacking::Unmap(uintptr_t address, std::span<const Chunk> chunks) {
   uint64_t offset = 0;
   for (size_t i = 0; i < chunks.size(); ++i) {
     const cuda::Result result = driver_.MemUnmap(address + offset, chunks[i].bytes);
-    offset += chunks[i].bytes;
-    if (result == cuda::kSuccess) continue;
+    if (result == cuda::kSuccess) {
+      const std::lock_guard lock(mapped_mutex_);
+      mapped_.erase(address + offset);
+      offset += chunks[i].bytes;
+      continue;
+    }
     if (i > 0 && !cuda::IsLost(result)) Map(address, chunks.first(i));
     Check(result, "cuMemUnmap");
   }

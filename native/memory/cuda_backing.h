@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -72,6 +73,10 @@ class CudaBacking final : public Backing {
   void RefuseLost() const;
   // Whether copies from the other device need no memory of the host.
   bool Reaches(const CudaBacking& peer) const;
+  // Lets another card use what is mapped from `first` on, until it is unmapped: cuCtxEnablePeerAccess says nothing of memory
+  // that was mapped by hand, and a driver may pass through the host what the card that copies has no access to (PyTorch
+  // admits peers to its expandable segments likewise, c10/cuda/CUDACachingAllocator.cpp). False where it may not be let in.
+  bool Admit(cuda::Ordinal card, uintptr_t first, uint64_t bytes);
   // The driver's count of what is used, into the figures.
   cuda::Result AskFigures();
   // Pieces alternate between two streams; `copy` enqueues one.
@@ -82,6 +87,11 @@ class CudaBacking final : public Backing {
   void Settle() noexcept;
   // Undoes the mapping of chunks without a word.
   void Forget(uintptr_t address, std::span<const Chunk> chunks) noexcept;
+
+  struct MappedChunk {
+    uint64_t bytes;
+    std::vector<cuda::Ordinal> admitted;  // besides its own card
+  };
 
   const std::unique_ptr<Primary> primary_;
   const CudaDriver& driver_;
@@ -96,6 +106,8 @@ class CudaBacking final : public Backing {
   bool closed_ = false;
   std::atomic<int64_t> figures_nanoseconds_{0};
   std::atomic<uint64_t> used_bytes_{0}, total_bytes_{0};
+  std::mutex mapped_mutex_;
+  std::map<uintptr_t, MappedChunk> mapped_;  // by address
   std::mutex create_mutex_;  // what settling has for a moment is missing to nobody
   DelayedTask settling_;
 };

@@ -135,13 +135,29 @@ bool CudaBacking::Reaches(const CudaBacking& peer) const {
   return true;
 }
 
+bool CudaBacking::Admit(cuda::Ordinal card, uintptr_t first, uint64_t bytes) {
+  const Current current(*this);
+  const cuda::AccessDescriptor access{{cuda::kLocationDevice, card}, cuda::kAccessReadWrite};
+  const std::lock_guard lock(mapped_mutex_);
+  for (auto at = std::prev(mapped_.upper_bound(first)); at != mapped_.end() && at->first < first + bytes; ++at) {
+    auto& [address, chunk] = *at;
+    if (std::ranges::find(chunk.admitted, card) != chunk.admitted.end()) continue;
+    const cuda::Result result = driver_.MemSetAccess(address, chunk.bytes, &access, 1);
+    if (result != cuda::kSuccess && result != cuda::kOutOfMemory && !cuda::IsLost(result)) return false;
+    Check(result, "cuMemSetAccess");
+    chunk.admitted.push_back(card);
+  }
+  return true;
+}
+
 bool CudaBacking::CopyFromPeer(uintptr_t target, Backing& other, uintptr_t source, uint64_t bytes,
                                const Operation& operation) {
-  const auto* const peer = dynamic_cast<const CudaBacking*>(&other);
+  auto* const peer = dynamic_cast<CudaBacking*>(&other);
   if (peer == nullptr) return false;
   peer->RefuseLost();
   // A card that was opened twice needs no link.
-  if (peer->primary_->device != primary_->device && !Reaches(*peer)) return false;
+  const bool is_other_card = peer->primary_->device != primary_->device;
+  if (is_other_card && !(Reaches(*peer) && peer->Admit(primary_->device, source, bytes))) return false;
   CopyPieces(bytes, operation, [&](uint64_t offset, uint64_t piece, cuda::Stream stream) {
     return driver_.MemcpyPeerAsync(target + offset, primary_->context, source + offset, peer->primary_->context, piece, stream);
   });

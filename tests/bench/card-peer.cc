@@ -1,8 +1,8 @@
 // What the driver's own copies from GPU 0 to GPU 1 reach, for ratios within one run. Commands on stdin, one line of numbers per
 // line on stdout, or `none` where the two cannot reach each other:
 //
-//   BYTES TIMES   GB/s (10^9), medians: memory of cuMemAlloc; mapped memory that its own GPU alone may use, as Tideline's regions
-//                 are; mapped memory that the other GPU may use too
+//   BYTES TIMES   GB/s (10^9), medians: memory of cuMemAlloc; mapped memory that its own GPU alone may use; mapped memory that
+//                 the other GPU may use too, as Tideline's regions are while it copies from them
 //
 // The last two tell whether cuMemcpyPeerAsync takes the link for memory that the other GPU has no access to.
 #include <vector>

@@ -34,7 +34,9 @@ struct Board {
   char call[40];
   // Written by the doubles: calls that counted since a test last set it to 0.
   int64_t calls;
-  int64_t reserved[7];
+  // Copies between cards whose memory the copying one was not let into, which a driver may pass through the host.
+  int64_t unadmitted_copies;
+  int64_t reserved[6];
   ProcessCounts processes[16];
 };
 static_assert(sizeof(ProcessCounts) == 128 && sizeof(Board) == 128 + 16 * 128);

@@ -92,6 +92,14 @@ int Card::DeviceOf(Address address) const {
   return address < start + mapping.bytes ? allocations.at(mapping.handle).device : -1;
 }
 
+void Card::CopiesFromOther(int device, Address address, size_t bytes) const {
+  for (auto at = std::prev(mappings.upper_bound(address)); at != mappings.end() && at->first < address + bytes; ++at) {
+    if (at->second.admitted & 1u << device) continue;
+    ++board().unadmitted_copies;
+    return;
+  }
+}
+
 void Card::Unmap(std::map<Address, Mapping>::iterator mapping) {
   const auto [address, mapped] = *mapping;
   ::mmap(reinterpret_cast<void*>(address), mapped.bytes, PROT_NONE, kNoAccess | MAP_FIXED, -1, 0);

@@ -34,7 +34,9 @@ struct Allocation {
 struct Mapping {
   size_t bytes;
   Handle handle;
-  bool access;
+  bool access = false;
+  // A bit for each other card that may use it.
+  unsigned admitted = 0;
   // A copy from it or to it was begun and not awaited yet, as far as anybody can know.
   bool busy = false;
 };
@@ -70,6 +72,8 @@ struct Card {
   int DeviceOf(Address address) const;
   // Whether the addresses are partly pinned, or pinned by more than one call: no copy may reach from one into the next.
   bool CrossesPinned(Address address, size_t bytes) const;
+  // Counts a copy that a card makes of another's memory where it may not use all of that.
+  void CopiesFromOther(int device, Address address, size_t bytes) const;
   // Nobody may unmap what lies there until copies are awaited.
   void BeginCopy(Address address, size_t bytes);
   void AwaitCopies();
@@ -95,6 +99,8 @@ class Opened {
 };
 
 int Devices();
+// Whether a card can use another's memory, or its own.
+bool CanReach(int device, int other);
 size_t Granularity();
 // A device's context, and what any stream of it is; the way back gives -1 for anything else.
 const void* ContextOf(int device);

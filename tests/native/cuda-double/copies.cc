@@ -21,6 +21,7 @@ int Copy(Address target, int target_device, Address source, int source_device, s
   BEGIN(call);
   if (stream != StreamOf(CurrentDevice())) return kInvalidHandle;
   if (!IsOn(card, source, source_device) || !IsOn(card, target, target_device)) return kInvalidValue;
+  if (source_device != target_device) card.CopiesFromOther(target_device, source, bytes);
   if (card.CrossesPinned(source, bytes) || card.CrossesPinned(target, bytes)) return kInvalidValue;
   const auto copy = [=, &card] {
     const Opened opened_source(card, source, bytes), opened_target(card, target, bytes);

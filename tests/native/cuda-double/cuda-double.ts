@@ -10,6 +10,7 @@ import { MIB } from "../../../core/units.ts";
 import { builtOnce } from "./built-once.ts";
 
 export const OUT_OF_MEMORY = 2;
+export const NOT_SUPPORTED = 801;
 /** After which a real context answers nothing else. */
 export const ILLEGAL_ADDRESS = 700;
 
@@ -17,6 +18,7 @@ const HEADER_BYTES = 128;
 const PROCESS_BYTES = 128;
 const PROCESSES = 16;
 const CALLS_OFFSET = 64;
+const UNADMITTED_OFFSET = 72;
 const CALL_NAME_OFFSET = 24;
 const CALL_NAME_BYTES = 40;
 
@@ -63,6 +65,8 @@ export interface CudaDouble {
   disarm(): boolean;
   /** Calls that counted since `arm`. */
   calls(): number;
+  /** Copies between cards so far whose memory the copying card was not let into: a driver may pass them through the host. */
+  unadmittedCopies(): number;
   /** Whether a card can reach another's memory; they can until told otherwise. */
   linkPeers(linked: boolean): void;
   counts(): Counts;
@@ -125,6 +129,7 @@ export async function installCudaDouble(options: CudaDoubleOptions = {}): Promis
       return fired;
     },
     calls: () => number(CALLS_OFFSET),
+    unadmittedCopies: () => number(UNADMITTED_OFFSET),
     linkPeers(linked) {
       process.env.TIDELINE_DOUBLE_PEERS = linked ? "1" : "0";
     },

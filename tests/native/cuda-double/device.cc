@@ -17,6 +17,11 @@ std::set<std::pair<int, int>> peers_enabled;
 
 }  // namespace
 
+bool cuda_double::CanReach(int device, int other) {
+  const char* peers = std::getenv("TIDELINE_DOUBLE_PEERS");
+  return device == other || peers == nullptr || std::strcmp(peers, "0") != 0;
+}
+
 EXPORT int cuInit(unsigned) { return kSuccess; }
 EXPORT int cuDriverGetVersion(int* version) {
   *version = 12040;
@@ -115,8 +120,7 @@ EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) {
 }
 
 EXPORT int cuDeviceCanAccessPeer(int* can, int device, int peer) {
-  const char* peers = std::getenv("TIDELINE_DOUBLE_PEERS");
-  *can = device != peer && (peers == nullptr || std::strcmp(peers, "0") != 0);
+  *can = device != peer && CanReach(device, peer);
   return kSuccess;
 }
 EXPORT int cuCtxEnablePeerAccess(const void* context, unsigned flags) {

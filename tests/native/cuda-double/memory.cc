@@ -94,7 +94,7 @@ EXPORT int cuMemMap(Address address, size_t bytes, size_t, Handle handle, unsign
   if (found == card.allocations.end() || found->second.bytes != bytes || card.mappings.contains(address)) return kInvalidValue;
   ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE, MAP_SHARED | MAP_FIXED, found->second.file, 0);
   ++found->second.references;
-  card.mappings[address] = {bytes, handle, false};
+  card.mappings[address] = {.bytes = bytes, .handle = handle};
   ++card.counts().mappings;
   return kSuccess;
 }
@@ -108,16 +108,22 @@ EXPORT int cuMemUnmap(Address address, size_t bytes) {
 EXPORT int cuMemSetAccess(Address address, size_t bytes, const Access* access, size_t count) {
   BEGIN("cuMemSetAccess");
   if (bytes == 0 || count != 1) return kInvalidValue;
-  for (size_t offset = 0; offset < bytes;) {
-    const auto found = card.mappings.find(address + offset);
-    if (found == card.mappings.end() || card.allocations.at(found->second.handle).device != access->location.id) {
-      return kInvalidValue;
+  const int device = access->location.id;
+  size_t whole = 0;
+  while (whole < bytes) {
+    const auto found = card.mappings.find(address + whole);
+    if (found == card.mappings.end() || !CanReach(device, card.allocations.at(found->second.handle).device)) return kInvalidDevice;
+    whole += found->second.bytes;
+  }
+  if (whole != bytes) return kInvalidValue;
+  for (auto at = card.mappings.find(address); at != card.mappings.end() && at->first < address + bytes; ++at) {
+    Mapping& mapping = at->second;
+    if (card.allocations.at(mapping.handle).device != device) {
+      mapping.admitted |= 1u << device;
+    } else {
+      mapping.access = true;
     }
-    offset += found->second.bytes;
   }
-  for (auto mapping = card.mappings.find(address); mapping != card.mappings.end() && mapping->first < address + bytes;) {
-    (mapping++)->second.access = true;
-  }
-  if (!Guarded()) ::mprotect(reinterpret_cast<void*>(address), bytes, PROT_READ | PROT_WRITE);
+  if (device == card.DeviceOf(address) && !Guarded()) ::mprotect(reinterpret_cast<void*>(address), bytes, PROT_READ | PROT_WRITE);
   return kSuccess;
 }

@@ -9,7 +9,13 @@ import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test
 import { MIB } from "../../../core/units.ts";
 import type { Checkpoint } from "../../../electron/session/checkpoint.ts";
 import type { NativeDevice, NativeEngine, NativeModel, NativeWeights, WeightDType } from "../../../native/addon.d.ts";
-import { ILLEGAL_ADDRESS, installCudaDouble, NOTHING, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import {
+  ILLEGAL_ADDRESS,
+  installCudaDouble,
+  NOT_SUPPORTED,
+  NOTHING,
+  OUT_OF_MEMORY,
+} from "../cuda-double/cuda-double.ts";
 import { addon, CHUNK_BYTES, failure, HAS_TWO_CARDS, UNTELLABLE } from "../support.ts";
 import { openFixture } from "./support.ts";
 
@@ -101,10 +107,44 @@ describe("a model copied to another device has the bytes of a copy on one", () =
     const receipt = await target.copyFrom(source);
     if (double !== undefined) {
       expect(double.calls() > 0, "the driver copies from card to card").toBe(method === "peer");
+      expect(double.unadmittedCopies(), "what a card copies it is let into").toBe(0);
     }
     const taken = double === undefined && method === "peer" ? expect.stringMatching(/^(peer|staged)$/) : method;
     expect(receipt).toMatchObject({ action: "load", method: taken, bytesCommitted: target.observe().committedBytes });
     expect(await hashOf(target)).toBe(await hashOnHost(checkpoint, fromDtype, toDtype));
+  });
+});
+
+describe.skipIf(double === undefined)(`the memory of a card that another one copies${UNTELLABLE}`, () => {
+  test("is let be used by it again after it was given up and taken again, and asked for once until then", async () => {
+    const checkpoint = await openFixture(FIXTURE);
+    const { model } = devices(checkpoint);
+    const [source, target] = [model("cuda:0", "bfloat16"), model("cuda:1", "bfloat16")];
+    await source.load(checkpoint.tensors);
+    for (const copies of [1, 2]) {
+      await target.copyFrom(source);
+      double?.arm({ call: "cuMemSetAccess", nth: 1000, result: OUT_OF_MEMORY });
+      await target.copyFrom(source);
+      expect(double?.calls(), "nobody is let in twice").toBe(0);
+      if (copies === 2) break;
+      await source.release({ mode: "host" });
+      await source.resume();
+    }
+    expect(double?.unadmittedCopies()).toBe(0);
+    expect(await hashOf(target)).toBe(await hashOf(source));
+  });
+
+  test("goes through the host where that may not be", async () => {
+    const checkpoint = await openFixture(FIXTURE);
+    const { model } = devices(checkpoint);
+    const [source, target] = [model("cuda:0", "bfloat16"), model("cuda:1", "bfloat16")];
+    await source.load(checkpoint.tensors);
+    await target.resume();
+    double?.arm({ call: "cuMemSetAccess", nth: 1, result: NOT_SUPPORTED });
+    expect(await target.copyFrom(source)).toMatchObject({ method: "staged" });
+    expect(double?.disarm()).toBe(true);
+    expect(await hashOf(target)).toBe(await hashOf(source));
+    expect(await target.copyFrom(source)).toMatchObject({ method: "peer" });
   });
 });
 
