@@ -23,12 +23,16 @@ export function makeBackupsFolder(path: string): void {
   makeOwnFolder(path, { code: "backup_io", purpose: "backups", hint, mode: 0o700 });
 }
 
-/** Removes what processes of this machine left behind that are not running any more. */
+/** Removes what processes of this machine left behind that are not running any more, but for what cannot be; never rejects. */
 export async function removeStaleBackups(parent: string): Promise<void> {
   const prefix = `${hostname()}-`;
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
-    if (Number.isSafeInteger(pid) && !isRunning(pid)) await rm(join(parent, name), { recursive: true, force: true });
+    if (!Number.isSafeInteger(pid) || isRunning(pid)) continue;
+    const folder = join(parent, name);
+    await rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
+      console.error(`tideline: old backups in ${folder} cannot be removed:`, error),
+    );
   }
 }
 
