@@ -81,7 +81,7 @@ function modelOf({ name, config }: Checkpoint) {
   return { name, config: formatConfig(config) };
 }
 
-/** As native/engine/thread_pool.cc counts them: the cores that this process may run on, whatever limits its time on them. */
+/** As native/compute/host/thread_pool.cc counts them: the cores that this process may run on, whatever limits its time on them. */
 function availableThreads(): number {
   const [, mask = "1"] = /^Cpus_allowed:\s*([0-9a-f,]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   return mask.split("").reduce((sum, digit) => sum + bitsOf(Number.parseInt(digit, 16) || 0), 0);

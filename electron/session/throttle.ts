@@ -6,8 +6,6 @@
 export interface Throttled {
   /** Runs now, or as soon as the interval since the last run is over. */
   request(): void;
-  /** Runs now if a run is waiting. */
-  flush(): void;
   /** For good: what is requested later does not run. */
   stop(): void;
 }
@@ -28,9 +26,6 @@ export function throttle(intervalMs: number, run: () => void): Throttled {
       const waitMs = lastMs + intervalMs - performance.now();
       // Never in the caller's own turn: a burst of changes in one turn is one run.
       timer = setTimeout(runNow, Math.max(0, waitMs));
-    },
-    flush() {
-      if (timer !== undefined) runNow();
     },
     stop() {
       stopped = true;
