@@ -25,7 +25,6 @@ export * from "./addon/tensors.d.ts";
 export * from "./addon/trainer.d.ts";
 
 export interface TidelineAddon {
-  readonly version: string;
   readonly cpu: { readonly threads: number; readonly isa: "baseline" | "avx2" | "avx512" };
   /** Whether this build found nvcc, so that it can compute on GPUs. */
   readonly cudaKernels: boolean;

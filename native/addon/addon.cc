@@ -88,7 +88,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   NativeScratch::Register(env, exports);
   NativeTrainer::Register(env, exports);
   RegisterPpo(env, exports);
-  exports.Set("version", Napi::String::New(env, "0.1.0"));
   Napi::Object cpu = Napi::Object::New(env);
   cpu.Set("threads", Napi::Number::New(env, std::thread::hardware_concurrency()));
   cpu.Set("isa", Napi::String::New(env, BestKernels().isa));

@@ -16,7 +16,7 @@
 #include <utility>
 #include <variant>
 
-#include "addon/convert.h"   // ToJsError, ErrorFrom
+#include "addon/convert.h"   // ToJs, ToJsError, ErrorFrom
 #include "addon/instance.h"  // MainThread, JsCallback
 #include "memory/progress.h" // Operation, Cancellation
 
@@ -60,6 +60,10 @@ struct LongOperation {
 
 // From a call's optional options object; `bad_argument` when a member has the wrong type.
 LongOperation ReadLongOperation(Napi::Env env, Napi::Value options);
+
+// How the results of most operations are converted.
+inline constexpr auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) -> Napi::Value { return ToJs(env, receipt); };
+inline constexpr auto kNothingToJs = [](Napi::Env env) -> Napi::Value { return env.Undefined(); };
 
 // Runs `work()` on `queue`; the promise resolves with `convert(env, result)` (`convert(env)` when work returns nothing)
 // on the JavaScript thread, or rejects with the Error that was thrown. `self` stays alive until then, so the objects

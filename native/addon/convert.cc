@@ -129,6 +129,12 @@ Napi::Object ToJs(Napi::Env env, const RegionObservation& observation) {
   return object;
 }
 
+Napi::Array ToJs(Napi::Env env, const std::vector<RegionObservation>& observations) {
+  Napi::Array array = Napi::Array::New(env, observations.size());
+  for (uint32_t i = 0; i < observations.size(); ++i) array.Set(i, ToJs(env, observations[i]));
+  return array;
+}
+
 Napi::Object ToJs(Napi::Env env, const DeviceObservation& observation) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("name", ToJs(env, observation.name));
@@ -143,9 +149,7 @@ Napi::Object ToJs(Napi::Env env, const DeviceObservation& observation) {
   object.Set("usedBytes", ToJs(env, observation.used_bytes));
   object.Set("totalBytes", ToJs(env, observation.total_bytes));
   object.Set("hostBackupBytes", ToJs(env, observation.host_backup_bytes));
-  Napi::Array regions = Napi::Array::New(env, observation.regions.size());
-  for (uint32_t i = 0; i < observation.regions.size(); ++i) regions.Set(i, ToJs(env, observation.regions[i]));
-  object.Set("regions", regions);
+  object.Set("regions", ToJs(env, observation.regions));
   return object;
 }
 
@@ -197,22 +201,14 @@ std::optional<Napi::Value> Member(Napi::Object object, const char* name) {
 ReleaseOptions ReadReleaseOptions(Napi::Value options) {
   const Napi::Object object = ReadObject(options, "options");
   ReleaseOptions result;
-  const std::string mode = ReadString(object.Get("mode"), "options.mode");
-  if (mode == "discard") {
-    result.mode = ReleaseMode::kDiscard;
-  } else if (mode == "host") {
-    result.mode = ReleaseMode::kHost;
-  } else if (mode == "disk") {
-    result.mode = ReleaseMode::kDisk;
-  } else if (mode == "clean") {
-    result.mode = ReleaseMode::kClean;
-  } else {
-    Refuse("options.mode", "discard, host, disk or clean");
-  }
+  result.mode = ReadWord<ReleaseMode>(object.Get("mode"), "options.mode",
+                                      {{"discard", ReleaseMode::kDiscard},
+                                       {"host", ReleaseMode::kHost},
+                                       {"disk", ReleaseMode::kDisk},
+                                       {"clean", ReleaseMode::kClean}});
   if (const auto destination = Member(object, "destination")) {
-    const std::string name = ReadString(*destination, "options.destination");
-    if (name != "hold" && name != "return") Refuse("options.destination", "hold or return");
-    result.destination = name == "hold" ? Destination::kHold : Destination::kReturn;
+    result.destination = ReadWord<Destination>(*destination, "options.destination",
+                                               {{"hold", Destination::kHold}, {"return", Destination::kReturn}});
   }
   if (const auto directory = Member(object, "directory")) {
     result.directory = ReadString(*directory, "options.directory");

@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "memory/device.h"  // DeviceObservation
 #include "memory/error.h"   // Error
@@ -43,6 +46,7 @@ Napi::Object ToJs(Napi::Env env, const DeviceUsage& usage);
 Napi::Array ToJs(Napi::Env env, const std::vector<Holder>& holders);
 Napi::Object ToJs(Napi::Env env, const Receipt& receipt);
 Napi::Object ToJs(Napi::Env env, const RegionObservation& observation);
+Napi::Array ToJs(Napi::Env env, const std::vector<RegionObservation>& observations);
 Napi::Object ToJs(Napi::Env env, const DeviceObservation& observation);
 Napi::Number ToJs(Napi::Env env, uint64_t value);
 const char* NameOf(Residency residency);
@@ -60,6 +64,17 @@ double ReadNumber(Napi::Value value, const char* what, double minimum, double ma
 // Not empty, no NUL.
 std::string ReadString(Napi::Value value, const char* what);
 bool ReadBoolean(Napi::Value value, const char* what);
+// What one of a few words stands for.
+template <typename Meaning>
+Meaning ReadWord(Napi::Value value, const char* what, std::initializer_list<std::pair<const char*, Meaning>> words) {
+  const std::string given = ReadString(value, what);
+  std::string known;
+  for (const auto& [word, meaning] : words) {
+    if (given == word) return meaning;
+    known += (known.empty() ? "" : ", ") + std::string(word);
+  }
+  throw Error("bad_argument", std::string(what) + " must be one of " + known).WithField(what);
+}
 Napi::Function ReadFunction(Napi::Value value, const char* what);
 // The member, or nothing when it is absent or undefined.
 std::optional<Napi::Value> Member(Napi::Object object, const char* name);

@@ -61,7 +61,7 @@ Napi::Value NativeDevice::PrepareBackups(const Napi::CallbackInfo& info) {
     return RunAsync(
         info.This().As<Napi::Object>(), *handle().background,
         [device = handle_.device, consumer, core = operation.ForCore()] { return device->PrepareBackups(consumer, core); },
-        [](Napi::Env env, const Receipt& receipt) -> Napi::Value { return ToJs(env, receipt); }, operation.cancellation);
+        kReceiptToJs, operation.cancellation);
   });
 }
 

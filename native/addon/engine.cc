@@ -1,29 +1,15 @@
 #include "addon/engine.h"
 
-#include "addon/convert.h"   // Guarded, ToJs
-#include "addon/device.h"    // NativeDevice
-#include "addon/instance.h"  // NewWrapped, JsCallback
-#include "addon/model.h"     // NativeModel
-#include "addon/sharing.h"   // NativeSharing
-#include "addon/weights.h"   // ReadModelConfig, ReadTensorSources
+#include "addon/convert.h"       // Guarded, ToJs, ReadWord
+#include "addon/device.h"        // NativeDevice
+#include "addon/instance.h"      // NewWrapped, JsCallback
+#include "addon/model.h"         // NativeModel
+#include "addon/number_lists.h"  // ReadTokenIds, ToJs
+#include "addon/sharing.h"       // NativeSharing
+#include "addon/weights.h"       // ReadModelConfig, ReadTensorSources
 
 namespace tideline {
 namespace {
-
-const auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); };
-const auto kNothingToJs = [](Napi::Env env) { return env.Undefined(); };
-
-// One of a few words.
-template <typename Value>
-Value ReadWord(Napi::Value value, const char* what, std::initializer_list<std::pair<const char*, Value>> words) {
-  const std::string given = ReadString(value, what);
-  std::string known;
-  for (const auto& [word, meaning] : words) {
-    if (given == word) return meaning;
-    known += (known.empty() ? "" : ", ") + std::string(word);
-  }
-  throw Error("bad_argument", std::string(what) + " must be one of " + known).WithField(what);
-}
 
 EngineTag ReadTag(Napi::Value value) {
   return ReadWord<EngineTag>(value, "tag", {{"weights", EngineTag::kWeights},
@@ -47,23 +33,13 @@ EngineOptions ReadEngineOptions(Napi::Value value) {
   return options;
 }
 
-std::vector<uint32_t> ReadTokens(Napi::Value value, const char* what) {
-  if (!value.IsArray()) throw Error("bad_argument", std::string(what) + " must be an array").WithField(what);
-  const auto array = value.As<Napi::Array>();
-  std::vector<uint32_t> tokens(array.Length());
-  for (uint32_t index = 0; index < tokens.size(); ++index) {
-    tokens[index] = static_cast<uint32_t>(ReadInteger(array.Get(index), what, 0, UINT32_MAX));
-  }
-  return tokens;
-}
-
 GenerateRequest ReadRequest(Napi::Value value) {
   const Napi::Object object = ReadObject(value, "requests[]");
   const Napi::Object sampling = ReadObject(object.Get("sampling"), "sampling");
   GenerateRequest request;
-  request.prompt = ReadTokens(object.Get("promptIds"), "promptIds");
+  request.prompt = ReadTokenIds(object.Get("promptIds"), "promptIds");
   request.max_new_tokens = ReadInteger(object.Get("maxNewTokens"), "maxNewTokens", 1);
-  request.stop_tokens = ReadTokens(object.Get("stopTokenIds"), "stopTokenIds");
+  request.stop_tokens = ReadTokenIds(object.Get("stopTokenIds"), "stopTokenIds");
   request.sampling.temperature = ReadNumber(sampling.Get("temperature"), "sampling.temperature", 0, 1e6);
   request.sampling.top_k = ReadInteger(sampling.Get("topK"), "sampling.topK");
   request.sampling.top_p = ReadNumber(sampling.Get("topP"), "sampling.topP", 0, 1);
@@ -274,16 +250,11 @@ Napi::Value NativeEngine::Score(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     return RunAsync(
         info.This().As<Napi::Object>(), *scoring_,
-        [engine = engine_, prompt = ReadTokens(info[0], "promptIds")] { return engine->Score(prompt).get(); },
+        [engine = engine_, prompt = ReadTokenIds(info[0], "promptIds")] { return engine->Score(prompt).get(); },
         [](Napi::Env env, const ScoreResult& result) {
-          const auto copy = [&](const std::vector<float>& values) {
-            Napi::Float32Array array = Napi::Float32Array::New(env, values.size());
-            std::copy(values.begin(), values.end(), array.Data());
-            return array;
-          };
           Napi::Object object = Napi::Object::New(env);
-          object.Set("lastLogits", copy(result.last_logits));
-          object.Set("logprobs", copy(result.logprobs));
+          object.Set("lastLogits", ToJs(env, result.last_logits));
+          object.Set("logprobs", ToJs(env, result.logprobs));
           return object;
         });
   });

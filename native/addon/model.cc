@@ -27,8 +27,6 @@ std::function<std::shared_ptr<Model>()> ReadCopySource(Napi::Value value) {
   return [model = Unwrapped<NativeModel>(value, "source").model()] { return model; };
 }
 
-const auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); };
-
 }  // namespace
 
 void NativeModel::Register(Napi::Env env, Napi::Object exports) {
@@ -139,8 +137,7 @@ Napi::Value NativeModel::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     RefuseIfHandedOver();
     return RunAsync(
-        info.This().As<Napi::Object>(), *state_.device.queue, [model = model()] { model->Close(); },
-        [](Napi::Env env) { return env.Undefined(); });
+        info.This().As<Napi::Object>(), *state_.device.queue, [model = model()] { model->Close(); }, kNothingToJs);
   });
 }
 

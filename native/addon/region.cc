@@ -8,15 +8,13 @@
 
 #include "addon/convert.h"  // ReadReleaseOptions, ToJs
 #include "addon/sharing.h"  // NativeSharing
-#include "engine/stopwatch.h"
+#include "memory/stopwatch.h"  // Stopwatch
 
 namespace tideline {
 namespace {
 
 // One read makes one JavaScript buffer, and those end at 4 GiB.
 constexpr uint64_t kMostReadBytes = uint64_t{1} << 32;
-
-Napi::Value Undefined(Napi::Env env) { return env.Undefined(); }
 
 // In the device's queue, where nothing releases either of them meanwhile.
 Receipt CopyWhole(Region& target, const Region& source) {
@@ -35,8 +33,6 @@ Receipt CopyWhole(Region& target, const Region& source) {
                  .bytes_copied = bytes,
                  .milliseconds = stopwatch.Milliseconds()};
 }
-
-Napi::Value ReceiptToJs(Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); }
 
 }  // namespace
 
@@ -68,7 +64,7 @@ Napi::Value NativeRegion::Release(const Napi::CallbackInfo& info) {
     const LongOperation operation = ReadLongOperation(info.Env(), info[0]);
     return RunAsync(
         info.This().As<Napi::Object>(), *device_.queue,
-        [region = region_, options, core = operation.ForCore()] { return region->Release(options, core); }, ReceiptToJs,
+        [region = region_, options, core = operation.ForCore()] { return region->Release(options, core); }, kReceiptToJs,
         operation.cancellation);
   });
 }
@@ -78,7 +74,7 @@ Napi::Value NativeRegion::Resume(const Napi::CallbackInfo& info) {
     const LongOperation operation = ReadLongOperation(info.Env(), info[0]);
     return RunAsync(
         info.This().As<Napi::Object>(), *device_.queue,
-        [region = region_, core = operation.ForCore()] { return region->Resume(core); }, ReceiptToJs,
+        [region = region_, core = operation.ForCore()] { return region->Resume(core); }, kReceiptToJs,
         operation.cancellation);
   });
 }
@@ -88,7 +84,7 @@ Napi::Value NativeRegion::PrepareBackup(const Napi::CallbackInfo& info) {
     const LongOperation operation = ReadLongOperation(info.Env(), info[0]);
     return RunAsync(
         info.This().As<Napi::Object>(), *device_.background,
-        [region = region_, core = operation.ForCore()] { return region->PrepareBackup(core); }, ReceiptToJs,
+        [region = region_, core = operation.ForCore()] { return region->PrepareBackup(core); }, kReceiptToJs,
         operation.cancellation);
   });
 }
@@ -108,7 +104,7 @@ Napi::Value NativeRegion::Write(const Napi::CallbackInfo& info) {
           region->CopyIn(offset, bytes->data(), bytes->size());
           region->MarkWritten();
         },
-        Undefined);
+        kNothingToJs);
   });
 }
 
@@ -143,7 +139,7 @@ Napi::Value NativeRegion::CopyFrom(const Napi::CallbackInfo& info) {
         [region = region_, source = Unwrapped<NativeRegion>(info[0], "source").region_] {
           return CopyWhole(*region, *source);
         },
-        ReceiptToJs);
+        kReceiptToJs);
   });
 }
 
@@ -155,7 +151,7 @@ Napi::Value NativeRegion::Fill(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     const uint64_t seed = ReadInteger(info[0], "seed");
     return RunAsync(
-        info.This().As<Napi::Object>(), *device_.queue, [region = region_, seed] { region->Fill(seed); }, Undefined);
+        info.This().As<Napi::Object>(), *device_.queue, [region = region_, seed] { region->Fill(seed); }, kNothingToJs);
   });
 }
 
@@ -174,7 +170,7 @@ Napi::Value NativeRegion::Checksum(const Napi::CallbackInfo& info) {
 Napi::Value NativeRegion::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     return RunAsync(
-        info.This().As<Napi::Object>(), *device_.queue, [region = region_] { region->Close(); }, Undefined);
+        info.This().As<Napi::Object>(), *device_.queue, [region = region_] { region->Close(); }, kNothingToJs);
   });
 }
 

@@ -6,13 +6,9 @@
 namespace tideline {
 namespace {
 
-const auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); };
-
 ScratchTag ReadTag(Napi::Value value) {
-  const std::string tag = ReadString(value, "tag");
-  if (tag == "activations") return ScratchTag::kActivations;
-  if (tag == "logits") return ScratchTag::kLogits;
-  throw Error("bad_argument", "tag must be activations or logits").WithField("tag");
+  return ReadWord<ScratchTag>(value, "tag",
+                              {{"activations", ScratchTag::kActivations}, {"logits", ScratchTag::kLogits}});
 }
 
 }  // namespace
@@ -40,12 +36,7 @@ NativeScratch::NativeScratch(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<NativeScratch>(info), state_(TakeState<State>(info)) {}
 
 Napi::Value NativeScratch::Observe(const Napi::CallbackInfo& info) {
-  return Guarded(info.Env(), [&]() -> Napi::Value {
-    const auto seen = scratch()->Observe();
-    Napi::Array array = Napi::Array::New(info.Env(), seen.size());
-    for (uint32_t index = 0; index < seen.size(); ++index) array.Set(index, ToJs(info.Env(), seen[index]));
-    return array;
-  });
+  return Guarded(info.Env(), [&] { return ToJs(info.Env(), scratch()->Observe()); });
 }
 
 Napi::Value NativeScratch::Release(const Napi::CallbackInfo& info) {
@@ -73,8 +64,7 @@ Napi::Value NativeScratch::Resume(const Napi::CallbackInfo& info) {
 Napi::Value NativeScratch::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     return RunAsync(
-        info.This().As<Napi::Object>(), *state_.device.queue, [scratch = scratch()] { scratch->Close(); },
-        [](Napi::Env env) { return env.Undefined(); });
+        info.This().As<Napi::Object>(), *state_.device.queue, [scratch = scratch()] { scratch->Close(); }, kNothingToJs);
   });
 }
 

@@ -69,8 +69,7 @@ Napi::Value NativeSharing::Observe(const Napi::CallbackInfo& info) {
 Napi::Value NativeSharing::Close(const Napi::CallbackInfo& info) {
   return Guarded(info.Env(), [&] {
     return RunAsync(
-        info.This().As<Napi::Object>(), *queue_, [sharing = sharing_] { sharing->Close(); },
-        [](Napi::Env env) { return env.Undefined(); });
+        info.This().As<Napi::Object>(), *queue_, [sharing = sharing_] { sharing->Close(); }, kNothingToJs);
   });
 }
 

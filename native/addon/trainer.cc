@@ -13,9 +13,6 @@
 namespace tideline {
 namespace {
 
-const auto kReceiptToJs = [](Napi::Env env, const Receipt& receipt) { return ToJs(env, receipt); };
-const auto kNothingToJs = [](Napi::Env env) { return env.Undefined(); };
-
 void Set(Napi::Object object, const char* name, double value) {
   object.Set(name, Napi::Number::New(object.Env(), value));
 }
@@ -105,12 +102,11 @@ AdamWOptions ReadAdamW(Napi::Value value) {
 }
 
 TrainerTag ReadTag(Napi::Value value) {
-  const std::string tag = ReadString(value, "tag");
-  if (tag == "gradients") return TrainerTag::kGradients;
-  if (tag == "optimizer") return TrainerTag::kOptimizer;
-  if (tag == "activations") return TrainerTag::kActivations;
-  if (tag == "logits") return TrainerTag::kLogits;
-  throw Error("bad_argument", "tag must be gradients, optimizer, activations or logits").WithField("tag");
+  return ReadWord<TrainerTag>(value, "tag",
+                              {{"gradients", TrainerTag::kGradients},
+                               {"optimizer", TrainerTag::kOptimizer},
+                               {"activations", TrainerTag::kActivations},
+                               {"logits", TrainerTag::kLogits}});
 }
 
 Napi::Value TrainingBytesOf(const Napi::CallbackInfo& info) {
@@ -187,12 +183,7 @@ Napi::Value NativeTrainer::Run(const Napi::CallbackInfo& info, Napi::Value optio
 }
 
 Napi::Value NativeTrainer::Observe(const Napi::CallbackInfo& info) {
-  return Guarded(info.Env(), [&]() -> Napi::Value {
-    const auto seen = state_.trainer->Observe();
-    Napi::Array array = Napi::Array::New(info.Env(), seen.size());
-    for (uint32_t index = 0; index < seen.size(); ++index) array.Set(index, ToJs(info.Env(), seen[index]));
-    return array;
-  });
+  return Guarded(info.Env(), [&] { return ToJs(info.Env(), state_.trainer->Observe()); });
 }
 
 Napi::Value NativeTrainer::ScoreTokens(const Napi::CallbackInfo& info) {

@@ -134,11 +134,7 @@ DType ReadWeightDType(Napi::Value value, const char* what) {
 
 ModelHead ReadModelHead(const std::optional<Napi::Value>& value, const char* what) {
   if (!value) return ModelHead::kLanguage;
-  const std::string name = ReadString(*value, what);
-  if (name != "lm" && name != "value") {
-    throw Error("bad_argument", std::string(what) + " must be lm or value").WithField(what);
-  }
-  return name == "lm" ? ModelHead::kLanguage : ModelHead::kValue;
+  return ReadWord<ModelHead>(*value, what, {{"lm", ModelHead::kLanguage}, {"value", ModelHead::kValue}});
 }
 
 Napi::Array TensorViews(Napi::Env env, const WeightsLayout& layout) {
@@ -184,8 +180,7 @@ Napi::Promise SaveAsync(const Napi::CallbackInfo& info, OperationQueue& queue, s
   const LongOperation operation = ReadLongOperation(info.Env(), info[3]);
   return RunAsync(
       info.This().As<Napi::Object>(), queue,
-      [=] { model->Save(file, header, names, operation.ForCore()); },
-      [](Napi::Env env) { return env.Undefined(); }, operation.cancellation);
+      [=] { model->Save(file, header, names, operation.ForCore()); }, kNothingToJs, operation.cancellation);
 }
 
 }  // namespace tideline

@@ -5,8 +5,8 @@
 #include "checkpoint/checkpoint_writer.h"  // WriteCheckpoint
 #include "engine/region_reader.h"          // RegionReader
 #include "engine/same_model.h"             // RefuseOtherModel
-#include "engine/stopwatch.h"              // Stopwatch
 #include "engine/weights_loader.h"         // PlanFromCheckpoint, CopyTensors
+#include "memory/stopwatch.h"              // Stopwatch
 
 namespace tideline {
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "compute/sampling.h"   // Sampling
-#include "engine/stopwatch.h"  // Stopwatch
+#include "compute/sampling.h"  // Sampling
 #include "memory/error.h"      // Error
+#include "memory/stopwatch.h"  // Stopwatch
 
 namespace tideline {
 

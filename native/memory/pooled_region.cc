@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <chrono>
 #include <cstdio>
 #include <limits>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "memory/crc32c.h"         // Crc32c
 #include "memory/parallel.h"       // ForPieces
 #include "memory/pooled_device.h"  // PooledDevice
+#include "memory/stopwatch.h"      // Stopwatch
 
 namespace tideline {
 namespace {
@@ -20,16 +20,6 @@ namespace {
 // SetUsedBytes was never called.
 constexpr uint64_t kNeverTold = std::numeric_limits<uint64_t>::max();
 constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
-
-class Stopwatch {
- public:
-  double Milliseconds() const {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 // Memory on its way between the device and a region; forgotten however the way ends.
 class Transit {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "memory/stopwatch.h"  // NowSeconds
+
 namespace tideline {
 namespace {
 
@@ -17,10 +19,6 @@ constexpr size_t kMostRows = 65536;
 constexpr double kBatchesKept = 4;
 // Sets of consumers waiting to be collected.
 constexpr size_t kMostSegments = 32;
-
-double UnixSeconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 Clock::duration Seconds(double seconds) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
@@ -90,7 +88,7 @@ void Sampler::TakeRow(double hertz, uint64_t lost) {
     return;
   }
   row_.clear();
-  row_.push_back(UnixSeconds());
+  row_.push_back(NowSeconds());
   for (const uint64_t bytes : {sample_.used_bytes, sample_.total_bytes, sample_.context_bytes, sample_.host_backup_bytes,
                                sample_.held_bytes}) {
     row_.push_back(static_cast<double>(bytes));

@@ -343,7 +343,6 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
 
   const cancelled = new Set<NativeCancellation>();
   return {
-    version: "0.0.0",
     cpu: { threads: 1, isa: "baseline" },
     cudaKernels: false,
     SAMPLE_HEADER_COLUMNS: 6,
