@@ -3,9 +3,10 @@
  * it is made from has changed. Quiet when all is well, one line per step that runs, the whole log when one fails.
  */
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { withLock } from "./lock.mjs";
 import { cacheFolder, hashInputs, isInstalled, isStale, markFresh } from "./staleness.mjs";
 import { BUILD_PACKAGES, installCommand, LaunchError, missingBuildTools } from "./tools.mjs";
 
@@ -56,7 +57,9 @@ export async function prepare(root, say = (text) => process.stderr.write(text)) 
     await runStep(root, "Installing dependencies", [["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]], say);
   }
   if (!BUILD_STEPS.some((step) => isStale(root, step))) return;
-  await withLock(root, say, async () => {
+  mkdirSync(cacheFolder(root), { recursive: true });
+  const onWait = () => say("Waiting for another build …\n");
+  await withLock(join(cacheFolder(root), "lock"), onWait, async () => {
     for (const step of BUILD_STEPS) {
       // Asked again: another start may have built it while this one waited.
       if (!isStale(root, step)) continue;
@@ -130,42 +133,4 @@ function run(root, [program = "", ...args]) {
     child.on("error", (error) => end(1, error.message));
     child.on("close", (status, signal) => end(status, signal ? `ended by ${signal}` : ""));
   });
-}
-
-/**
- * One build at a time per clone, however many commands were started; a lock whose process is gone is taken over.
- * @param {string} root
- * @param {(text: string) => void} say
- * @param {() => Promise<void>} build
- */
-async function withLock(root, say, build) {
-  const lock = join(cacheFolder(root), "lock");
-  mkdirSync(cacheFolder(root), { recursive: true });
-  for (let waited = false; ; waited = true) {
-    try {
-      writeFileSync(lock, String(process.pid), { flag: "wx" });
-      break;
-    } catch {
-      if (isHeldByTheLiving(lock)) {
-        if (!waited) say("Waiting for another build …\n");
-        await new Promise((resolve) => setTimeout(resolve, 200));
-      } else {
-        rmSync(lock, { force: true });
-      }
-    }
-  }
-  try {
-    await build();
-  } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-/** @param {string} lock */
-function isHeldByTheLiving(lock) {
-  try {
-    return process.kill(Number(readFileSync(lock, "utf8")), 0);
-  } catch {
-    return false;
-  }
 }
