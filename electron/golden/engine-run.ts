@@ -4,6 +4,7 @@
 
 import { TidelineError, toErrorData } from "../../core/errors.ts";
 import type { NativeDevice, NativeEngine, NativeModel, TensorSource, TidelineAddon } from "../../native/addon.d.ts";
+import { type Closable, closeAfter } from "../ppo/closing.ts";
 import type { Checkpoint } from "../session/checkpoint.ts";
 import type { Computed } from "./compare.ts";
 import type { Golden, GoldenPrompt } from "./golden-file.ts";
@@ -38,16 +39,19 @@ export class EngineRun {
     // Twice the weights: those in use, and another model's to swap with.
     const capacityBytes = 2 * addon.weightBytes(config, dtype) + kvCacheBytes + SPARE_BYTES;
     const device = addon.openDevice({ name: deviceName, capacityBytes });
+    const opened: Closable[] = [device];
     try {
       const model = addon.createModel(device, { config, dtype, consumer: "engine.weights" });
+      opened.push(model);
       await model.load(tensors);
       const engine = addon.createEngine(device, model, { kvCacheBytes });
+      // It has taken the model over.
+      opened.splice(1, 1, engine);
       await engine.resume("kv_cache");
       await engine.resume("workspace");
       return new EngineRun(addon, device, engine, checkpoint);
     } catch (error) {
-      await device.close();
-      throw error;
+      return closeAfter(error, opened);
     }
   }
 
@@ -60,8 +64,10 @@ export class EngineRun {
   async loadModel(tensors: readonly TensorSource[]): Promise<NativeModel> {
     const { config, dtype } = this.checkpoint;
     const model = this.addon.createModel(this.device, { config, dtype, consumer: "policy.weights" });
-    await model.load(tensors);
-    return model;
+    return model.load(tensors).then(
+      () => model,
+      (error) => closeAfter(error, [model]),
+    );
   }
 
   async lastLogits(prompt: readonly number[]): Promise<Float32Array> {

@@ -196,6 +196,16 @@ describe("the runner fails", () => {
     expect(totals).toEqual({ passed: 1, failed: 1, skipped: 0 });
     expect(output).toContain("checkpoint_invalid");
   });
+
+  test("when weights are not those of the config, with the tensor that is missing", async () => {
+    const path = await copyWith("another-config", () => undefined);
+    const file = join(path, "config.json");
+    const config = JSON.parse(await readFile(file, "utf8"));
+    await writeFile(file, JSON.stringify({ ...config, num_hidden_layers: config.num_hidden_layers + 1 }));
+    const { totals, output } = await run(path);
+    expect(totals).toEqual({ passed: 0, failed: 1, skipped: 0 });
+    expect(output).toContain("is missing from the checkpoint (weights_mismatch)");
+  });
 });
 
 describe("models that nobody has seen before", () => {
