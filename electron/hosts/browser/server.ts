@@ -79,6 +79,8 @@ export async function startBrowserHost({
     stream.on("error", () => {});
     const refusal = pathOf(request) === SOCKET_PATH ? refusalOf(request, access) : { status: 404, reason: "not found" };
     if (refusal) {
+      // A client that does not hang up would keep the connection for good, and `close` waiting for it.
+      stream.once("finish", () => stream.destroy());
       stream.end(`HTTP/1.1 ${refusal.status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
     }
@@ -143,7 +145,7 @@ async function listen(
     throw new TidelineError(
       {
         code: "bad_argument",
-        message: `cannot listen on ${host} port ${port}: ${error instanceof Error ? error.message : String(error)}`,
+        message: `cannot listen on ${host} port ${port ?? USUAL_PORT}: ${error instanceof Error ? error.message : String(error)}`,
         hint: "Give another --port, or leave it out for a free one; --host must be an address of this machine.",
       },
       { cause: error },

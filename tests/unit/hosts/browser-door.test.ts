@@ -4,7 +4,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import type { AnswerEnvelope, SessionEvent } from "../../../core/contract/messages.ts";
 import { type BrowserHost, startBrowserHost } from "../../../electron/hosts/browser/server.ts";
@@ -261,6 +261,16 @@ describe("sockets", () => {
     raw.destroy();
     expect((await get(`/?token=${token}`)).status).toBe(200);
   });
+
+  it("that are refused and do not hang up keep neither a connection nor the server", async () => {
+    const raw = connect({ port: Number(url.port), host: "127.0.0.1", allowHalfOpen: true });
+    onTestFinished(() => void raw.destroy());
+    raw.on("error", () => {});
+    const refused = new Promise((resolve) => raw.once("data", (data) => resolve(data.toString())));
+    raw.write(`GET /session HTTP/1.1\r\nHost: ${url.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n`);
+    expect(await refused).toContain("401");
+    await host.close();
+  });
 });
 
 it("has another token at every start", async () => {
@@ -281,4 +291,16 @@ it("says which port is taken, and what to do", async () => {
   };
   const again = startBrowserHost({ session, rendererFolder: join(folder, "renderer"), port: Number(url.port) });
   await expect(again).rejects.toMatchObject({ code: "bad_argument", hint: expect.stringContaining("--port") });
+});
+
+it("names the usual port where an address that is not this machine's refuses it", async () => {
+  const session = {
+    handle: async (): Promise<AnswerEnvelope> => ({ id: 0, ok: true, value: 0 }),
+    subscribe: () => () => {},
+  };
+  // An address for documentation: nobody has it.
+  const elsewhere = startBrowserHost({ session, rendererFolder: join(folder, "renderer"), host: "192.0.2.1" });
+  await expect(elsewhere).rejects.toMatchObject({
+    message: expect.stringMatching(/^cannot listen on 192.0.2.1 port \d+:/),
+  });
 });
