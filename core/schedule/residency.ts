@@ -167,7 +167,7 @@ function usable(state: MemoryState, consumer: ScheduledConsumer, roles: Roles): 
 }
 
 /** What is updated from the host, piece by piece, in the order of a step. */
-export function streamedConsumers({ optimizers }: Roles): readonly ScheduledConsumer[] {
+export function streamedConsumers({ optimizers }: Pick<Roles, "optimizers">): readonly ScheduledConsumer[] {
   return optimizers === "streamed" ? ["critic.optimizer", "policy.optimizer"] : [];
 }
 

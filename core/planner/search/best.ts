@@ -82,7 +82,7 @@ export function canFit(plan: Plan, allowed: Allowed): boolean {
     const budgetBytes = budgetOf(resolved);
     if (isTrainingAbove(resolved, budgetBytes)) return false;
     const context = contextOf(resolved, lean);
-    if (leastPeakBytes(context.sizes, context.kinds) > budgetBytes) return false;
+    if (leastPeakBytes(context.sizes, context.kinds, variant.strategies) > budgetBytes) return false;
     const { choices } = lean;
     return isAnyWithin(
       GROUPS.map((group) => choices[group].map((one) => bytesOf(one, context))),
@@ -148,23 +148,39 @@ function contextOf(resolved: ResolvedPlan, { places }: Playables): CurveContext 
   return { footprint, sizes: sizesOf(footprint), kinds, places };
 }
 
-function curvesOf({ choices, moves }: Playables, context: CurveContext, transitions: TransitionSeconds) {
+function curvesOf(
+  { choices, moves }: Playables,
+  context: CurveContext,
+  transitions: TransitionSeconds,
+  worksWith: (choice: Choice) => number,
+) {
   const secondsOf = new Map(moves.map((move) => [move, transitions(move.action, move.before)]));
-  return GROUPS.map((group) => worthwhile(choices[group].map((one) => curveOf(one, context, secondsOf))));
+  return GROUPS.map((group) =>
+    worthwhile(
+      choices[group].map((one) => {
+        const curve = curveOf(one, context, secondsOf);
+        // Of all choices, only where optimizers are makes the works themselves longer.
+        return group === "optimizer" ? { ...curve, seconds: curve.seconds + worksWith(one.choice) } : curve;
+      }),
+    ),
+  );
 }
 
 function searchStrategies(plan: Plan, playables: Playables): Searched {
   const resolved = resolvePlan(plan);
   const context = contextOf(resolved, playables);
-  const curves = curvesOf(playables, context, transitionSecondsOf(resolved, context.sizes));
+  const worksWith = (choice: Choice) => {
+    const chosen = { ...resolved, plan: { ...plan, strategies: { ...plan.strategies, ...choice } } };
+    return Object.values(workSecondsOf(chosen, context.footprint)).reduce((sum, { amount }) => sum + amount, 0);
+  };
+  const curves = curvesOf(playables, context, transitionSecondsOf(resolved, context.sizes), worksWith);
   const fitting = cheapest(curves, budgetOf(resolved));
   const best = fitting ?? lowest(curves);
   if (best === undefined) throw new TidelineError({ code: "internal", message: "a plan has no schedule" });
-  const works = Object.values(workSecondsOf(resolved, context.footprint)).reduce((sum, { amount }) => sum + amount, 0);
   return {
     plan: { ...plan, strategies: Object.assign({}, plan.strategies, ...best.choices) },
     fits: fitting !== undefined,
-    seconds: works + best.seconds,
+    seconds: best.seconds,
     peakBytes: best.peakBytes,
     schedules: GROUPS.reduce((product, group) => product * playables.choices[group].length, 1),
   };

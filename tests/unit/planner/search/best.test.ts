@@ -5,7 +5,7 @@ import { contradictionsOf, type Plan } from "../../../../core/planner/plan.ts";
 import { predict } from "../../../../core/planner/predict/predict.ts";
 import type { Prediction } from "../../../../core/planner/predict/prediction.ts";
 import { PRESETS, presetNamed } from "../../../../core/planner/presets.ts";
-import { planBest, searchPlans } from "../../../../core/planner/search/best.ts";
+import { canFit, planBest, searchPlans } from "../../../../core/planner/search/best.ts";
 import type { StrategySet } from "../../../../core/schedule/strategies.ts";
 import { planWith } from "../plans.ts";
 
@@ -18,7 +18,7 @@ const SWAPS: readonly StrategySet["swap"][] = [
 ];
 
 /** Nothing clever: all of them, those that contradict themselves left out. */
-function everySet({ workload, strategies: { int8 } }: Plan): readonly StrategySet[] {
+function everySet({ workload, strategies: { int8, optimizerStreamed } }: Plan): readonly StrategySet[] {
   const rewards = workload.reward === "rule" ? (["resident"] as const) : PLACES;
   const sets: StrategySet[] = [];
   for (const releaseKvCache of FLAGS)
@@ -37,7 +37,7 @@ function everySet({ workload, strategies: { int8 } }: Plan): readonly StrategySe
                     reward,
                     trainingMemoryOnlyWhileTraining,
                     optimizerOnHost,
-                    optimizerStreamed: false,
+                    optimizerStreamed,
                     singlePolicyCopy,
                     int8,
                   });
@@ -63,6 +63,16 @@ const peakOf = ({ gpus }: Prediction) => Math.max(...gpus.map(({ peakBytes }) =>
 const SMALL = { model: "Qwen2.5-0.5B" };
 const TRAINED = { ...SMALL, gradientCheckpointing: true };
 
+/** Optimizers that are on the host during their update too, if on the host at all. */
+function streamedOn(gib: number): Plan {
+  const role = { model: "Qwen2.5-3B", gradientCheckpointing: true };
+  return planWith({
+    gpu: { totalBytes: gib * 2 ** 30 },
+    workload: { policy: role, critic: role, reference: { model: "Qwen2.5-3B" }, batch: 8 },
+    strategies: { optimizerStreamed: true },
+  });
+}
+
 describe("the best plan is the cheapest of all that fit", () => {
   it.each<readonly [string, Plan]>([
     ...PRESETS.map(({ name, plan }) => [name, plan] as const),
@@ -77,6 +87,8 @@ describe("the best plan is the cheapest of all that fit", () => {
       "one where nothing fits",
       planWith({ gpu: { name: "RTX 4090" }, workload: { reward: { model: "Qwen2.5-7B" }, microBatch: 2 } }),
     ],
+    ["optimizers that may be streamed, where another release takes less time", streamedOn(76)],
+    ["optimizers that have to be streamed", streamedOn(28)],
     ["an engine in another precision", planWith({ workload: { engine: { precision: "fp32" }, microBatch: 1 } })],
   ])("%s", (_, plan) => {
     const all = predictions(plan);
@@ -102,6 +114,11 @@ it("adds up for every set of strategies to what a prediction says: the peak to t
       expect(own.seconds).toBeCloseTo(secondsOf(prediction), 9);
     }
   }
+});
+
+it.each([24, 28, 32, 40, 48])("knows at once that a streamed optimizer leaves room on a card of %i GiB", (gib) => {
+  expect(searchPlans(streamedOn(gib)).fits).toBe(true);
+  expect(canFit(streamedOn(gib), {})).toBe(true);
 });
 
 describe("what may not be changed stays", () => {
