@@ -70,9 +70,11 @@ export function Dialog(props: DialogProps): ReactNode {
   );
 }
 
-/** Where typing should go: a text box, else the chosen one of the first choices; `true` leaves it to the dialog. */
+/**
+ * Where typing should go: a text box that is in sight, else the chosen one of the first choices; `true` leaves it to the
+ * dialog. One that is folded away takes no focus, and the dialog would go without.
+ */
 function firstInput(body: HTMLElement | null): HTMLElement | true {
-  return (
-    body?.querySelector<HTMLElement>('input[type="text"]') ?? body?.querySelector<HTMLElement>("input:checked") ?? true
-  );
+  const boxes = [...(body?.querySelectorAll<HTMLElement>('input[type="text"]') ?? [])];
+  return boxes.find((box) => box.checkVisibility()) ?? body?.querySelector<HTMLElement>("input:checked") ?? true;
 }

@@ -27,6 +27,22 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("a PPO r
     expect(door.problems).toEqual([]);
   });
 
+  it("is opened by keyboard: the dialog has the focus; nothing of the demo is said of a file that is not named", async () => {
+    await ppo.page.keyboard.press("g");
+    const { dialog } = ppo;
+    await dialog.getByText("Can run:").waitFor();
+    await expect.poll(() => dialog.locator(":focus").count()).toBe(1);
+    const facts = dialog.getByText("256 rollouts of up to 4 new tokens");
+    await facts.waitFor();
+    await dialog.getByRole("radio", { name: "File", exact: true }).check({ force: true });
+    await facts.waitFor({ state: "detached" });
+    expect(await dialog.getByRole("button", { name: "Open run" }).isDisabled()).toBe(true);
+    await dialog.getByRole("radio", { name: "Demo", exact: true }).check({ force: true });
+    await facts.waitFor();
+    await ppo.page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+  });
+
   it("runs out of memory without strategies, says who held what, goes on when something is freed, and ends", async () => {
     await ppo.open(CAPACITY, "None");
     await ppo.consumer("activations").getByText("not taken yet").waitFor();

@@ -105,6 +105,7 @@ function Workload(props: {
           label="Workload file on the machine that runs Tideline"
           className="mono"
           placeholder="/path/to/workload.json"
+          hint="Sizes, folders and precisions as JSON, such as those in assets/real-sizes."
           value={draft.path}
           onChange={({ target }) => editRun({ path: target.value })}
         />
@@ -255,6 +256,7 @@ function useWorkload({ workload: choice, path, checkpoints }: RunDraft): Workloa
       clearTimeout(timer);
     };
   }, [client, question, choice]);
-  if (known === undefined || known.of.path !== question?.path) return { isCurrent: false };
+  // Without a question no file is named: what is known is of the demo.
+  if (question === undefined || known === undefined || known.of.path !== question.path) return { isCurrent: false };
   return { ...known, isCurrent: known.of === question };
 }
