@@ -7,15 +7,14 @@ import type { ActionRecord } from "../../core/contract/timeline.ts";
 import {
   type ConsumerReading,
   type Difference,
-  differenceBetween,
   latestReading,
   type Reading,
   readingAt,
 } from "../../core/timeline/readout.ts";
-import { bandsOf } from "../../core/timeline/stack.ts";
 import { formatClock, formatRelative } from "../../core/timeline/ticks.ts";
 import type { Timeline } from "../../core/timeline/timeline.ts";
 import { formatBytes, formatSeconds } from "../../core/units.ts";
+import { differenceOf, shownConsumers, shownFigures } from "./shown-figures.ts";
 import { Swatch } from "./swatch.tsx";
 import { isSameButWindow, usePulse, useViewState } from "./use-view.ts";
 import type { TimelineView, TimelineViewState } from "./view.ts";
@@ -30,14 +29,14 @@ export function Readout({ timeline, view }: { readonly timeline: Timeline; reado
   usePulse(LIVE_MS, view.isLive);
   const at = state.hoverSeconds ?? state.cursorB ?? state.cursorA;
   const reading = at === undefined ? latestReading(timeline) : readingAt(timeline, at);
-  const difference = differenceOf(timeline, state);
+  const between = differenceOf(timeline, state);
   return (
     <aside className="timeline-readout figures" aria-label="Memory at the pointer">
-      <Heading reading={reading} timeline={timeline} state={state} />
-      {difference && <DifferenceSummary difference={difference} />}
+      <Heading reading={reading} timeline={timeline} state={state} isLive={view.isLive} />
+      {between && <DifferenceSummary seconds={between.difference.seconds} bytes={between.shownBytes} />}
       <ConsumerRows
-        readings={reading === undefined ? [] : shownConsumers(reading, timeline, state)}
-        difference={difference}
+        readings={reading === undefined ? [] : shownConsumers(reading, timeline, view.state, view.isLive)}
+        difference={between?.difference}
         totalBytes={reading === undefined ? 0 : shownFigures(reading, state).ofBytes}
         highlighted={state.highlighted}
         view={view}
@@ -47,45 +46,13 @@ export function Readout({ timeline, view }: { readonly timeline: Timeline; reado
   );
 }
 
-/** The figures of what is drawn: the whole device, or its regions alone. */
-function shownFigures(
-  reading: Reading,
-  { height }: TimelineViewState,
-): {
-  readonly bytes: number;
-  readonly words: string;
-  readonly freeBytes: number;
-  readonly ofBytes: number;
-} {
-  const { usedBytes, freeBytes, totalBytes, regionBytes, regionCapacityBytes } = reading;
-  return height === "regions"
-    ? {
-        bytes: regionBytes,
-        words: "held",
-        freeBytes: Math.max(0, regionCapacityBytes - regionBytes),
-        ofBytes: regionCapacityBytes,
-      }
-    : { bytes: usedBytes, words: "used", freeBytes, ofBytes: totalBytes };
-}
-
-function shownConsumers(reading: Reading, timeline: Timeline, { height }: TimelineViewState): Reading["consumers"] {
-  const shown = new Set(bandsOf(timeline.samples, height).map(({ consumer }) => consumer));
-  return reading.consumers.filter(({ consumer }) => shown.has(consumer));
-}
-
-function differenceOf(timeline: Timeline, { cursorA, cursorB }: TimelineViewState): Difference | undefined {
-  if (cursorA === undefined || cursorB === undefined) return undefined;
-  const a = readingAt(timeline, cursorA);
-  const b = readingAt(timeline, cursorB);
-  return a && b && differenceBetween(a, b);
-}
-
 function Heading(props: {
   readonly reading: Reading | undefined;
   readonly timeline: Timeline;
   readonly state: TimelineViewState;
+  readonly isLive: boolean;
 }): ReactNode {
-  const { reading, timeline, state } = props;
+  const { reading, timeline, state, isLive } = props;
   const where =
     state.hoverSeconds !== undefined
       ? ""
@@ -98,7 +65,9 @@ function Heading(props: {
   const origin = timeline.samples.originSeconds ?? 0;
   const time =
     at === undefined
-      ? "Newest sample"
+      ? isLive
+        ? "Newest sample"
+        : "At its end"
       : `${where}${state.timeLabels === "clock" ? formatClock(at, STEP_SECONDS) : formatRelative(at - origin, STEP_SECONDS)}`;
   if (reading === undefined) {
     return (
@@ -127,12 +96,12 @@ function Heading(props: {
   );
 }
 
-function DifferenceSummary({ difference }: { readonly difference: Difference }): ReactNode {
+function DifferenceSummary({ seconds, bytes }: { readonly seconds: number; readonly bytes: number }): ReactNode {
   return (
     <p className="timeline-difference">
       <span>A → B</span>
-      <span>{formatSeconds(difference.seconds)}</span>
-      <strong>{signed(difference.usedBytes)}</strong>
+      <span>{formatSeconds(seconds)}</span>
+      <strong>{bytes === 0 ? "no change" : signed(bytes)}</strong>
     </p>
   );
 }
