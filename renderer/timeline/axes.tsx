@@ -8,7 +8,7 @@ import { CartesianGrid, ComposedChart, XAxis, YAxis } from "recharts";
 import type { ByteAxis } from "../../core/timeline/byte-axis.ts";
 import { formatByteTick, formatClock, formatRelative, timeTicks } from "../../core/timeline/ticks.ts";
 import { spanSeconds, type TimeWindow, timeToPx } from "../../core/timeline/time-scale.ts";
-import type { Geometry } from "./canvas/geometry.ts";
+import { type Box, type Geometry, RIGHT_PX } from "./canvas/geometry.ts";
 
 const TICK_SPACING_PX = 96;
 const NO_MARGIN = { top: 0, right: 0, bottom: 0, left: 0 } as const;
@@ -27,10 +27,20 @@ export function canMoveTo(window: TimeWindow, drawn: TimeWindow): boolean {
 }
 
 /** Moves (and, until it is drawn anew, stretches) an axis drawn for `drawn` so that it fits `window`. */
-export function moveAxis(element: HTMLElement, drawn: TimeWindow, window: TimeWindow, widthPx: number): void {
+export function moveAxis(element: HTMLElement, drawn: TimeWindow, window: TimeWindow, plot: Box): void {
   const stretch = spanSeconds(drawn) / (3 * spanSeconds(window));
-  const left = timeToPx(window, widthPx, drawn.startSeconds);
+  const left = timeToPx(window, plot.width, drawn.startSeconds);
   element.style.transform = `translateX(${left}px) scaleX(${stretch})`;
+  for (const label of element.querySelectorAll<SVGTextElement>(".recharts-cartesian-axis-tick-value")) {
+    const px = left + stretch * Number(label.getAttribute("x"));
+    const isWhole = px >= 0 && px + labelWidthPx(label) / 2 <= plot.width + RIGHT_PX;
+    label.style.visibility = isWhole ? "" : "hidden";
+  }
+}
+
+/** Near enough, without asking for a layout in every frame. */
+function labelWidthPx(label: SVGTextElement): number {
+  return (label.textContent?.length ?? 0) * 0.6 * TICK.fontSize;
 }
 
 interface TimeAxisProps {

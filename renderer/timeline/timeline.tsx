@@ -95,7 +95,7 @@ function Stage({ timeline, view, width, height }: StageProps): ReactNode {
 
   useLayoutEffect(() => {
     shown.current = { view, timeline, geometry, axisWindow };
-    if (axis.current !== null) moveAxis(axis.current, axisWindow, view.state.window, plot.width);
+    if (axis.current !== null) moveAxis(axis.current, axisWindow, view.state.window, plot);
   });
 
   useEffect(() => {
@@ -105,7 +105,7 @@ function Stage({ timeline, view, width, height }: StageProps): ReactNode {
       canvas: canvas.current,
       onDrawn: (drawn: TimelineView["state"], at: typeof geometry) => {
         const now = shown.current;
-        if (axis.current !== null) moveAxis(axis.current, now.axisWindow, drawn.window, at.plot.width);
+        if (axis.current !== null) moveAxis(axis.current, now.axisWindow, drawn.window, at.plot);
         placeFrame(overviewFrame.current, now.timeline, drawn.window, at.plot.width);
         placeAt(hoverLine.current, drawn.hoverSeconds, drawn, at);
         placeAt(lineA.current, drawn.cursorA, drawn, at);

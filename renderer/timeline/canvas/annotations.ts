@@ -25,6 +25,8 @@ const CIRCLE_PADDING_PX = 4;
 const PILL_PADDING_PX = 10;
 /** The capacity changes only when somebody sets it. */
 const CAPACITY_BINS = 256;
+const CAPACITY_LABEL_PX = 14;
+const PEAK_LABEL_PX = 20;
 
 /** The markers of a window as they lie on the lane; the pointer asks for the same ones. */
 export function markersOf(actions: readonly ActionRecord[], window: TimeWindow, geometry: Geometry): readonly Marker[] {
@@ -155,15 +157,15 @@ export interface PlotAxis {
   readonly height: StackHeight;
 }
 
-/** The dashed line of what the device has, with its figure at the right. */
+/** The dashed line of what the device has, with its figure at the right; gives the place of that figure. */
 export function drawCapacity(
   context: CanvasRenderingContext2D,
   { plot, window, topBytes, height }: PlotAxis,
   timeline: Timeline,
   theme: CanvasTheme,
-): void {
+): Box | undefined {
   const { samples } = timeline;
-  if (samples.rows === 0) return;
+  if (samples.rows === 0) return undefined;
   const yOf = (bytes: number): number => plot.y + plot.height * (1 - bytes / topBytes);
   const grid = {
     startSeconds: window.startSeconds,
@@ -175,6 +177,11 @@ export function drawCapacity(
     bins.from[bin] === to ? Number.NaN : capacityAt(samples, to - 1, height),
   );
   const newest = capacityAt(samples, samples.endRow - 1, height);
+  const shown = capacities.findLast((bytes) => !Number.isNaN(bytes)) ?? newest;
+  const right = plot.x + plot.width - 4;
+  const bottom = yOf(shown) - 3;
+  const words = `capacity ${formatBytes(shown)}`;
+  let width = 0;
   clipped(context, plot, () => {
     context.beginPath();
     let y = yOf(capacities.find((bytes) => !Number.isNaN(bytes)) ?? newest);
@@ -195,16 +202,19 @@ export function drawCapacity(
     context.textAlign = "right";
     context.textBaseline = "bottom";
     context.fillStyle = theme.danger;
-    context.fillText(`capacity ${formatBytes(newest)}`, plot.x + plot.width - 4, y - 3);
+    context.fillText(words, right, bottom);
+    width = context.measureText(words).width;
   });
+  return { x: right - width, y: bottom - CAPACITY_LABEL_PX, width, height: CAPACITY_LABEL_PX };
 }
 
-/** The highest moment of the window: a ring on the line and a label that says how much and who. */
+/** The highest moment of the window: a ring on the line and a label that says how much and who, beside what is `taken`. */
 export function drawPeak(
   context: CanvasRenderingContext2D,
   { plot, window, topBytes, height }: PlotAxis,
   timeline: Timeline,
   theme: CanvasTheme,
+  taken: Box | undefined,
 ): void {
   const peak = peakIn(timeline, window, height);
   if (peak === undefined) return;
@@ -228,13 +238,14 @@ export function drawPeak(
   const rest = fitted(context, detail.join("  ·"), plot.width - titleWidth - 24);
   const width = titleWidth + context.measureText(rest).width + 16;
   const left = Math.min(Math.max(plot.x + 4, x - width / 2), plot.x + plot.width - width - 4);
-  const isRoomAbove = y - 34 > plot.y;
+  const label = { x: left, y: y - 32, width, height: PEAK_LABEL_PX };
+  const isRoomAbove = y - 34 > plot.y && (taken === undefined || !overlap(label, taken));
   const top = isRoomAbove ? y - 32 : y + 12;
 
   context.globalAlpha = 0.94;
   context.fillStyle = theme.surface;
   context.beginPath();
-  context.roundRect(left, top, width, 20, 5);
+  context.roundRect(left, top, width, PEAK_LABEL_PX, 5);
   context.fill();
   context.globalAlpha = 1;
   context.strokeStyle = theme.line;
@@ -253,6 +264,10 @@ export function drawPeak(
   context.font = `11px ${theme.font}`;
   context.fillStyle = theme.textSoft;
   context.fillText(rest, left + 8 + titleWidth, top + 10.5);
+}
+
+function overlap(a: Box, b: Box): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
 export function clipped(context: CanvasRenderingContext2D, box: Box, draw: () => void): void {

@@ -20,7 +20,8 @@ export interface Geometry {
 
 const BYTE_AXIS_PX = 68;
 const TIME_AXIS_PX = 26;
-const RIGHT_PX = 14;
+/** Right of the plot, where half of the last label of time has its room. */
+export const RIGHT_PX = 14;
 const PHASES_PX = 20;
 const MARKERS_PX = 28;
 

@@ -59,8 +59,8 @@ export class Painter {
     drawPhases(context, geometry, timeline, window, theme);
     drawMarkers(context, geometry, markersOf(timeline.actions, window, geometry), theme);
     const axis = { plot, window, topBytes, height: state.height };
-    drawCapacity(context, axis, timeline, theme);
+    const capacityLabel = drawCapacity(context, axis, timeline, theme);
     if (timeline.over !== undefined) drawOutline(context, axis, timeline.over, theme);
-    drawPeak(context, axis, timeline, theme);
+    drawPeak(context, axis, timeline, theme, capacityLabel);
   }
 }
