@@ -206,7 +206,7 @@ export function EngineFold(): ReactNode {
         placeholder="what the rollouts need"
       />
       <OptionalNumberRow
-        label="Decoded at once"
+        label="Concurrent"
         title="Sequences that one engine decodes together"
         lens={optionalEngineField("runningSequences")}
         placeholder="all it is given"
