@@ -61,7 +61,7 @@ function Rows({ session }: { readonly session: SessionState }): ReactNode {
         consumer="unaccounted"
         bytes={unaccountedBytes(session)}
         scaleBytes={largestBytes}
-        words="used on the device, held by none of the above"
+        words="used, but held by none of these"
       />
     </ul>
   );

@@ -71,7 +71,7 @@ function Loaded({ engine }: { readonly engine: LoadedEngine }): ReactNode {
   const { checkpoint, kv } = engine;
   const scheme = useColourScheme();
   const usedTokens = kv.usedBlocks * kv.blockTokens;
-  const kvText = `${kv.usedBlocks} of ${kv.blocks} blocks`;
+  const kvText = `${kv.usedBlocks.toLocaleString("en")} of ${kv.blocks.toLocaleString("en")} blocks`;
   return (
     <>
       <div>
@@ -97,11 +97,8 @@ function Loaded({ engine }: { readonly engine: LoadedEngine }): ReactNode {
           text={kvText}
           parts={[{ bytes: kv.usedBlocks, colour: consumerColour("engine.kv_cache", scheme) }]}
         />
-        <span
-          className="figures"
-          title={`${usedTokens} of ${kv.capacityTokens} tokens, ${formatBytes(kv.bytesPerToken)} each`}
-        >
-          {kvText} · {usedTokens.toLocaleString("en")} / {kv.capacityTokens.toLocaleString("en")} tokens
+        <span className="figures" title={`each token takes ${formatBytes(kv.bytesPerToken)}`}>
+          {kvText} · {usedTokens.toLocaleString("en")} of {kv.capacityTokens.toLocaleString("en")} tokens
         </span>
       </div>
     </>

@@ -13,10 +13,11 @@ export function countWords(count: number): string {
   return String(count);
 }
 
-/** `312 tokens/s`, `8.4 tokens/s`. */
+/** `1,660 tokens/s`, `8.4 tokens/s`. */
 export function rateWords(tokensPerSecond: number): string {
   const digits = tokensPerSecond >= 100 ? 0 : 1;
-  return `${tokensPerSecond.toFixed(digits)} tokens/s`;
+  const words = tokensPerSecond.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${words} tokens/s`;
 }
 
 /** `14:03:27`, the clock of this machine. */

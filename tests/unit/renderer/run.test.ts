@@ -139,6 +139,10 @@ describe("savings", () => {
     expect(savedWords({ own: measured(20, 0.1), baseline: measured(16, 0.15, 3, 0.012) })).toBe(
       "takes 4.00 MiB (25 %) more than the baseline for 2.0 ms less of memory actions a step; the baseline's step took 150 ms",
     );
+    // Both are saved: there is no price to name.
+    expect(savedWords({ own: measured(9, 0.1), baseline: measured(18, 0.15, 3, 0.022) })).toBe(
+      "saves 9.00 MiB (50 %) of the peak and 12.0 ms of memory actions a step; the baseline's step took 150 ms",
+    );
     expect(savedWords({ own: measured(9, 0, 0), baseline: measured(16, 0.15) })).toMatch(/nothing to compare yet/);
     const failure = { code: "not_finite" as const, message: "a loss is NaN" };
     const stopped = { ...measured(16, 0.15), failure };

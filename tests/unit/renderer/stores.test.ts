@@ -153,6 +153,6 @@ describe("notices and preferences", () => {
 describe("figures", () => {
   it("are short", () => {
     expect([640, 82_300, 494_000_000, 1_240_000_000].map(countWords)).toEqual(["640", "82.3 k", "494 M", "1.24 B"]);
-    expect([312.4, 8.44].map(rateWords)).toEqual(["312 tokens/s", "8.4 tokens/s"]);
+    expect([1660.4, 312.4, 8.44].map(rateWords)).toEqual(["1,660 tokens/s", "312 tokens/s", "8.4 tokens/s"]);
   });
 });

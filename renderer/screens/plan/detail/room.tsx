@@ -8,9 +8,9 @@ import { Button } from "../../../components/button.tsx";
 import { choosePlan } from "../../../state/plan.ts";
 
 const WORDS: Readonly<Record<Size, { readonly name: string; readonly words: (value: number) => string }>> = {
-  batch: { name: "Batch", words: (value) => `${value} rollouts` },
-  microBatch: { name: "Micro-batch", words: (value) => `${value} sequences` },
-  responseTokens: { name: "Response", words: (value) => `${value} tokens` },
+  batch: { name: "Batch", words: (value) => `${value.toLocaleString("en")} rollouts` },
+  microBatch: { name: "Micro-batch", words: (value) => `${value.toLocaleString("en")} sequences` },
+  responseTokens: { name: "Response", words: (value) => `${value.toLocaleString("en")} tokens` },
   kvCacheBytes: { name: "KV cache per GPU", words: formatBytes },
 };
 

@@ -75,7 +75,7 @@ function RecentRow(props: {
     >
       <span className="recent-name">
         {props.name}
-        {props.parameters !== undefined && <span className="recent-more"> {countWords(props.parameters)}</span>}
+        {props.parameters !== undefined && <span className="recent-more"> {countWords(props.parameters)} params</span>}
         {props.gone && <span className="recent-gone"> folder is gone</span>}
       </span>
       <span className="recent-path mono">{props.path}</span>

@@ -6,6 +6,8 @@ export interface Curve {
   readonly title: string;
   /** What it is, for the pointer. */
   readonly about: string;
+  /** Of what has one. */
+  readonly unit?: string;
   readonly digits: number;
 }
 
@@ -15,7 +17,7 @@ export const CURVES: readonly Curve[] = [
   { name: "policyLoss", title: "Policy loss", about: "clipped PPO loss", digits: 4 },
   { name: "valueLoss", title: "Value loss", about: "clipped loss of the critic", digits: 4 },
   { name: "entropy", title: "Entropy", about: "of the policy, mean over tokens", digits: 3 },
-  { name: "responseTokens", title: "Response length", about: "tokens, mean over rollouts", digits: 2 },
+  { name: "responseTokens", title: "Response length", about: "mean over rollouts", unit: "tokens", digits: 2 },
 ];
 
 /** More points than this are not told apart, and cost a chart its smoothness. */

@@ -15,7 +15,9 @@ export function Learning(): ReactNode {
   const shownAs = usePreferences((preferences) => preferences.learningView);
   const points = useMemo(() => pointsOf(steps), [steps]);
   if (points.length === 0) {
-    return <p className="panel-empty">Reward, KL, losses, entropy and response length appear with the first step.</p>;
+    return (
+      <p className="panel-empty">Reward, KL, losses, entropy and response length appear when a step is complete.</p>
+    );
   }
   return (
     <div className="learning">
@@ -101,6 +103,7 @@ const CurveChart = memo(function CurveChart(props: {
           <span className="figures">
             {hovered !== undefined && <span className="curve-step">step {shown.step} </span>}
             <b>{figure(shown, curve)}</b>
+            {curve.unit && ` ${curve.unit}`}
           </span>
         )}
       </figcaption>
@@ -175,9 +178,9 @@ function Table({ points }: { readonly points: readonly CurvePoint[] }): ReactNod
         <thead>
           <tr>
             <th scope="col">Step</th>
-            {CURVES.map(({ name, title, about }) => (
+            {CURVES.map(({ name, title, about, unit }) => (
               <th scope="col" key={name} title={about}>
-                {title}
+                {unit === undefined ? title : `${title}, ${unit}`}
               </th>
             ))}
           </tr>

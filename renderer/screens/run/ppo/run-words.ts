@@ -86,7 +86,7 @@ function goalWords(goal: Goal): string {
     case "steps":
       return goal.steps === 1 ? "to the next step" : `${goal.steps} more steps`;
     case "play":
-      return "until something stops it";
+      return "goes on until something stops it";
     default:
       return assertNever(goal);
   }

@@ -92,8 +92,8 @@ function Figures({ run: { savings, devices } }: { readonly run: RunState }): Rea
     ...ofDevices.map(
       ({ name }): FigureRow => [`Peak of ${name}`, bytesOn(own, name), baseline && bytesOn(baseline, name)],
     ),
-    ["Seconds a step", secondsOf(own, "stepSeconds"), baseline && secondsOf(baseline, "stepSeconds")],
-    ["of it memory actions", secondsOf(own, "memorySeconds"), baseline && secondsOf(baseline, "memorySeconds")],
+    ["A step takes", secondsOf(own, "stepSeconds"), baseline && secondsOf(baseline, "stepSeconds")],
+    ["Of it memory actions", secondsOf(own, "memorySeconds"), baseline && secondsOf(baseline, "memorySeconds")],
     ["Largest KV cache that fits", kvWords(ownLargest), baseline && kvWords(baselineLargest)],
     ["Largest micro-batch that fits", batchWords(ownLargest), baseline && batchWords(baselineLargest)],
     ["Measured over", stepsWords(own), baseline && stepsWords(baseline)],

@@ -21,7 +21,7 @@ export function savedWords({ own, baseline }: Savings): string | undefined {
   if (baseline.steps === 0) return "the baseline completed no step: there is nothing to compare";
   const bargain = bargainOf(own, baseline);
   if (bargain === undefined) return "no step of this run is complete: there is nothing to compare yet";
-  return `${bytesWords(bargain)} for ${paidWords(bargain)}; the baseline's step took ${formatSeconds(baseline.stepSeconds)}`;
+  return `${bytesWords(bargain)} ${paidWords(bargain)}; the baseline's step took ${formatSeconds(baseline.stepSeconds)}`;
 }
 
 function bytesWords({ savedBytes, savedShare }: Bargain): string {
@@ -31,8 +31,11 @@ function bytesWords({ savedBytes, savedShare }: Bargain): string {
     : `takes ${formatBytes(-savedBytes)} (${formatShare(-savedShare)}) more than the baseline`;
 }
 
-function paidWords({ paidSecondsPerStep: paid }: Bargain): string {
-  return `${formatSeconds(Math.abs(paid))} ${paid < 0 ? "less" : "more"} of memory actions a step`;
+function paidWords({ savedBytes, paidSecondsPerStep: paid }: Bargain): string {
+  const time = formatSeconds(Math.abs(paid));
+  // Both are saved: there is no price.
+  if (savedBytes > 0 && paid < 0) return `and ${time} of memory actions a step`;
+  return `for ${time} ${paid < 0 ? "less" : "more"} of memory actions a step`;
 }
 
 /** Whether the baseline would have run on the devices' capacities; undefined: not known, or nothing to say. */

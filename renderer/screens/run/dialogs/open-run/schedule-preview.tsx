@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { describeAction, type Phase, type Schedule } from "../../../../../core/schedule/schedule.ts";
 import { ErrorBox } from "../../../../components/error-words.tsx";
 import type { SchedulePlan } from "../../../../state/run-draft.ts";
+import { WORK_WORDS } from "../../ppo/run-words.ts";
 import "./schedule-preview.css";
 
 export function SchedulePreview({ plan }: { readonly plan: SchedulePlan }): ReactNode {
@@ -39,10 +40,11 @@ export function SchedulePreview({ plan }: { readonly plan: SchedulePlan }): Reac
 function PhaseWords({ phase }: { readonly phase: Phase }): ReactNode {
   return (
     <li>
+      <p className="schedule-details-phase">{phase.work}</p>
       {phase.before.map((action) => (
         <p key={describeAction(action)}>{describeAction(action)}</p>
       ))}
-      <p className="schedule-details-work">{phase.work}</p>
+      <p className="schedule-details-work">{WORK_WORDS[phase.work]}</p>
       {phase.after.map((action) => (
         <p key={describeAction(action)}>{describeAction(action)}</p>
       ))}

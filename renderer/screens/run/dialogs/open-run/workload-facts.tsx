@@ -10,15 +10,15 @@ export function WorkloadFacts({ workload }: { readonly workload: WorkloadSummary
   return (
     <div className="workload-facts figures">
       <p className="workload-task">
-        <b>{workload.task}</b> · {rollouts} rollouts of up to {maxNewTokens} new tokens, sequences of {sequenceTokens},
-        micro-batch {microBatch}, {formatBytes(kvCacheBytes)} of KV cache
+        <b>{workload.task}</b> · {rollouts} rollouts of up to {maxNewTokens} new tokens, sequences of {sequenceTokens}{" "}
+        tokens, micro-batch {microBatch}, {formatBytes(kvCacheBytes)} of KV cache
       </p>
       <dl>
         {ROLES.map((role) => (
           <div key={role}>
             <dt>{role}</dt>
             <dd title={checkpoints[role]}>
-              {roles[role] === "rule" ? "a rule, no model" : `${roles[role]} · ${folderName(checkpoints[role])}`}
+              {roles[role] === "rule" ? "a rule, no model" : `${roles[role]} · ${folderName(checkpoints[role])}/`}
             </dd>
           </div>
         ))}
