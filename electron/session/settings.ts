@@ -51,8 +51,17 @@ export interface Settings {
 export function openSettings(directory?: string): Settings {
   const file = openOwnFile<Stored>("settings", directory);
   let stored = storedSchema.parse(file.stored);
-  const save = (changes: Partial<Stored>) => {
-    stored = { ...stored, ...changes };
+  /** What another Tideline has saved since is kept. A file that cannot be read now is a matter of writing it. */
+  const latestOr = (known: Stored): Stored => {
+    try {
+      return storedSchema.parse(file.stored);
+    } catch {
+      return known;
+    }
+  };
+  const save = (change: (latest: Stored) => Partial<Stored>) => {
+    const latest = latestOr(stored);
+    stored = { ...latest, ...change(latest) };
     file.save(stored);
   };
   return {
@@ -63,19 +72,25 @@ export function openSettings(directory?: string): Settings {
     get recents() {
       return stored.recents;
     },
-    saveBackend: save,
+    saveBackend(settings) {
+      save(() => settings);
+    },
     addRecent(recent) {
-      save({ recents: [recent, ...stored.recents.filter(({ path }) => path !== recent.path)].slice(0, MAX_RECENTS) });
+      save(({ recents }) => ({
+        recents: [recent, ...recents.filter(({ path }) => path !== recent.path)].slice(0, MAX_RECENTS),
+      }));
     },
     forgetRecent(path) {
-      save({ recents: stored.recents.filter((recent) => recent.path !== path) });
+      save(({ recents }) => ({ recents: recents.filter((recent) => recent.path !== path) }));
     },
     linkOf(device) {
       return stored.links.find((known) => isSame(known, device))?.link;
     },
     saveLink({ name, description }, link) {
-      const others = stored.links.filter((known) => !isSame(known, { name, description }));
-      save({ links: [{ name, description, link }, ...others].slice(0, MAX_LINKS) });
+      save(({ links }) => {
+        const others = links.filter((known) => !isSame(known, { name, description }));
+        return { links: [{ name, description, link }, ...others].slice(0, MAX_LINKS) };
+      });
     },
   };
 }

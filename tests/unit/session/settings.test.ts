@@ -30,6 +30,17 @@ it("keeps recents newest first, each once, at most twelve", () => {
   expect(openSettings(folder).recents.some(({ path }) => path === "/m/4")).toBe(false);
 });
 
+it("keeps what another Tideline has saved meanwhile", () => {
+  const window = openSettings(folder);
+  const link = { hostToDeviceBytesPerSecond: 2, deviceToHostBytesPerSecond: 3, memoryBytesPerSecond: 4 };
+  const measured = { ...link, bytes: 5, repetitions: 6 };
+  openSettings(folder).saveLink({ name: "cuda:0", description: "a GPU" }, measured);
+  window.addRecent({ path: "/m/1", name: "m1" });
+  const next = openSettings(folder);
+  expect(next.linkOf({ name: "cuda:0", description: "a GPU" })).toEqual(measured);
+  expect(next.recents).toEqual([{ path: "/m/1", name: "m1" }]);
+});
+
 it("forgets a value that makes no sense and keeps the others", () => {
   openSettings(folder).saveBackend({ capacityBytes: 1000, samplingHertz: 50 });
   const file = join(folder, "settings.json");
