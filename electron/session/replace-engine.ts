@@ -83,19 +83,20 @@ function makeRoom(device: NativeDevice, previous: NativeEngine | undefined) {
   const sacrifices: EngineTag[] = previous ? [...SACRIFICES] : [];
   const released: EngineTag[] = [];
   // Taken before the new engine's regions, which have the same names, exist.
-  const resident = new Set(
+  const resident = new Map(
     device
       .observe()
       .regions.filter(({ residency }) => residency === "resident")
-      .map(({ consumer }) => consumer),
+      .map(({ consumer, contents }) => [consumer, contents]),
   );
 
   /** Releases the next part of the old engine that is resident; false when there is none left. */
   async function releaseNext(): Promise<boolean> {
     const tag = sacrifices.shift();
     if (tag === undefined || previous === undefined) return false;
-    if (!resident.has(engineConsumer(tag))) return releaseNext();
-    await previous.release(tag, { mode: tag === "weights" ? "host" : "discard" });
+    const contents = resident.get(engineConsumer(tag));
+    if (contents === undefined) return releaseNext();
+    await previous.release(tag, { mode: tag === "weights" && contents === "defined" ? "host" : "discard" });
     released.push(tag);
     return true;
   }

@@ -105,6 +105,9 @@ export function fakeAddon({ weightBytes = 10_000 }: { weightBytes?: number } = {
 
     async release({ mode }: ReleaseOptions): Promise<Receipt> {
       if (this.residency !== "resident") throw nativeError("already_released", `${this.consumer} is released`);
+      if (mode !== "discard" && this.contents === "undefined") {
+        throw nativeError("contents_undefined", `${this.consumer} has no contents to keep`);
+      }
       log.push(`release ${this.consumer} ${mode}`);
       this.residency = mode === "discard" ? "released" : mode === "disk" ? "disk" : "host";
       if (mode === "discard") this.contents = "undefined";
