@@ -24,6 +24,7 @@ export class Operations {
   #nextId = 1;
   #tail: Promise<unknown> = Promise.resolve();
   #beside: Promise<unknown> = Promise.resolve();
+  #isOver = false;
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
@@ -52,9 +53,15 @@ export class Operations {
     });
   }
 
-  /** Runs `start` in its turn, without showing it: for what is over at once but must not meet a running change. */
+  /**
+   * Runs `start` in its turn, without showing it: for what is over at once but must not meet a running change.
+   * @throws TidelineError `cancelled` once everything was stopped; else whatever `start` throws.
+   */
   inTurn<T>(start: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(start);
+    const turn = this.#tail.then(() => {
+      if (this.#isOver) throw new TidelineError({ code: "cancelled", message: "Tideline is closing" });
+      return start();
+    });
     this.#tail = turn.catch(() => {});
     return turn;
   }
@@ -80,8 +87,9 @@ export class Operations {
     this.#set(id, { ...running, state: { ...running.state, cancellable: false } });
   }
 
-  /** Cancels everything and waits for the end of it. */
+  /** Cancels everything and waits for the end of it; nothing begins any more. */
   async stop(): Promise<void> {
+    this.#isOver = true;
     for (const { abort } of this.#running.values()) abort.abort();
     await Promise.all([this.#tail, this.#beside]);
   }
@@ -101,7 +109,7 @@ export class Operations {
     this.#set(id, { abort, state: { id, label, doneBytes: 0, totalBytes: 0, cancellable: true } });
     try {
       return await start(async (work) => {
-        if (abort.signal.aborted) throw cancelled(label);
+        if (abort.signal.aborted || this.#isOver) throw cancelled(label);
         if (!cancellable) change({ cancellable });
         return work({
           signal: abort.signal,
