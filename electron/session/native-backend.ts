@@ -295,17 +295,27 @@ export class NativeBackend implements Backend {
 
   /** Capacity grows before a larger cache is taken and shrinks after a smaller one is; undone when that fails. */
   async #resize(next: BackendSettings, work: Work): Promise<void> {
-    const { capacityBytes, kvCacheBytes } = this.#settings;
-    if (next.capacityBytes > capacityBytes) this.#device.setCapacity(next.capacityBytes);
+    const before = this.#settings;
+    const grows = next.capacityBytes > before.capacityBytes;
+    const isOtherCache = next.kvCacheBytes !== before.kvCacheBytes;
+    const takeCache = async (settings: BackendSettings, taking: Work) => {
+      if (isOtherCache && this.#loaded) await this.#open(this.#loaded.checkpoint, settings, taking);
+    };
+    if (grows) this.#device.setCapacity(next.capacityBytes);
     try {
-      if (next.kvCacheBytes !== kvCacheBytes && this.#loaded) {
-        await this.#open(this.#loaded.checkpoint, next, work);
-      }
+      await takeCache(next, work);
     } catch (error) {
-      if (next.capacityBytes > capacityBytes) this.#device.setCapacity(capacityBytes);
+      if (grows) this.#device.setCapacity(before.capacityBytes);
       throw error;
     }
-    if (next.capacityBytes < capacityBytes) this.#device.setCapacity(next.capacityBytes);
+    if (grows) return;
+    try {
+      this.#device.setCapacity(next.capacityBytes);
+    } catch (error) {
+      // Not to be cancelled: half of what was asked for would stay.
+      await takeCache(before, { ...work, signal: new AbortController().signal });
+      throw error;
+    }
   }
 
   /** Opens the checkpoint on another device, then leaves this one with everything on it. */
