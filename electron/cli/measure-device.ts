@@ -44,10 +44,10 @@ async function measureDevice({ device: name, json }: MeasureDeviceOptions): Prom
   const backend = new NativeBackend(addon, settings, backupsPath(surroundings()));
   try {
     const link = await backend.measureLink({ signal: stopped, progress: () => {} });
-    kept.saveLink(device, link);
     process.stdout.write(
       json ? `${JSON.stringify({ device: name, description: device.description, ...link })}\n` : describe(name, link),
     );
+    kept.saveLink(device, link);
   } finally {
     await backend.close();
   }

@@ -26,6 +26,15 @@ export interface CommandContext {
   readonly changed: () => void;
 }
 
+/** What was done is done, also where it cannot be remembered for the next start: that is told as a failure of its own. */
+export function remember({ actions, settings }: CommandContext, save: (settings: Settings) => void): void {
+  try {
+    save(settings);
+  } catch (error) {
+    actions.recordFailure({ kind: "configure", label: "remember the settings" }, error);
+  }
+}
+
 export type Handler<Name extends CommandName> = (
   request: CommandRequest<Name>,
   context: CommandContext,

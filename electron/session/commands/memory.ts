@@ -3,8 +3,8 @@ import { basename, dirname, resolve } from "node:path";
 import type { SwapSource } from "../../../core/contract/commands.ts";
 import { readHandedOver } from "../handed-over.ts";
 import { makeOwnFolder } from "../new-folder.ts";
-import type { Handlers } from "./context.ts";
-import { openFolder } from "./models.ts";
+import { type Handlers, remember } from "./context.ts";
+import { openFolder, rememberCheckpoint } from "./models.ts";
 
 type MemoryCommand =
   | "release"
@@ -32,7 +32,7 @@ export const memoryCommands: Handlers<MemoryCommand> = {
     ),
 
   swap: ({ source, ...how }, context) => {
-    const { actions, device, settings } = context;
+    const { actions, device } = context;
     const action = {
       kind: "swap",
       consumer: "engine.weights",
@@ -49,7 +49,7 @@ export const memoryCommands: Handlers<MemoryCommand> = {
         case "checkpoint": {
           const checkpoint = await openFolder(source.path, context);
           const receipt = await device.backend.swap({ source: { kind: "checkpoint", checkpoint }, ...how }, work);
-          settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+          rememberCheckpoint(checkpoint, context);
           return receipt;
         }
       }
@@ -99,12 +99,14 @@ export const memoryCommands: Handlers<MemoryCommand> = {
     return { bytesFreed };
   },
 
-  measure_link: async (_, { operations, device, settings, state, changed }) => {
+  measure_link: async (_, context) => {
+    const { operations, device, state, changed } = context;
     const link = await operations.run("measure the link", async (work) => {
       const { backend } = device;
       const measured = await backend.measureLink(work);
       const { name } = backend.observe().device;
-      for (const choice of state().devices) if (choice.name === name) settings.saveLink(choice, measured);
+      const choice = state().devices.find((candidate) => candidate.name === name);
+      if (choice !== undefined) remember(context, (settings) => settings.saveLink(choice, measured));
       return measured;
     });
     changed();

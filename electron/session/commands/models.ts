@@ -2,7 +2,7 @@
 import { basename, resolve } from "node:path";
 import { formatBytes } from "../../../core/units.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint.ts";
-import type { CommandContext, Handlers } from "./context.ts";
+import { type CommandContext, type Handlers, remember } from "./context.ts";
 
 /** A checkpoint whose tokenizer was read too, so that both are known to be sound before memory moves. */
 export async function openFolder(path: string, { tokenizers }: CommandContext): Promise<Checkpoint> {
@@ -11,15 +11,20 @@ export async function openFolder(path: string, { tokenizers }: CommandContext): 
   return checkpoint;
 }
 
+/** Among those that are offered first. */
+export function rememberCheckpoint({ path, name, parameters }: Checkpoint, context: CommandContext): void {
+  remember(context, (settings) => settings.addRecent({ path, name, parameters }));
+}
+
 export const modelCommands: Handlers<
   "open_checkpoint" | "load_model" | "unload_model" | "save_checkpoint" | "configure"
 > = {
   open_checkpoint: ({ path }, context) => {
-    const { actions, device, settings } = context;
+    const { actions, device } = context;
     return actions.run({ kind: "load", consumer: "engine.weights", label: `open ${basename(path)}` }, async (work) => {
       const checkpoint = await openFolder(path, context);
       const receipt = await device.backend.open(checkpoint, work);
-      settings.addRecent({ path: checkpoint.path, name: checkpoint.name, parameters: checkpoint.parameters });
+      rememberCheckpoint(checkpoint, context);
       return receipt;
     });
   },
@@ -42,11 +47,12 @@ export const modelCommands: Handlers<
   save_checkpoint: async ({ path }, { operations, device }) =>
     operations.run(`save to ${path}`, (work) => device.backend.save(resolve(path), work)),
 
-  configure: async (changes, { actions, device, settings, state }) => {
+  configure: async (changes, context) => {
+    const { actions, device, state } = context;
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
     await actions.run({ kind: "configure", label: describe(changes) }, async (work) => {
       await device.backend.configure(given, work);
-      settings.saveBackend(given);
+      remember(context, (settings) => settings.saveBackend(given));
       return undefined;
     });
     return state();

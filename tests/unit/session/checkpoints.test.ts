@@ -1,8 +1,9 @@
 /** Opening, replacing and reconfiguring: a failure leaves what was loaded before as it was. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { eventually } from "../../eventually.ts";
 import { fakeAddon, nativeError } from "./fake-addon.ts";
 import { DEMO, LLAMA, openTestSession, QWEN, type TestSession, type TestSessionOptions } from "./open-session.ts";
 
@@ -124,6 +125,15 @@ describe("when both do not fit", () => {
     expect(consumers.find(({ consumer }) => consumer === "engine.weights")?.residency).toBe("resident");
   });
 
+  it("keeps no copy of weights that were discarded: there is nothing in them", async () => {
+    const test = open({ capacityBytes: 17_000 });
+    await test.ask("open_checkpoint", { path: LLAMA });
+    await test.ask("release", { consumer: "engine.weights", mode: "discard" });
+    await test.ask("resume", { consumer: "engine.weights" });
+    await test.ask("open_checkpoint", { path: QWEN });
+    expect(await loadedName(test)).toBe("tiny-qwen3-qknorm");
+  });
+
   it("refuses before anything moves what could never fit, and says who holds the rest", async () => {
     const test = open({ capacityBytes: 26_000 });
     await test.ask("open_checkpoint", { path: LLAMA });
@@ -185,6 +195,34 @@ describe("configure", () => {
     expect(await loadedName(test)).toBe("tiny-llama-gqa");
   });
 
+  it("keeps the cache when a smaller capacity does not hold the rest", async () => {
+    const test = open({ capacityBytes: 30_000 });
+    await test.ask("open_checkpoint", { path: LLAMA });
+    // Weights and cache fit into it; the workspace does not.
+    await expect(test.ask("configure", { capacityBytes: 14_500, kvCacheBytes: 4_000 })).rejects.toThrow();
+    const state = await test.ask("observe");
+    expect(state.device.capacityBytes).toBe(30_000);
+    expect(state.consumers.find(({ consumer }) => consumer === "engine.kv_cache")?.reservedBytes).toBe(5_000);
+  });
+
+  it("is done also where it cannot be remembered, and says that", async () => {
+    const test = open();
+    const file = join(test.folder, "settings.json");
+    rmSync(file);
+    mkdirSync(file);
+    await test.ask("configure", { samplingHertz: 200 });
+    await test.ask("open_checkpoint", { path: LLAMA });
+    const { actions } = await test.ask("history", { sinceSeconds: 0, maxRows: 0 });
+    const forgotten = ["remember the settings", `${file} is a folder, not a file`];
+    expect(actions.map(({ label, error }) => [label, error?.message])).toEqual([
+      forgotten,
+      ["sampling at 200 Hz", undefined],
+      forgotten,
+      ["open tiny-llama-gqa", undefined],
+    ]);
+    expect(await loadedName(test)).toBe("tiny-llama-gqa");
+  });
+
   it("stays on its device when another cannot be opened", async () => {
     const test = open();
     await test.ask("open_checkpoint", { path: LLAMA });
@@ -235,6 +273,23 @@ describe("the first checkpoint of a start", () => {
     expect(await loadedName(test)).toBeUndefined();
     expect((await test.ask("history", { sinceSeconds: 0, maxRows: 0 })).actions).toEqual([
       expect.objectContaining({ kind: "load", error: expect.objectContaining({ code: "out_of_memory" }) }),
+    ]);
+  });
+
+  it("is none that begins after the session was closed", async () => {
+    const before = open();
+    await before.ask("open_checkpoint", { path: LLAMA });
+    await before.session.close();
+    const test = open({ folder: before.folder });
+    test.addon.holdLoads();
+    const opening = test.session.openFirst();
+    await eventually(async () => expect((await test.ask("observe")).operations[0]?.doneBytes).toBe(5_000));
+    const closing = test.session.close();
+    test.addon.finishLoads();
+    await Promise.all([opening, closing]);
+    expect(test.addon.log.slice(test.addon.log.indexOf("close engine.weights"))).toEqual([
+      "close engine.weights",
+      "close device host",
     ]);
   });
 
