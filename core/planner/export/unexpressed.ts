@@ -67,6 +67,20 @@ export function notPerRole({ workload: { policy, critic } }: Plan, launcher: str
   );
 }
 
+/** Rollouts that do not come out as whole micro-batches, which launchers refuse when they start. */
+export function notWhole({ workload }: Plan, trainers: number): readonly Unexpressed[] {
+  const { batch, microBatch } = workload;
+  if (batch % (microBatch * trainers) === 0) return [];
+  const each = trainers === 1 ? "the trainer takes" : `each of ${trainers} trainers takes`;
+  return [
+    {
+      what: `${batch} rollouts a step`,
+      why: `${each} whole micro-batches of ${microBatch}`,
+      nearest: "another batch or micro-batch",
+    },
+  ];
+}
+
 /** For an engine whose sleep takes KV cache and weights together. */
 export function notOneOfTwo(plan: Plan, mechanism: string): readonly Unexpressed[] {
   const { kvCache, weights } = releasedOf(plan);

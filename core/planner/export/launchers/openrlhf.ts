@@ -14,6 +14,7 @@ import {
   notOneOfTwo,
   notPerRole,
   notQuantised,
+  notWhole,
   releasedOf,
   type Unexpressed,
 } from "../unexpressed.ts";
@@ -128,10 +129,25 @@ function isDotted(version: Version): boolean {
 }
 
 /** GPUs of each role; apart from the engines, two roles share one half of the trainer's. */
-function placed({ workload, placement }: Plan, dotted: boolean): readonly Argument[] {
+function nodesOfRole({ placement }: Plan): ReturnType<typeof nodesOf> {
   const { trainerGpus } = layoutOf(placement);
-  const gpus = placement.kind === "colocated" ? trainerGpus : Math.max(1, Math.floor(trainerGpus / 2));
-  const { nodes, gpusPerNode } = nodesOf(gpus, placement.gpusPerNode);
+  const all = nodesOf(trainerGpus, placement.gpusPerNode);
+  if (placement.kind === "colocated") return all;
+  const half = Math.max(1, Math.floor(trainerGpus / 2));
+  const fillsNodes = half <= all.gpusPerNode || half % all.gpusPerNode === 0;
+  return fillsNodes
+    ? nodesOf(half, placement.gpusPerNode)
+    : { nodes: all.nodes, gpusPerNode: Math.floor(all.gpusPerNode / 2) };
+}
+
+function gpusOfRole(plan: Plan): number {
+  const { nodes, gpusPerNode } = nodesOfRole(plan);
+  return nodes * gpusPerNode;
+}
+
+function placed(plan: Plan, dotted: boolean): readonly Argument[] {
+  const { workload } = plan;
+  const { nodes, gpusPerNode } = nodesOfRole(plan);
   const separator = dotted ? "." : "_";
   return ["actor", "ref", "critic", ...(workload.reward === "rule" ? [] : ["reward"])].flatMap((role) => [
     argument(`--${role}${separator}num_nodes`, nodes),
@@ -179,6 +195,11 @@ function placementGaps(plan: Plan): readonly Unexpressed[] {
       why: "policy and critic share GPUs only where the engine does",
       nearest: "policy with reference and critic with reward, each pair on its half, as written",
     },
+    gpusOfRole(plan) % placement.tensorParallel !== 0 && {
+      what: `trainer with tensor parallelism ${placement.tensorParallel}`,
+      why: `policy and critic have ${gpusOfRole(plan)} GPUs each, which it does not divide`,
+      nearest: "more GPUs for the trainer, or a smaller one",
+    },
     (kvCache || weights) && {
       what: "an engine that is released while idle",
       why: "vLLM sleeps only where it is colocated",
@@ -196,6 +217,7 @@ function trainingGaps(plan: Plan, version: Version): readonly Unexpressed[] {
   const { policy } = plan.workload;
   const { precision, masterWeights, optimizer } = policy;
   return present<Unexpressed>(
+    ...notWhole(plan, Math.max(1, Math.floor(gpusOfRole(plan) / plan.placement.tensorParallel))),
     ...notPerRole(plan, "OpenRLHF"),
     precision === "fp32" && {
       what: "fp32 weights on the device",

@@ -3,7 +3,15 @@ import { layoutOf, modelName, type Plan } from "../../plan.ts";
 import { sglangBudget } from "../budget.ts";
 import { type Argument, argument, present } from "../command.ts";
 import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
-import { notOnDisk, notOneCopy, notOneOfTwo, notQuantised, releasedOf, type Unexpressed } from "../unexpressed.ts";
+import {
+  notOnDisk,
+  notOneCopy,
+  notOneOfTwo,
+  notQuantised,
+  notWhole,
+  releasedOf,
+  type Unexpressed,
+} from "../unexpressed.ts";
 
 /** slime's own number of GPUs of a machine. */
 const DEFAULT_GPUS_PER_NODE = 8;
@@ -48,7 +56,13 @@ export const writeSlime: Writer = (plan, figures) => {
         ),
       },
     ],
-    unexpressed: [...placementGaps(plan), ...trainingGaps(plan), ...memoryGaps(plan), ...budget.unexpressed],
+    unexpressed: [
+      ...placementGaps(plan),
+      ...notWhole(plan, layoutOf(plan.placement).trainers),
+      ...trainingGaps(plan),
+      ...memoryGaps(plan),
+      ...budget.unexpressed,
+    ],
     notes: present(
       budget.note,
       "--hf-checkpoint is a Hugging Face folder, --ref-load the same model converted for Megatron.",

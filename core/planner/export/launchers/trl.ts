@@ -2,7 +2,7 @@
  * TRL: `trl grpo`, the trainer of TRL that has an engine (trl/trainer/grpo_config.py). Its PPO trainer, which has the
  * critic, generates with the policy itself.
  */
-import { layoutOf, modelName, type Plan } from "../../plan.ts";
+import { divisorsOf, layoutOf, modelName, type Plan } from "../../plan.ts";
 import { type Budget, vllmBudget } from "../budget.ts";
 import { type Argument, argument, type Command, present } from "../command.ts";
 import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
@@ -58,6 +58,7 @@ function trainer(plan: Plan, budget: Budget): Command {
   const { trainerGpus } = layoutOf(placement);
   const { nodes } = nodesOf(trainerGpus, placement.gpusPerNode);
   const separate = placement.kind === "separate";
+  const generations = generationsOf(plan);
   return {
     starts: "GRPO",
     environment: visible(plan, "trainer"),
@@ -79,6 +80,7 @@ function trainer(plan: Plan, budget: Budget): Command {
       policy.lora !== undefined && argument("--lora_r", policy.lora.rank),
       argument("--per_device_train_batch_size", workload.microBatch),
       fillsBatch(plan) && argument("--generation_batch_size", workload.batch),
+      generations > 1 && generations !== DEFAULT_GENERATIONS && argument("--num_generations", generations),
       argument("--max_completion_length", workload.responseTokens),
       argument("--beta", "0.001"),
       argument("--use_vllm", "true"),
@@ -132,8 +134,22 @@ function accelerateConfig({ placement }: Plan): string {
 }
 
 /** TRL generates whole rounds of all GPUs. */
-function fillsBatch({ workload, placement }: Plan): boolean {
-  return workload.batch % (workload.microBatch * layoutOf(placement).trainerGpus) === 0;
+function fillsBatch(plan: Plan): boolean {
+  return plan.workload.batch % roundOf(plan) === 0;
+}
+
+function roundOf({ workload, placement }: Plan): number {
+  return workload.microBatch * layoutOf(placement).trainerGpus;
+}
+
+/** Responses to one prompt, which GRPO compares: a generation batch has whole groups of them. */
+const DEFAULT_GENERATIONS = 8;
+
+/** As many as TRL would take, or the nearest number that divides the batch; 1 where nothing does. */
+function generationsOf(plan: Plan): number {
+  const generated = fillsBatch(plan) ? plan.workload.batch : roundOf(plan);
+  const groups = divisorsOf(generated).filter((size) => size > 1);
+  return groups.findLast((size) => size <= DEFAULT_GENERATIONS) ?? groups[0] ?? generated;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -203,6 +219,11 @@ function trainingGaps(plan: Plan): readonly Unexpressed[] {
         why: "PyTorch's AdamW keeps moments in the weights' precision",
         nearest: `moments in ${precision}, as written`,
       },
+    generationsOf(plan) === 1 && {
+      what: "one rollout a step",
+      why: "GRPO compares two responses to a prompt at least",
+      nearest: "a batch of 2",
+    },
     !fillsBatch(plan) && {
       what: `${workload.batch} rollouts a step`,
       why: `a generation batch is a multiple of ${workload.microBatch} on each of ${layoutOf(placement).trainerGpus} GPUs`,

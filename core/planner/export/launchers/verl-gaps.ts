@@ -2,10 +2,24 @@
 import { layoutOf, modelName, type Plan } from "../../plan.ts";
 import { present } from "../command.ts";
 import { atLeast, type Version } from "../target.ts";
-import { notChunked, notOnDisk, notOneCopy, notOneOfTwo, notQuantised, type Unexpressed } from "../unexpressed.ts";
+import {
+  notChunked,
+  notOnDisk,
+  notOneCopy,
+  notOneOfTwo,
+  notQuantised,
+  notWhole,
+  type Unexpressed,
+} from "../unexpressed.ts";
 
 export function verlGaps(plan: Plan, version: Version): readonly Unexpressed[] {
-  return [...placementGaps(plan), ...trainingGaps(plan), ...memoryGaps(plan, version)];
+  return [
+    ...placementGaps(plan),
+    // FSDP has a trainer on every GPU.
+    ...notWhole(plan, layoutOf(plan.placement).trainerGpus),
+    ...trainingGaps(plan),
+    ...memoryGaps(plan, version),
+  ];
 }
 
 function placementGaps(plan: Plan): readonly Unexpressed[] {

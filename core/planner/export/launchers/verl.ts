@@ -2,14 +2,14 @@
  * verl with FSDP and vLLM: Hydra overrides of `ppo_trainer` (verl/trainer/config/_generated_ppo_trainer.yaml of the
  * releases). Three groups moved between versions: the weight bucket, the critic's FSDP options, the reward model.
  */
-import { MIB } from "../../../units.ts";
+import { formatBytes, MIB } from "../../../units.ts";
 import { layoutOf, modelName, type Plan, type TrainedRole } from "../../plan.ts";
 import { type Budget, sglangBudget, vllmBudget } from "../budget.ts";
 import { type Argument, argument, present } from "../command.ts";
 import { loadedModel, nodesOf, sequenceTokens, TORCH_DTYPES, type Writer } from "../draft.ts";
 import { type PredictedFigures, phaseBytes } from "../figures.ts";
 import { atLeast, type Version } from "../target.ts";
-import { releasedOf } from "../unexpressed.ts";
+import { releasedOf, type Unexpressed } from "../unexpressed.ts";
 import { verlGaps } from "./verl-gaps.ts";
 
 /** The first release that comes with a vLLM of 0.21 or later. */
@@ -51,7 +51,7 @@ export const writeVerl: Writer = (plan, figures, version) => {
         ],
       },
     ],
-    unexpressed: [...verlGaps(plan, version), ...budget.unexpressed],
+    unexpressed: [...verlGaps(plan, version), ...budget.unexpressed, ...rewardGaps(plan, figures, version)],
     notes: notesOf(plan, figures, budget, version),
   };
 };
@@ -174,15 +174,32 @@ function reward(plan: Plan, figures: PredictedFigures, version: Version): readon
   const { workload, strategies } = plan;
   if (workload.reward === "rule") return [];
   const moved = rewardMoved(version);
-  const group = moved ? "reward.reward_model" : "reward_model";
-  return [
+  const group = rewardGroup(version);
+  const fraction = rewardBytes(plan, figures) / figures.gpuBytes;
+  return present(
     argument(`${group}.enable`, "True"),
     argument(moved ? `${group}.model_path` : `${group}.model.path`, loadedModel(workload.reward.model)),
     argument(`${group}.rollout.name`, "vllm"),
     argument(`${group}.rollout.tensor_model_parallel_size`, 1),
-    argument(`${group}.rollout.gpu_memory_utilization`, rewardFraction(figures)),
+    fraction < 1 && argument(`${group}.rollout.gpu_memory_utilization`, Math.ceil(fraction * 100) / 100),
     argument(`${group}.rollout.free_cache_engine`, pythonBoolean(strategies.reward !== "resident")),
+  );
+}
+
+function rewardGaps(plan: Plan, figures: PredictedFigures, version: Version): readonly Unexpressed[] {
+  const bytes = rewardBytes(plan, figures);
+  if (plan.workload.reward === "rule" || bytes < figures.gpuBytes) return [];
+  return [
+    {
+      what: `reward ${modelName(plan.workload.reward.model)} on each GPU`,
+      why: `its engine needs ${formatBytes(bytes)}, and a GPU has ${formatBytes(figures.gpuBytes)}`,
+      nearest: `${rewardGroup(version)}.rollout.tensor_model_parallel_size above 1, with its gpu_memory_utilization`,
+    },
   ];
+}
+
+function rewardGroup(version: Version): string {
+  return rewardMoved(version) ? "reward.reward_model" : "reward_model";
 }
 
 /** 0.8.0.dev, a snapshot of January 2026, has it where 0.7.0 has. */
@@ -190,10 +207,11 @@ function rewardMoved(version: Version): boolean {
   return atLeast(version, "0.7.1") && !(version.before && version.minor === 8);
 }
 
-/** Its weights and one scoring pass, rounded up. */
-function rewardFraction(figures: PredictedFigures): number {
-  const bytes = phaseBytes(figures, "score_reward", ["reward.weights", "activations", "logits"]);
-  return Math.ceil((bytes / figures.gpuBytes) * 100) / 100;
+/** Its weights and one scoring pass. What trainers divide among them, an engine of one GPU has whole. */
+function rewardBytes({ placement }: Plan, figures: PredictedFigures): number {
+  const parts = placement.tensorParallel * (placement.zeroStage === 3 ? layoutOf(placement).trainers : 1);
+  const pass = phaseBytes(figures, "score_reward", ["activations", "logits"]);
+  return parts * phaseBytes(figures, "score_reward", ["reward.weights"]) + pass;
 }
 
 function pythonBoolean(value: boolean): string {

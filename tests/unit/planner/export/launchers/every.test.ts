@@ -22,6 +22,18 @@ it("every export says how its memory fraction was computed, and every gap why an
   }
 });
 
+it.each(["openrlhf@0.11", "openrlhf@0.8", "verl", "trl", "slime"])(
+  "%s says where a step's rollouts are no whole micro-batches of every trainer",
+  (target) => {
+    const gapsOf = (batch: number) => {
+      const plan = planWith({ workload: { batch, microBatch: 4 }, placement: { gpus: 4 } });
+      return exportPlan(plan, FIGURES, parseTarget(target)).unexpressed.map(({ what }) => what);
+    };
+    expect(gapsOf(48)).not.toContain("48 rollouts a step");
+    expect(gapsOf(40)).toContain("40 rollouts a step");
+  },
+);
+
 const TARGETS = ["sglang", "vllm", "openrlhf@0.11", "openrlhf@0.8", "verl", "trl", "slime"];
 
 it.each(TARGETS)("%s is given repositories, not names of the catalogue", (target) => {

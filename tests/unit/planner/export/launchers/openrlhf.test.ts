@@ -1,6 +1,7 @@
 /** OpenRLHF's own spellings, of openrlhf/cli/train_ppo_ray.py from v0.8.9 to v0.11.0. */
 import { describe, expect, it } from "vitest";
-import { merged, planWith } from "../../plans.ts";
+import { planFrom } from "../../../../../core/planner/plan-file.ts";
+import { merged, planWith, SMALLEST } from "../../plans.ts";
 import { apart, COLOCATED, flagsOf, gapsOf, textOf, USUAL } from "./support.ts";
 
 describe("OpenRLHF", () => {
@@ -116,6 +117,27 @@ describe("OpenRLHF", () => {
     expect(gapsOf("openrlhf@0.11", apart())).toContain(
       "all trained and frozen models on the same 4 GPUs, the engine on 4 others",
     );
+  });
+
+  it.each([
+    [16, 1, 8],
+    [24, 3, 4],
+    [40, 5, 4],
+    [32, 2, 8],
+    [1, 1, 1],
+  ])("pairs the models of %i GPUs on %i whole nodes of %i", (trainerGpus, nodes, gpusPerNode) => {
+    const placement = { kind: "separate", trainerGpus, engineGpus: 8 };
+    const flags = flagsOf(textOf("openrlhf@0.11", planFrom({ ...SMALLEST, placement }, "the plan")));
+    expect(flags).toContain(`--actor.num_nodes ${nodes}`);
+    expect(flags).toContain(`--actor.num_gpus_per_node ${gpusPerNode}`);
+  });
+
+  it("says that a half cannot be divided as the whole could", () => {
+    const placement = { kind: "separate", trainerGpus: 4, engineGpus: 4, tensorParallel: 4 };
+    const plan = planFrom({ ...SMALLEST, placement }, "the plan");
+    expect(gapsOf("openrlhf@0.11", plan)).toContain("trainer with tensor parallelism 4");
+    const halved = planFrom({ ...SMALLEST, placement: { ...placement, tensorParallel: 2 } }, "the plan");
+    expect(gapsOf("openrlhf@0.11", halved)).not.toContain("trainer with tensor parallelism 2");
   });
 
   it("has no 8-bit switch for a role, no disk, no 8-bit optimizer, no other KV cache", () => {

@@ -61,6 +61,27 @@ describe("TRL", () => {
     expect(gapsOf("trl", plan)).toContain("10 rollouts a step");
   });
 
+  /** GRPOConfig: "generation_batch_size must be divisible by num_generations", 8 unless it is set; and at least 2. */
+  it.each([
+    [{ batch: 64, microBatch: 1 }, undefined],
+    [{ batch: 100, microBatch: 1 }, 5],
+    [{ batch: 22, microBatch: 1 }, 2],
+    [{ batch: 121, microBatch: 1 }, 11],
+    [{ batch: 131, microBatch: 1 }, 131],
+    // A round of one micro-batch, where the batch is no whole number of them.
+    [{ batch: 10, microBatch: 4 }, 4],
+  ])("of %o, has whole groups of responses to one prompt", (workload, generations) => {
+    const flags = flagsOf(textOf("trl@1.9", planWith({ workload })));
+    const written = flags.find((flag) => flag.startsWith("--num_generations "));
+    expect(written).toBe(generations === undefined ? undefined : `--num_generations ${generations}`);
+  });
+
+  it("says that one response has nothing to be compared with", () => {
+    const plan = planWith({ workload: { batch: 1 } });
+    expect(gapsOf("trl", plan)).toContain("one rollout a step");
+    expect(textOf("trl", plan)).not.toContain("--num_generations");
+  });
+
   it("trains fp32 weights with autocast, LoRA and 8-bit AdamW", () => {
     const policy = { precision: "fp32", autocast: true, lora: { rank: 8 }, optimizer: "adamw_8bit" };
     const flags = flagsOf(textOf("trl@1.9", planWith({ workload: { policy, attention: "eager" } })));

@@ -1,5 +1,10 @@
 /** verl's own spellings, of _generated_ppo_trainer.yaml from v0.7.0 to v0.9.0. */
 import { describe, expect, it } from "vitest";
+import { commandText } from "../../../../../core/planner/export/command.ts";
+import { exportPlan } from "../../../../../core/planner/export/export.ts";
+import { parseTarget } from "../../../../../core/planner/export/target.ts";
+import { figuresOf } from "../../../../../core/planner/predict/figures.ts";
+import { predict } from "../../../../../core/planner/predict/predict.ts";
 import { planWith } from "../../plans.ts";
 import { apart, COLOCATED, flagsOf, gapsOf, notesOf, textOf } from "./support.ts";
 
@@ -47,7 +52,7 @@ describe("verl", () => {
   reward.reward_model.model_path=me/reward-7B \\
   reward.reward_model.rollout.name=vllm \\
   reward.reward_model.rollout.tensor_model_parallel_size=1 \\
-  reward.reward_model.rollout.gpu_memory_utilization=0.2 \\
+  reward.reward_model.rollout.gpu_memory_utilization=0.77 \\
   reward.reward_model.rollout.free_cache_engine=True`);
   });
 
@@ -82,6 +87,29 @@ describe("verl", () => {
     expect(names).toContain(`actor_rollout_ref.${bucket}`);
     expect(names).toContain(critic);
     expect(names).toContain(reward);
+  });
+
+  it("gives the reward model's engine room for all of its weights, however trainers divide theirs", () => {
+    const fractionWith = (zeroStage: number) => {
+      const plan = planWith({
+        workload: { reward: { model: "Qwen2.5-7B" } },
+        placement: { gpus: 8, zeroStage },
+      });
+      const { commands } = exportPlan(plan, figuresOf(predict(plan)), parseTarget("verl@0.9"));
+      const given = commands[0]?.arguments.find(
+        ({ name }) => name === "reward.reward_model.rollout.gpu_memory_utilization",
+      );
+      return Number(given?.value);
+    };
+    expect(fractionWith(3)).toBeGreaterThanOrEqual(fractionWith(0));
+    expect(fractionWith(3)).toBeLessThan(0.5);
+  });
+
+  it("says of a reward model that no GPU holds that it does not fit, and writes no fraction above 1", () => {
+    const plan = planWith({ workload: { reward: { model: "Llama-3.1-70B" } }, placement: { gpus: 8, zeroStage: 3 } });
+    const { commands, unexpressed } = exportPlan(plan, figuresOf(predict(plan)), parseTarget("verl@0.9"));
+    expect(commands.map(commandText).join()).not.toContain("reward_model.rollout.gpu_memory_utilization");
+    expect(unexpressed.map(({ what }) => what)).toContain("reward Llama-3.1-70B on each GPU");
   });
 
   it("stores the reference in bf16, which is not its default", () => {
