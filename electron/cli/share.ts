@@ -41,9 +41,11 @@ async function share({ checkpoint: folder, socket, device: name }: ShareOptions)
   const bytes = addon.weightBytes(config, dtype);
   const device = addon.openDevice({ name, capacityBytes: bytes + SPARE_BYTES });
   const model = addon.createModel(device, { config, dtype, consumer: "policy.weights" });
+  const cancellation = addon.createCancellation();
+  stopped.addEventListener("abort", () => cancellation.cancel(), { once: true });
   let loan: OpenLoan | undefined;
   try {
-    await model.load(tensors);
+    await model.load(tensors, { cancellation });
     loan = await openLoan(model, socket, (changed) => process.stdout.write(`${mappedBy(changed)}\n`));
     const what = `${checkpointName} (${formatBytes(bytes)} in ${dtype}) on ${name}`;
     process.stdout.write(`${what} is lent at ${loan.observe().path}; Ctrl-C ends that\n`);

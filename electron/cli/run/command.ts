@@ -1,6 +1,6 @@
 /** `tideline run`: the PPO loop without a window. */
 import type { Command } from "commander";
-import { TidelineError } from "../../../core/errors.ts";
+import { TidelineError, type TidelineErrorData, toErrorData } from "../../../core/errors.ts";
 import { buildSchedule } from "../../../core/schedule/build.ts";
 import { formatSchedule, parseSchedule } from "../../../core/schedule/file.ts";
 import type { Schedule } from "../../../core/schedule/schedule.ts";
@@ -15,7 +15,7 @@ import { loadAddon } from "../../session/addon.ts";
 import { requireNewFolder } from "../../session/new-folder.ts";
 import { demoWorkloadPath, surroundings } from "../../session/paths.ts";
 import { capacityOption, INTERRUPTED, interruption, sizeOption, UsageError, wholeOption } from "../options.ts";
-import { type Execution, execute } from "./execute.ts";
+import { type Execution, execute, type Outcome } from "./execute.ts";
 import { JSON_LINES, TEXT } from "./print.ts";
 import { type Executed, reportOf } from "./report.ts";
 import { type ChosenStrategies, STRATEGY_HELP, strategiesOption } from "./strategies-option.ts";
@@ -161,10 +161,8 @@ async function runAndTell(
     recording: report !== undefined,
   };
   const outcome = await execute({ ...execution, onStep: printer.step, ...(save !== undefined && { save }) });
-  const baseline =
-    options.baseline && !stopped.aborted
-      ? await execute({ ...execution, ...baselineOf(loadAddon(), workload, deviceName), recording: false })
-      : undefined;
+  const { baseline, failure: baselineFailure } =
+    options.baseline && !stopped.aborted ? await runBaseline(execution) : {};
   printer.summary(outcome, baseline);
   if (report !== undefined) {
     const executed: Executed = {
@@ -180,6 +178,19 @@ async function runAndTell(
     await writeReport(report, renderReport(reportOf(executed)));
     printer.report(report);
   }
-  const failure = outcome.measurement.failure ?? outcome.saveFailure;
+  const failure = outcome.measurement.failure ?? outcome.saveFailure ?? baselineFailure;
   if (failure !== undefined) throw new TidelineError(failure);
+}
+
+/** What a run has learned and measured is told also where its baseline could not be run. */
+async function runBaseline(
+  execution: Execution,
+): Promise<{ readonly baseline?: Outcome; readonly failure?: TidelineErrorData }> {
+  const { workload, deviceName } = execution;
+  try {
+    const baseline = baselineOf(loadAddon(), workload, deviceName);
+    return { baseline: await execute({ ...execution, ...baseline, recording: false }) };
+  } catch (error) {
+    return { failure: toErrorData(error) };
+  }
 }
