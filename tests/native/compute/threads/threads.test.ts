@@ -2,9 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { ADDON_FILE, withFolder } from "../support.ts";
+import { ADDON_FILE, withFolder } from "../../support.ts";
 
-const NATIVE = resolve(import.meta.dirname, "../../../native");
+const NATIVE = resolve(import.meta.dirname, "../../../../native");
 /** Its runtime reserves more addresses than the program leaves itself. */
 const isSanitized = process.env.TIDELINE_ADDON?.includes("sanitize") === true;
 
