@@ -11,8 +11,10 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const SECOND = 1000;
 
+/** Left to itself, vitest takes one core less: of two, half of the machine. */
+const allCores = availableParallelism();
 /** A card's memory is everybody's: files that measure it run one after the other. On the host each process has its own. */
-const nativeWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? availableParallelism() : 1;
+const deviceWorkers = (process.env.TIDELINE_DEVICE ?? "host") === "host" ? allCores : 1;
 
 /** What takes longest, as it is known where nothing ran before: begun last, one would end alone while a core is idle. */
 const LONGEST = [
@@ -54,7 +56,14 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       {
-        test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"], setupFiles, testTimeout: 90 * SECOND, css },
+        test: {
+          name: "unit",
+          include: ["tests/unit/**/*.test.{ts,tsx}"],
+          setupFiles,
+          maxWorkers: allCores,
+          testTimeout: 90 * SECOND,
+          css,
+        },
       },
       {
         test: {
@@ -62,7 +71,7 @@ export default defineConfig({
           include: ["tests/native/**/*.test.ts"],
           setupFiles,
           pool: "forks",
-          maxWorkers: nativeWorkers,
+          maxWorkers: deviceWorkers,
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
         },
@@ -73,6 +82,7 @@ export default defineConfig({
           include: ["tests/golden/**/*.test.ts"],
           setupFiles,
           pool: "forks",
+          maxWorkers: deviceWorkers,
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
         },
@@ -82,7 +92,7 @@ export default defineConfig({
           name: "e2e",
           include: ["tests/e2e/**/*.test.ts"],
           pool: "forks",
-          maxWorkers: Math.min(2, availableParallelism()),
+          maxWorkers: Math.min(2, allCores),
           css,
           testTimeout: 180 * SECOND,
           hookTimeout: 180 * SECOND,
