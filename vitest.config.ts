@@ -28,6 +28,8 @@ const LONGEST = [
   "e2e/timeline",
   "e2e/plan",
   "e2e/ppo-run",
+  "e2e/screenshots",
+  "e2e/desktop-shell",
 ];
 
 class LongestFirst extends BaseSequencer {
