@@ -9,7 +9,7 @@ import { footprintOf } from "../memory/plan-footprint.ts";
 import { contradictionsOf, type Plan } from "../plan.ts";
 import { gpuKinds } from "../predict/gpu-kinds.ts";
 import { sizesOf } from "../predict/occupancy.ts";
-import { predict } from "../predict/predict.ts";
+import { predict, scheduleOf } from "../predict/predict.ts";
 import type { Prediction } from "../predict/prediction.ts";
 import { type TransitionSeconds, transitionSecondsOf } from "../predict/transition-seconds.ts";
 import { marginBytesOf } from "../predict/verdict.ts";
@@ -176,7 +176,11 @@ function searchStrategies(plan: Plan, playables: Playables): Searched {
   const curves = curvesOf(playables, context, transitionSecondsOf(resolved, context.sizes), worksWith);
   const fitting = cheapest(curves, budgetOf(resolved));
   const best = fitting ?? lowest(curves);
-  if (best === undefined) throw new TidelineError({ code: "internal", message: "a plan has no schedule" });
+  if (best === undefined) {
+    // What may not be switched contradicts itself.
+    scheduleOf(plan);
+    throw new TidelineError({ code: "internal", message: "a plan has no schedule" });
+  }
   return {
     plan: { ...plan, strategies: Object.assign({}, plan.strategies, ...best.choices) },
     fits: fitting !== undefined,

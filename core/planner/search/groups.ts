@@ -74,9 +74,8 @@ export function choicesOf(
     case "reference":
       return values("reference", PLACES).map((reference) => ({ reference }));
     case "reward":
-      return plan.workload.reward === "rule"
-        ? [{ reward: strategies.reward }]
-        : values("reward", PLACES).map((reward) => ({ reward }));
+      // A rule has no weights that could be anywhere else.
+      return values("reward", plan.workload.reward === "rule" ? ["resident"] : PLACES).map((reward) => ({ reward }));
   }
 }
 

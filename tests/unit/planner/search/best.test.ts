@@ -121,6 +121,21 @@ it.each([24, 28, 32, 40, 48])("knows at once that a streamed optimizer leaves ro
   expect(canFit(streamedOn(gib), {})).toBe(true);
 });
 
+describe("a plan whose strategies contradict each other", () => {
+  it("has a best one where they may be switched", () => {
+    // A rule has no weights to offload.
+    expect(searchPlans(planWith({ strategies: { reward: "host" } })).plan.strategies.reward).toBe("resident");
+  });
+
+  it.each([
+    [{ reward: "host" }, "strategies.reward"],
+    [{ swap: { method: "share" }, releaseEngineWeights: true }, "strategies.releaseEngineWeights"],
+  ])("is refused at its field where they may not: %o", (strategies, field) => {
+    const search = () => searchPlans(planWith({ strategies }), { strategies: ["releaseKvCache"] });
+    expect(search).toThrow(expect.objectContaining({ data: expect.objectContaining({ code: "plan_invalid", field }) }));
+  });
+});
+
 describe("what may not be changed stays", () => {
   const { plan } = presetNamed("1xh100-adam-offload");
 
