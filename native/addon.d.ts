@@ -53,7 +53,10 @@ export interface TidelineAddon {
       readonly head?: ModelHead;
     },
   ): NativeModel;
-  /** Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released until resumed). */
+  /**
+   * Takes ownership of `model` (consumer `engine.weights`) and makes the `engine.kv_cache` and `workspace` regions (released
+   * until resumed).
+   */
   createEngine(device: NativeDevice, model: NativeModel, options: EngineOptions): NativeEngine;
   /** What `createTrainer` will reserve for a model of this config, dtype and head (`lm`), on this device (the host). */
   trainingBytes(

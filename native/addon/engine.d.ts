@@ -101,10 +101,12 @@ export type SwapSource =
 export interface SwapOptions extends LongOperation {
   readonly source: SwapSource;
   /**
-   * `share`: the engine reads the other model's bytes (zero-copy) and its own region is released; refused with `unsupported` for
-   * a model on another device. `copy`: one device copy, or one to the engine's device;
-   * `auto`: share where it can. `bucketed`: as a broadcast does it, through a buffer of `bucketBytes` that is a region of consumer `workspace` (tag
-   * `bucket`) for the length of the swap; its receipt counts the bytes into the bucket and out of it. Models only.
+   * - `share`: the engine reads the other model's bytes (zero-copy) and its own region is released. Refused with `unsupported`
+   *   for a model on another device.
+   * - `copy`: one copy on the device, or to it.
+   * - `auto`: `share` where it can, else `copy`.
+   * - `bucketed`, of models only: as a broadcast does it, through a buffer of `bucketBytes` that is a region of consumer
+   *   `workspace` (tag `bucket`) for the length of the swap. Its receipt counts the bytes into the bucket and out of it.
    */
   readonly method: "auto" | "share" | "copy" | "bucketed";
   /** At least 4 KiB, and never more than the weights: 512 MiB. */
@@ -127,7 +129,10 @@ export interface NativeEngine extends NativeWeights {
   /** Resolves once the engine has stopped stepping. */
   pause(mode: PauseMode): Promise<void>;
   continue(): Promise<void>;
-  /** Log-probs of each token given the ones before, and the logits after the last. Uses the KV cache for the length of the call. */
+  /**
+   * Log-probs of each token given the ones before, and the logits after the last. Uses the KV cache for the length of the
+   * call.
+   */
   score(promptIds: readonly number[]): Promise<{ readonly lastLogits: Float32Array; readonly logprobs: Float32Array }>;
   release(tag: "weights" | "kv_cache" | "workspace", options: ReleaseOptions): Promise<Receipt>;
   resume(tag: "weights" | "kv_cache" | "workspace", operation?: LongOperation): Promise<Receipt>;

@@ -11,7 +11,15 @@ export type ReleaseDestination = "hold" | "return";
 export interface Receipt {
   readonly action: "release" | "resume" | "load" | "swap" | "prepare";
   readonly consumer: string;
-  /** How it was done: a ReleaseMode for release (`clean` when nothing needed copying), `zero` | `host` | `disk` for resume, `share` | `copy` | `bucketed` | `ipc` | `disk` for swap, `disk`, `copy` or `master` (a trainer's float32 copy) for load. A copy to another GPU is `peer` (directly) or `staged` (through host memory). */
+  /**
+   * How it was done.
+   * - release: its mode; `clean` when nothing needed copying.
+   * - resume: `zero`, or from where the contents came back: `host`, `disk`.
+   * - load: `disk`, `copy`, or `master` (from a trainer's float32 copy).
+   * - swap: `share`, `copy`, `bucketed`, `disk`, or `ipc` (from another process).
+   *
+   * A `copy` from another GPU is `peer` (directly) or `staged` (through host memory).
+   */
   readonly method: string;
   /** Given back to the device: other processes can have them. */
   readonly bytesFreed: number;

@@ -223,6 +223,8 @@ class Compute {
   // target (rows.size(), columns) = the given rows of source
   virtual void GatherRows(const float* source, std::span<const uint32_t> rows, uint64_t columns, float* target) = 0;
 
+  // Within each sequence of a micro-batch, causal. Scores never exist for more than a tile (FlashAttention, Dao et al. 2022).
+  virtual void AttentionForward(const SelfAttention& attention) = 0;
   // Each row's token against all earlier ones of its sequence: its keys and values go into the KV cache first.
   virtual void StoreKeysValues(const KvLayer& cache, const HeadShape& shape, const float* qkv) = 0;
   virtual void PagedAttention(const KvLayer& cache, const HeadShape& shape, const float* qkv, float* output) = 0;
@@ -259,10 +261,6 @@ class Compute {
   // nothing but the number of rows, where `weights` lie, and what lies on the device. A GPU records them and from then on
   // repeats the record, also when its memory was released and resumed meanwhile: the addresses are the same.
   virtual void Repeat([[maybe_unused]] const void* weights, const std::function<void()>& pass) { pass(); }
-
-  // Causal, within each sequence of the micro-batch. Scores never exist for more than a tile (FlashAttention, Dao et al.
-  // 2022).
-  virtual void AttentionForward(const SelfAttention& attention) = 0;
 
   // --- Layers, backward
   // d_qkv (rows, q + 2 kv), overwritten, from d_output (rows, q)
