@@ -81,7 +81,15 @@ export const runCommands: Handlers<RunCommand> = {
     if (undoable === undefined) {
       throw new TidelineError({ code: "bad_argument", message: "there is nothing that can be undone" });
     }
-    await actions.run(shown(undoable.inverse), (work) => device.requireRun().undo(work));
+    await actions.run(shown(undoable.inverse), async (work) => {
+      const run = device.requireRun();
+      // Another undo was before it in the queue: this one would take back what nobody saw named.
+      if (run.undoable !== undoable) {
+        const message = `"${describeAction(undoable.action)}" can no longer be undone`;
+        throw new TidelineError({ code: "bad_argument", message });
+      }
+      return run.undo(work);
+    });
     return {};
   },
 

@@ -66,6 +66,27 @@ test("an action that needs another one first names it, and is on the timeline al
   expect(acted.at(-1)).toMatchObject({ kind: "swap", error: { code: "not_resident" } });
 });
 
+test("two undos at once are one: the second would take back what it does not name", async () => {
+  const { openRun, ask, go, run, actions } = await openSession();
+  await openRun({ swap: { method: "copy" } });
+  await go({ kind: "steps", steps: 1 });
+  await ask("act", { action: { kind: "release", consumer: "engine.kv_cache" } });
+  await ask("act", { action: { kind: "offload", consumer: "reference.weights", to: "host" } });
+  const [first, second] = await Promise.allSettled([ask("undo"), ask("undo")]);
+  expect(first?.status).toBe("fulfilled");
+  expect(second).toMatchObject({ reason: { code: "bad_argument" } });
+  expect((await run()).undo).toEqual({ label: "release engine.kv_cache" });
+  expect(
+    actions()
+      .filter(({ error }) => error === undefined)
+      .at(-1),
+  ).toMatchObject({
+    kind: "load",
+    consumer: "reference.weights",
+    receipt: { consumer: "reference.weights" },
+  });
+});
+
 test("undo takes back what was done by hand since the last item, the last first", async () => {
   const { openRun, ask, go, run } = await openSession();
   await openRun({ swap: { method: "copy" } });
