@@ -75,7 +75,7 @@ export function parseArchitecture(text: string, file: string): ConfigReading {
 export function readArchitecture(object: JsonObject, file: string): ConfigReading {
   const fields = new ConfigFields(languageModelOf(object), file);
   const modelType = fields.optional("model_type", z.string());
-  const known = modelType === undefined ? undefined : FAMILIES[modelType];
+  const known = modelType !== undefined && Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
   const family = known ?? guess(fields);
   const hiddenSize = fields.whole("hidden_size", 1, LIMITS.hiddenSize);
   const layers = fields.whole("num_hidden_layers", 1, LIMITS.layers);

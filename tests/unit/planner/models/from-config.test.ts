@@ -19,6 +19,12 @@ const BASE = 2 * 100 * 64 + 64 + 2 * (QKV + 64 * 64 + MLP + 2 * 64);
 const read = (more: object) => readArchitecture({ ...LLAMA, ...more }, "config.json").architecture;
 const count = (more: object) => parameterCount(read(more));
 
+test.each(["constructor", "toString", "__proto__"])("a family of the name %s is one that is not known", (name) => {
+  const { architecture, assumed } = readArchitecture({ ...LLAMA, model_type: name }, "config.json");
+  expect(assumed).toEqual([`model_type "${name}" is not known: read by its fields as a Llama-like decoder`]);
+  expect(architecture).toEqual({ ...read({}), family: name });
+});
+
 test("a Llama", () => {
   expect(count({})).toBe(BASE);
 });
