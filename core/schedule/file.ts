@@ -32,8 +32,7 @@ export function scheduleFrom(data: unknown, name: string): Schedule {
 
 /** The text of a schedule's file, laid out to be read: one line per action. */
 export function formatSchedule(schedule: Schedule): string {
-  const line = (value: unknown) =>
-    JSON.stringify(value, undefined, 1).replace(/\n */g, " ").replace(/\[ /g, "[").replace(/ \]/g, "]");
+  const line = (value: unknown) => JSON.stringify(value, undefined, 1).replace(/\n */g, " ");
   const edge = (name: string, actions: readonly Action[]) =>
     actions.length === 0
       ? []

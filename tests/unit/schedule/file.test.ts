@@ -37,6 +37,11 @@ it("is read back as it was written, with one action per line", () => {
   expect(TEXT).toContain('\n        { "kind": "load", "consumer": "reference.weights" }\n');
 });
 
+it.each(["a [ b ] c", "{ }", 'two\nlines, and a "quote"', " "])("keeps its name to the letter: %j", (name) => {
+  const schedule = { ...buildSchedule(EVERYTHING, ROLES), name };
+  expect(parseSchedule(formatSchedule(schedule), "mine.json").name).toBe(name);
+});
+
 it("can be written by hand with little", () => {
   const schedule = parseSchedule(
     `{ "version": 1, "name": "score only",
