@@ -31,12 +31,25 @@ export function rolloutRequests({ settings, task, tokenizer }: Sampled, step: nu
     maxNewTokens,
     sampling: { temperature, topK: 0, topP: 1, seed: firstSeed + index },
   }));
-  requireRoom(requests, settings);
+  requireRoom(
+    requests.map(({ promptIds }) => promptIds),
+    settings,
+  );
   return requests;
 }
 
-function requireRoom(requests: readonly RolloutRequest[], { sequenceTokens, maxNewTokens }: WorkloadSettings) {
-  const promptTokens = requests.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0);
+/**
+ * Whether every step will have room, as far as that is known before: the first, and one with the task's longest prompt.
+ * @throws TidelineError `bad_argument` for a prompt that leaves no room for a response.
+ */
+export function requireRoomInEveryStep(sampled: Sampled): void {
+  const { settings, task, tokenizer } = sampled;
+  requireRoom([tokenizer.encode(task.longestPrompt)], settings);
+  rolloutRequests(sampled, 0);
+}
+
+function requireRoom(prompts: readonly (readonly number[])[], { sequenceTokens, maxNewTokens }: WorkloadSettings) {
+  const promptTokens = prompts.reduce((most, ids) => Math.max(most, ids.length), 0);
   const neededTokens = promptTokens + maxNewTokens;
   if (neededTokens <= sequenceTokens) return;
   throw new TidelineError({

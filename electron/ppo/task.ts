@@ -8,6 +8,8 @@ import { type Random, wholeNumber } from "./random.ts";
 export interface Task {
   readonly name: string;
   prompt(random: Random): string;
+  /** None has more characters. */
+  readonly longestPrompt: string;
   /** 1 for a response that is right, 0 for one that is not. */
   reward(prompt: string, response: string): number;
 }
@@ -19,6 +21,7 @@ const ADDENDS = 24;
 export const ADDITION: Task = {
   name: "addition",
   prompt: (random) => `${wholeNumber(random, ADDENDS)}+${wholeNumber(random, ADDENDS)}=`,
+  longestPrompt: `${ADDENDS - 1}+${ADDENDS - 1}=`,
   reward: (prompt, response) => (response === String(sumOf(prompt)) ? 1 : 0),
 };
 
@@ -32,6 +35,7 @@ const PASSAGE_CHARACTERS = 256;
 export const FIRST_DIGIT: Task = {
   name: "first-digit",
   prompt: (random) => Array.from({ length: PASSAGE_CHARACTERS }, () => wholeNumber(random, 10)).join(""),
+  longestPrompt: Array.from({ length: PASSAGE_CHARACTERS }, (_, index) => index % 10).join(""),
   reward: (prompt, response) => {
     const characters = [...response];
     return characters.filter((character) => character === prompt[0]).length / Math.max(1, characters.length);

@@ -5,7 +5,7 @@ import { type PlacedDevice, placedDevices } from "../../core/run/placement.ts";
 import type { Roles } from "../../core/schedule/schedule.ts";
 import { type Checkpoint, openCheckpoint } from "../session/checkpoint.ts";
 import { openTokenizer, type Tokenizer } from "../session/tokenizer.ts";
-import { rolloutRequests } from "./rollouts.ts";
+import { requireRoomInEveryStep } from "./rollouts.ts";
 import { type Task, taskNamed } from "./task.ts";
 import { VALUE_HEAD } from "./value-head.ts";
 import type { RoleFolders, WorkloadSettings } from "./workload-settings.ts";
@@ -71,7 +71,7 @@ export async function openWorkload(settings: WorkloadSettings): Promise<Workload
     checkpoints: { policy, critic, reference, ...(reward !== undefined && { reward }) },
   };
   // Too long a prompt is found now, and not when models are loaded.
-  rolloutRequests(workload, 0);
+  requireRoomInEveryStep(workload);
   return workload;
 }
 

@@ -3,6 +3,13 @@ import { describe, expect, it } from "vitest";
 import { randomOf } from "../../../electron/ppo/random.ts";
 import { taskNamed } from "../../../electron/ppo/task.ts";
 
+it.each(["addition", "first-digit"])("no prompt of %s is longer than the longest", (name) => {
+  const task = taskNamed(name);
+  const random = randomOf(3);
+  const lengths = Array.from({ length: 1000 }, () => task.prompt(random).length);
+  expect(Math.max(...lengths)).toBe(task.longestPrompt.length);
+});
+
 describe("first-digit", () => {
   const task = taskNamed("first-digit");
 

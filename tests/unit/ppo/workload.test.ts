@@ -99,6 +99,13 @@ test("sequences that prompt and response do not fit into are refused before anyt
   expect((await openWorkload({ ...settings, sequenceTokens: 10 })).settings.sequenceTokens).toBe(10);
 });
 
+test("also where no prompt of the first step is the longest that there can be", async () => {
+  const settings = { ...(await readWorkload(DEMO)), rollouts: 1, sequenceTokens: 9 };
+  for (let seed = 0; seed < 10; seed++) {
+    await expect(openWorkload({ ...settings, seed })).rejects.toThrow("a prompt has 6 tokens, its response up to 4");
+  }
+});
+
 test("whatever the seed, the engine gets one for each rollout", async () => {
   const workload = await openWorkload({ ...(await readWorkload(DEMO)), seed: Number.MAX_SAFE_INTEGER });
   const seeds = [0, 1].flatMap((step) => rolloutRequests(workload, step).map(({ sampling }) => sampling.seed));
