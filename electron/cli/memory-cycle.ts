@@ -52,11 +52,11 @@ async function memoryCycle(options: MemoryCycleOptions): Promise<void> {
   if (chunk > bytes) throw new UsageError("--chunk must not be larger than --bytes");
   const stopped = interruption();
   const directory = ownBackupsFolder(backupsPath(surroundings()));
-  makeBackupsFolder(directory);
   const capacityBytes = Math.ceil(bytes / chunk) * chunk;
   const device = loadAddon().openDevice({ name, capacityBytes, chunkBytes: chunk });
   const region = device.createRegion({ consumer: "workspace", tag: "memory-cycle", bytes });
   try {
+    if (mode === "disk") makeBackupsFolder(directory);
     const releaseMs: number[] = [];
     const resumeMs: number[] = [];
     await region.resume();

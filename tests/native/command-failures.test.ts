@@ -1,5 +1,5 @@
 /** What the commands keep and how they end where something fails halfway: over an addon that is told to fail. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { tideline } from "./command.ts";
@@ -56,5 +56,25 @@ it("share ends with 130 when it is stopped while the weights are loaded", async 
   await withAddon(loading, (folder) => {
     const args = ["--checkpoint", "tests/fixtures/checkpoints/tiny-llama-gqa", "--socket", join(folder, "socket")];
     expect(tideline("share", ...args)).toEqual({ code: 130, out: "", error: "" });
+  });
+});
+
+it("memory-cycle leaves no folder where its device cannot be opened", async () => {
+  await withFolder(async (folder) => {
+    vi.stubEnv("TIDELINE_CACHE_DIR", folder);
+    const { code, error } = tideline(
+      "memory-cycle",
+      "--bytes",
+      "1MiB",
+      "--chunk",
+      "1MiB",
+      "--cycles",
+      "1",
+      "--device",
+      "no",
+    );
+    vi.unstubAllEnvs();
+    expect(error).toContain("error: ");
+    expect({ code, left: readdirSync(folder, { recursive: true }) }).toEqual({ code: 1, left: [] });
   });
 });
