@@ -17,8 +17,7 @@ constexpr uint64_t kVacatedBeside = 16;
 class CudaBacking::CopyStreams {
  public:
   explicit CopyStreams(const CudaBacking& backing) : CopyStreams(backing.driver_) {
-    constexpr unsigned kNonBlocking = 1;
-    for (cuda::Stream& stream : streams_) backing.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
+    for (cuda::Stream& stream : streams_) backing.Check(driver_.StreamCreate(&stream, cuda::kStreamNonBlocking), "cuStreamCreate");
   }
   ~CopyStreams() {
     for (cuda::Stream stream : streams_) {

@@ -33,6 +33,7 @@ Error LostError(Ordinal device, const std::string& said);
 enum LocationType : int { kLocationDevice = 1 };
 enum AllocationType : int { kAllocationPinned = 1 };
 enum AccessFlags : int { kAccessReadWrite = 3 };
+enum StreamFlags : unsigned { kStreamNonBlocking = 1 };
 enum GranularityFlag : int { kGranularityMinimum = 0 };
 enum HandleType : int { kHandleNone = 0, kHandleFileDescriptor = 1 };
 enum Attribute : int { kFileDescriptorsSupported = 103 };

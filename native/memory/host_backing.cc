@@ -27,14 +27,14 @@ constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
 // Each chunk can cost two mappings, and the kernel allows a process 65530.
 constexpr uint64_t kMostChunks = 8192;
 // Left to the rest of the system when chunks are created.
-constexpr uint64_t kReserveBytes = uint64_t{128} << 20;
+constexpr uint64_t kChunkReserveBytes = uint64_t{128} << 20;
 
 void* At(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
 // Anonymous memory that is there, not promised.
 void* AllocateTouched(uint64_t bytes, const Operation& operation) {
   const uint64_t available = AvailableMachineBytes();
-  if (available < bytes + kReserveBytes) {
+  if (available < bytes + kChunkReserveBytes) {
     throw Error("out_of_memory", "the machine has " + std::to_string(available >> 20) + " MiB left, " +
                                      std::to_string(bytes >> 20) + " MiB more were asked for");
   }
@@ -202,7 +202,7 @@ SystemFigures HostBacking::ReadFigures(uint64_t capacity_bytes, uint64_t host_ba
 
 uint64_t HostBacking::AvailableBytes() {
   const uint64_t available = AvailableMachineBytes();
-  return available > kReserveBytes ? available - kReserveBytes : 0;
+  return available > kChunkReserveBytes ? available - kChunkReserveBytes : 0;
 }
 
 int HostBacking::Export(const Chunk&) {

@@ -20,7 +20,7 @@ namespace tideline {
 namespace {
 
 // Left to the rest of the system.
-constexpr uint64_t kReserveBytes = uint64_t{512} << 20;
+constexpr uint64_t kBackupReserveBytes = uint64_t{512} << 20;
 // Counted as it is taken, so that no sample finds much that nobody accounts for.
 constexpr uint64_t kCountedBytes = uint64_t{2} << 20;
 // Of the time that pinning takes: so much is left to others. Where somebody else takes the same memory meanwhile, who waits
@@ -40,7 +40,7 @@ class HostBuffer::Taking {
     if (buffer_.closed_) throw Closed();
     if (!buffer_.first_) {
       const uint64_t available = AvailableMachineBytes();
-      if (available < buffer_.bytes_ + kReserveBytes) {
+      if (available < buffer_.bytes_ + kBackupReserveBytes) {
         throw Error("out_of_memory",
                     "the machine has " + std::to_string(available >> 20) + " MiB left, too little for a backup of " +
                         std::to_string(buffer_.bytes_ >> 20) + " MiB",

@@ -9,7 +9,7 @@
 namespace tideline {
 namespace {
 
-constexpr uint64_t kAlignment = 256;
+constexpr uint64_t kPartAlignment = 256;
 // Beyond this, rows are taken in parts: a weight gradient then reads and writes its sum once for each.
 constexpr uint64_t kMostNarrowedElements = uint64_t{64} << 20;
 
@@ -21,7 +21,7 @@ static_assert(CudaScratch::kPartialFloats * sizeof(float) >=
 
 uint64_t CudaScratch::ArgumentBytes(const ComputeLimits& limits) {
   // Targets and slopes, or the rotation's frequencies; each part aligned.
-  return limits.rows * (sizeof(uint32_t) + sizeof(cuda::TokenSlope)) + cuda::kMostHeadDim * sizeof(double) + 2 * kAlignment;
+  return limits.rows * (sizeof(uint32_t) + sizeof(cuda::TokenSlope)) + cuda::kMostHeadDim * sizeof(double) + 2 * kPartAlignment;
 }
 
 uint64_t CudaScratch::NarrowedElements(const ComputeLimits& limits) {
@@ -35,7 +35,7 @@ CudaScratch CudaScratch::Place(std::byte* first, const ComputeLimits& limits, ui
   uint64_t offset = 0;
   const auto place = [&](uint64_t bytes) {
     const uint64_t at = offset;
-    offset += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    offset += (bytes + kPartAlignment - 1) / kPartAlignment * kPartAlignment;
     return reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(first) + at);
   };
   CudaScratch scratch{};

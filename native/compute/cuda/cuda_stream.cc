@@ -8,7 +8,6 @@ namespace {
 
 // More shared memory than this has to be asked for.
 constexpr unsigned kUsualSharedBytes = 48 << 10;
-constexpr unsigned kNonBlocking = 1;
 
 // Blocks of a kernel that wait for the one before: since CUDA 12.3 in graphs too, and in this build's machine code for
 // Hopper, not in its PTX, which is for any GPU.
@@ -44,7 +43,7 @@ CudaStream::CudaStream(int ordinal) : driver_(LaunchDriver::Load()), device_(ord
       Check(driver_.ModuleLoadData(&module, image.data()), "cuModuleLoadData");
       modules_.push_back(module);
     }
-    Check(driver_.StreamCreate(&stream_, kNonBlocking), "cuStreamCreate");
+    Check(driver_.StreamCreate(&stream_, cuda::kStreamNonBlocking), "cuStreamCreate");
     int driver_version = 0, major = 0;
     Check(driver_.DriverGetVersion(&driver_version), "cuDriverGetVersion");
     Check(driver_.DeviceGetAttribute(&major, kCapabilityMajor, device_), "cuDeviceGetAttribute");

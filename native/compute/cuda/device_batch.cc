@@ -11,7 +11,7 @@
 namespace tideline {
 namespace {
 
-constexpr uint64_t kAlignment = 16;
+constexpr uint64_t kStagedAlignment = 16;
 constexpr uint64_t kParts = 8;  // that are appended at most, each aligned
 
 }  // namespace
@@ -23,12 +23,12 @@ uint64_t DeviceBatch::MostBytes(const ComputeLimits& limits) {
                                sizeof(uint32_t));
   // At worst every row is a sequence and another token.
   const uint64_t micro_batch = limits.rows * (5 * sizeof(uint32_t) + 2 * sizeof(cuda::SequenceTile)) + sizeof(uint32_t);
-  return std::max(step, micro_batch) + kParts * kAlignment;
+  return std::max(step, micro_batch) + kParts * kStagedAlignment;
 }
 
 template <typename T>
 const T* DeviceBatch::Append(std::span<const T> values) {
-  const size_t offset = (staged_.size() + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t offset = (staged_.size() + kStagedAlignment - 1) / kStagedAlignment * kStagedAlignment;
   staged_.resize(offset + values.size_bytes());
   if (!values.empty()) std::memcpy(staged_.data() + offset, values.data(), values.size_bytes());
   return reinterpret_cast<const T*>(area_ + offset);

@@ -9,7 +9,6 @@ namespace tideline {
 namespace {
 
 constexpr size_t kSlots = 3;
-constexpr unsigned kNonBlocking = 1;
 
 // One stream for each slot of the staging memory: what comes into it waits for what goes out of it. All with the context
 // current, which its user sees to.
@@ -29,7 +28,7 @@ class SlotStreams {
   SlotStreams(const SlotStreams&) = delete;
 
   void Open() {
-    for (cuda::Stream& stream : streams_) beside_.Check(driver_.StreamCreate(&stream, kNonBlocking), "cuStreamCreate");
+    for (cuda::Stream& stream : streams_) beside_.Check(driver_.StreamCreate(&stream, cuda::kStreamNonBlocking), "cuStreamCreate");
   }
   void Bring(size_t slot, std::byte* target, const std::byte* source, uint64_t bytes) {
     InPieces(source, bytes, [&](uint64_t offset, uint64_t piece) {
