@@ -18,6 +18,11 @@ import { readTextFile } from "./input-file.ts";
 /** Largest tokenizer.json taken; those of 256k-word vocabularies have about 35 MB. */
 const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
 
+/** A character in UTF-8. */
+const MAX_CHARACTER_BYTES = 4;
+/** What a stream holds back is decoded anew with every token: from here on it is looked for a part that can be let go. */
+const MANY_TOKENS = 16;
+
 const partSchema = z.looseObject({ type: z.string() }).nullable();
 /** Looked at in one go: there may be hundreds of thousands. */
 const vocabularySchema = z.custom<JsonObject | unknown[]>(isVocabulary, {
@@ -136,15 +141,18 @@ class Stream implements TokenStream {
     this.ids.push(id);
     const text = this.unfinishedText();
     const sure = text.length - (/\uFFFD{1,3}$/.exec(text)?.[0].length ?? 0);
-    return sure === text.length ? this.finish(text) : this.give(text, sure);
+    if (sure === text.length) return this.finish(text);
+    const piece = this.give(text, sure);
+    this.settle(text);
+    return piece;
   }
 
   end(): string {
     return this.finish(this.unfinishedText());
   }
 
-  private unfinishedText(): string {
-    return this.decode(this.ids).slice(this.decode(this.ids.slice(0, this.finishedIds)).length);
+  private unfinishedText(end = this.ids.length): string {
+    return this.decode(this.ids.slice(0, end)).slice(this.decode(this.ids.slice(0, this.finishedIds)).length);
   }
 
   private give(text: string, end: number): string {
@@ -155,10 +163,22 @@ class Stream implements TokenStream {
 
   private finish(text: string): string {
     const piece = this.give(text, text.length);
-    this.ids = this.ids.slice(this.finishedIds);
-    this.finishedIds = this.ids.length;
-    this.given = 0;
+    this.finishAt(this.ids.length, text);
     return piece;
+  }
+
+  /** Bytes that never become a character are finished once those behind them can no longer complete one. */
+  private settle(text: string): void {
+    const end = this.ids.length - MAX_CHARACTER_BYTES;
+    if (end - this.finishedIds < MANY_TOKENS) return;
+    const settled = this.unfinishedText(end);
+    if (settled.length <= this.given && text.startsWith(settled)) this.finishAt(end, settled);
+  }
+
+  private finishAt(end: number, text: string): void {
+    this.ids = this.ids.slice(this.finishedIds);
+    this.finishedIds = end - this.finishedIds;
+    this.given -= text.length;
   }
 }
 

@@ -1,7 +1,8 @@
 /** Tokenizers: text and ids both ways, streams that never show half a character, and damaged files. */
 import { join } from "node:path";
+import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { encodePrompt, openTokenizer } from "../../../electron/session/tokenizer.ts";
 import { failureOf, temporaryFolder, writeFiles } from "./files.ts";
 
@@ -64,8 +65,9 @@ describe("a stream", () => {
   test("adds up to the whole text, whatever the tokens", async () => {
     const tokenizer = await openByteLevel();
     const tokens = fc.array(fc.oneof(fc.nat(257), fc.integer({ min: 0x80, max: 0xff })), { maxLength: 40 });
+    const broken = fc.array(fc.integer({ min: 0x80, max: 0xff }), { minLength: 20, maxLength: 80 });
     fc.assert(
-      fc.property(tokens, (ids) => {
+      fc.property(fc.oneof(tokens, broken), (ids) => {
         const stream = tokenizer.stream();
         expect(ids.map((id) => stream.push(id)).join("") + stream.end()).toBe(tokenizer.decode(ids));
       }),
@@ -82,6 +84,16 @@ describe("a stream", () => {
       }),
     );
   });
+});
+
+test("bytes that never become a character are not decoded from their start again and again", async () => {
+  const tokenizer = await openByteLevel();
+  const decode = vi.spyOn(LibraryTokenizer.prototype, "decode");
+  onTestFinished(() => decode.mockRestore());
+  const stream = tokenizer.stream();
+  const ids = Array.from({ length: 1000 }, () => 0xff);
+  expect(ids.map((id) => stream.push(id)).join("") + stream.end()).toBe("\uFFFD".repeat(1000));
+  expect(Math.max(...decode.mock.calls.map(([given]) => given.length))).toBeLessThan(100);
 });
 
 test("the demo's tokenizer, as the tokenizers library wrote it", async () => {
