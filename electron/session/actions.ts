@@ -40,17 +40,19 @@ export class Actions {
     action: Action,
     work: (work: Work) => Promise<Result>,
   ): Promise<Result> {
-    let startedMs = performance.now();
+    let startedMs: number | undefined;
+    // What was cancelled while it waited took no time, however long that was.
+    const elapsedMs = () => (startedMs === undefined ? 0 : performance.now() - startedMs);
     const timed = (granted: Work) => {
       startedMs = performance.now();
       return work(granted);
     };
     try {
       const receipt = await this.#operations.run(action.label, timed, action.cancellable ?? true);
-      this.record(action, { receipt, milliseconds: performance.now() - startedMs });
+      this.record(action, { receipt, milliseconds: elapsedMs() });
       return receipt;
     } catch (error) {
-      this.recordFailure(action, error, performance.now() - startedMs);
+      this.recordFailure(action, error, elapsedMs());
       throw error;
     }
   }

@@ -110,6 +110,8 @@ describe("operations", () => {
     await opening;
     await expect(releasing).rejects.toMatchObject({ code: "cancelled" });
     expect((await test.ask("observe")).consumers.every(({ residency }) => residency === "resident")).toBe(true);
+    // The wait was none of its doing.
+    expect(actionsOf(test).at(-1)).toMatchObject({ kind: "release", milliseconds: 0, error: { code: "cancelled" } });
   });
 
   it("that are over cannot be cancelled", async () => {
