@@ -41,6 +41,17 @@ describe.skipIf(chromium === "").each<DoorKind>(["browser", "desktop"])("the tim
     await timeline.button("Pause view").waitFor();
   });
 
+  it("shows whole labels of time or none, wherever the view is moved", async () => {
+    const { timeline } = run;
+    await timeline.fitAfter(4);
+    await timeline.zoom(0.5, -600);
+    // Steps that are shorter than a label: one that passes an end of the plot is seen there.
+    for (let moves = 1; moves <= 8; moves++) {
+      await timeline.drag(0.5, 0.53);
+      await expect.poll(() => timeline.cutTimeLabels(), { message: `after ${moves} moves` }).toEqual([]);
+    }
+  });
+
   it("pauses the view without losing what arrives meanwhile", async () => {
     const { timeline } = run;
     await timeline.button("Pause view").click();

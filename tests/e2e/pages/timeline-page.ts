@@ -50,6 +50,23 @@ export class TimelinePage {
     await this.page.mouse.move(0, 0);
   }
 
+  /** Labels of time of which a part is seen and a part is cut off, at either end of the plot. */
+  cutTimeLabels(): Promise<readonly string[]> {
+    return this.stage.evaluate((stage) => {
+      const plot = stage.querySelector(".timeline-axis-clip")?.getBoundingClientRect();
+      if (plot === undefined) throw new Error("the timeline has no time axis");
+      // How far labels may stand out of the plot: to the left by what the axis leaves them, to the right up to the edge.
+      const edges = [plot.left - 28, stage.getBoundingClientRect().right];
+      return [...stage.querySelectorAll(".timeline-axis .recharts-cartesian-axis-tick-value")]
+        .filter((label) => getComputedStyle(label).visibility !== "hidden")
+        .filter((label) => {
+          const { left, right } = label.getBoundingClientRect();
+          return edges.some((edge) => left < edge - 1 && right > edge + 1);
+        })
+        .map((label) => label.textContent ?? "");
+    });
+  }
+
   /** What the read-out says, at the pointer, a cursor, or now. */
   async read(): Promise<ReadOut> {
     const rows = await this.readOut.getByRole("listitem").all();
