@@ -82,6 +82,8 @@ export interface PpoBackend {
   setUp(consumer: ScheduledConsumer, place: "device" | "host", signal: AbortSignal): Promise<Receipt>;
   /** Does one memory action. */
   act(action: Action, signal: AbortSignal, progress?: Progress): Promise<Receipt>;
+  /** Whether an offload of what is on the device has anything to keep: an optimizer has nothing before its first update. */
+  hasContents(consumer: ScheduledConsumer): boolean;
 
   /**
    * Takes host memory for the consumer's next offload, beside whatever else is done; kept from then on.

@@ -173,6 +173,11 @@ export class NativePpoBackend implements PpoBackend {
     return this.#onItsDevice(targetOf(action), () => this.#act(action, signal, progress));
   }
 
+  hasContents(consumer: ScheduledConsumer): boolean {
+    const regions = this.#devices.flatMap(({ device }) => device.observe().regions);
+    return regions.some((region) => region.consumer === consumer && region.contents === "defined");
+  }
+
   async prepareOffload(consumer: ScheduledConsumer, signal: AbortSignal): Promise<Receipt> {
     return this.#holding(consumer).device.prepareBackups(consumer, this.#operation(signal));
   }

@@ -23,6 +23,9 @@ export class RunMemory {
    */
   readonly #untaken = new Set(SCHEDULED_CONSUMERS.filter(isTakenAtFirstUse));
 
+  /** Of those, what was taken since, and may have nothing in it yet. */
+  readonly #fresh = new Set<ScheduledConsumer>();
+
   constructor(backend: PpoBackend, start: MemoryState, onAction: (action: ActionRecord) => void) {
     this.#backend = backend;
     this.#state = start;
@@ -55,12 +58,31 @@ export class RunMemory {
     const isTaking = action.kind === "resume" || action.kind === "load";
     const isIdle = isFirst ? !isTaking : outcome.kind === "already";
     const kind = action.kind === "offload" ? "release" : action.kind;
+    const keepsNothing = action.kind === "offload" && !isIdle && this.#isFresh(consumer);
+    const done: Action = keepsNothing ? { kind: "release", consumer, destination: "return" } : action;
     const receipt = await this.#record(context, kind, describeAction(action), consumer, () =>
-      isIdle ? undefined : this.#backend.act(action, signal, progress),
+      isIdle ? undefined : this.#backend.act(done, signal, progress),
     );
-    if (action.kind !== "offload") this.#untaken.delete(consumer);
+    if (keepsNothing) this.#giveBackFresh(consumer);
+    else if (action.kind !== "offload") this.#take(consumer);
     this.#state = outcome.state;
     return receipt;
+  }
+
+  #take(consumer: ScheduledConsumer): void {
+    if (this.#untaken.delete(consumer)) this.#fresh.add(consumer);
+  }
+
+  /** As if it had never been taken: whoever needs it takes it for the first time. */
+  #giveBackFresh(consumer: ScheduledConsumer): void {
+    this.#fresh.delete(consumer);
+    this.#untaken.add(consumer);
+  }
+
+  #isFresh(consumer: ScheduledConsumer): boolean {
+    if (!this.#fresh.has(consumer)) return false;
+    if (this.#backend.hasContents(consumer)) this.#fresh.delete(consumer);
+    return this.#fresh.has(consumer);
   }
 
   /** Takes what was never taken, of what a work needs now. */
@@ -74,7 +96,7 @@ export class RunMemory {
       await this.#record({ ...context, origin: "set_up" }, "resume", `set up ${consumer}`, consumer, () =>
         this.#backend.setUp(consumer, this.#state[consumer].residency === "host" ? "host" : "device", signal),
       );
-      this.#untaken.delete(consumer);
+      this.#take(consumer);
     }
   }
 

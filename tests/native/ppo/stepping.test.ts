@@ -51,6 +51,29 @@ test("a phase that misses what was released by hand does not start; after bringi
   expect(await policyHash(started)).toBe(await uninterrupted(1));
 });
 
+test.each([
+  ["that wait on the host", { optimizerOnHost: true }],
+  ["that are streamed", { optimizerOnHost: true, optimizerStreamed: true }],
+  ["that stay", {}],
+])(
+  "optimizers %s are taken by hand before their first update, and given up again: there is nothing to keep",
+  async (_, set) => {
+    const workload = await demoWorkload(small);
+    const started = await start(workload, scheduleOf(workload, { ...strategies, ...set }));
+    const { run } = started;
+    const consumer = "policy.optimizer";
+    const place = run.memory[consumer].residency;
+    await run.go({ kind: "phase" });
+    await run.act({ kind: "load", consumer });
+    if (place === "resident") await run.act({ kind: "offload", consumer, to: "disk" });
+    else await run.undo();
+    expect(run.memory[consumer].residency).toBe(place === "resident" ? "disk" : place);
+    if (place === "resident") await run.act({ kind: "load", consumer });
+    expect((await run.go({ kind: "steps", steps: 1 })).run).toEqual(reached);
+    expect(await policyHash(started)).toBe(await uninterrupted(1));
+  },
+);
+
 test("a reward that is no number stops the run in its phase, and the weights stay", async () => {
   const workload = await demoWorkload(small);
   let broken = true;
