@@ -92,6 +92,12 @@ export function timelineFromFile(data: unknown, name: string): Timeline {
   if (early >= 0) {
     throw refusal(source, { path: ["timeSeconds", early], message: "lies before the row above: rows are in order" });
   }
+  for (const [at, { consumer }] of file.consumers.entries()) {
+    const isTwice = file.consumers.findIndex((other) => other.consumer === consumer) < at;
+    if (!isTwice && !OF_DEVICE.includes(consumer)) continue;
+    const message = `is ${consumer}, which is ${isTwice ? "there twice" : "a column of the device"}`;
+    throw refusal(source, { path: ["consumers", at, "consumer"], message });
+  }
   const columns = places.map(([, column]) => column);
   const values = new Float64Array(rows * columns.length);
   columns.forEach((column, position) => {
@@ -112,6 +118,9 @@ export function timelineFromFile(data: unknown, name: string): Timeline {
   const phases = file.phases.map(({ name, startSeconds, endSeconds }) => ({ name, startSeconds, endSeconds }));
   return { samples, actions: file.actions, phases };
 }
+
+/** Bands of the stack that are no consumer's. */
+const OF_DEVICE: readonly string[] = ["context", "pool", "unaccounted"];
 
 /** The columns as the store takes them, each with its place in the file. */
 function placesOf({ timeSeconds, device, consumers }: TimelineFile): readonly (readonly [FieldPath, FileColumn])[] {

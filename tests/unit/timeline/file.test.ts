@@ -24,6 +24,7 @@ describe("timeline file", () => {
   it("refuses other JSON, naming the field", () => {
     const file = timelineToFile({ samples: storeOf([row(1, 5), row(2, 6)]), actions: [], phases: [] });
     const { device } = file;
+    const named = (consumer: string) => ({ consumer, reserved: 1, committed: 1, used: 1 });
     const refusals = [
       [{ hello: 1 }, "format is missing"],
       [[], "is []: must be an object"],
@@ -36,6 +37,11 @@ describe("timeline file", () => {
         { ...file, consumers: [{ consumer: "logits", reserved: 1, committed: [1, 2, 3], used: 1 }] },
         "consumers[0].committed has 3 values: must have 2, one for each row",
       ],
+      [
+        { ...file, consumers: [named("logits"), named("logits")] },
+        "consumers[1].consumer is logits, which is there twice",
+      ],
+      [{ ...file, consumers: [named("pool")] }, "consumers[0].consumer is pool, which is a column of the device"],
       [{ ...file, timeSeconds: [2, 1] }, "timeSeconds[1] lies before the row above: rows are in order"],
     ] as const;
     for (const [data, words] of refusals) {
