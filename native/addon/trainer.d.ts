@@ -134,8 +134,8 @@ export type TrainerTag = "gradients" | "optimizer" | "activations" | "logits";
  * optimizer. Progress is counted in rows through layers.
  *
  * Gradients start at zero after an update, and after their region was discarded. A step that fails or is cancelled
- * drops what was accumulated; weights and optimizer change only in `optimizerStep`, which cannot fail halfway:
- * `not_finite` (with `tensor`) leaves them as they were.
+ * drops what was accumulated; weights and optimizer change only in `optimizerStep`, which leaves them as they were when it
+ * fails (`not_finite`, with `tensor`), or, where a device gave up halfway, undefined.
  */
 export interface NativeTrainer {
   /** Those that a trainer of its kind has, in the order above. */

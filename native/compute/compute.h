@@ -308,6 +308,7 @@ class Compute {
   // --- The optimizer
   // Of each range of numbers stored as float32 or bfloat16, in double.
   virtual std::vector<double> SumSquares(std::span<const NumberRange> ranges, DType stored) = 0;
+  // Fails before anything is changed, or with HalfWritten.
   virtual void AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) = 0;
 
  private:

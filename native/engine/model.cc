@@ -180,17 +180,22 @@ void Model::Update(const std::function<void(std::byte*)>& use) {
   }
   Weights();
   const auto target = region();
-  const auto mark = [&] {
-    target->MarkWritten();
+  const auto tell = [&] {
     for (const auto& pause : pauses) pause->WeightsChanged();
   };
   try {
     use(static_cast<std::byte*>(target->MutableData()));
+  } catch (const HalfWritten&) {
+    target->MarkUndefined();
+    tell();
+    throw;
   } catch (...) {
-    mark();
+    target->MarkWritten();
+    tell();
     throw;
   }
-  mark();
+  target->MarkWritten();
+  tell();
 }
 
 std::vector<std::byte> Model::ReadTensor(const std::string& name) const {

@@ -73,7 +73,8 @@ class Model {
   Receipt Resume(const Operation& operation);
 
   // Run `use` while nothing else may happen to the weights: no release, load or save. Update keeps those who share them
-  // from reading (error `busy` when they cannot stop), then marks them as changed, also when `use` throws.
+  // from reading (error `busy` when they cannot stop), then marks them as changed, also when `use` throws; as undefined when
+  // that is HalfWritten.
   // Errors: not_resident, contents_undefined.
   void Read(const std::function<void(const std::byte* weights)>& use) const;
   void Update(const std::function<void(std::byte* weights)>& use);

@@ -40,4 +40,11 @@ class Error : public std::runtime_error {
   std::vector<Holder> holders;
 };
 
+// The exception to the rule: what was being written is neither what it was nor what it should be. Whoever owns it marks it as
+// undefined and says so with an Error of its own.
+class HalfWritten : public Error {
+ public:
+  explicit HalfWritten(const Error& cause) : Error(cause) {}
+};
+
 }  // namespace tideline

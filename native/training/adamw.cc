@@ -129,7 +129,8 @@ void AdamWOptimizer::ApplyOnHostState(Compute& compute, const AdamWOptions& opti
 
   const AdamWScalars scalars = ScalarsOf(options, step, gradient_scale);
   const bool defined = step > 1;
-  compute.PassThrough({arrays, defined}, ranges, staging, [&](size_t index, std::span<std::byte* const> at) {
+  bool begun = false;
+  const auto update = [&](size_t index, std::span<std::byte* const> at) {
     const ElementRange& range = ranges[index];
     const Parts here{at[0], at[1], all.master == nullptr ? nullptr : at[2], range.begin};
     std::vector<AdamWTensor> tensors;
@@ -145,7 +146,14 @@ void AdamWOptimizer::ApplyOnHostState(Compute& compute, const AdamWOptions& opti
       compute.Convert(widened, DType::kF32, layout_.dtype());
     }
     compute.AdamW(tensors, types(), scalars);
-  });
+    begun = true;
+  };
+  try {
+    compute.PassThrough({arrays, defined}, ranges, staging, update);
+  } catch (const Error& error) {
+    if (!begun) throw;
+    throw HalfWritten(error);
+  }
 }
 
 }  // namespace tideline

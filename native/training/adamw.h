@@ -38,7 +38,7 @@ class AdamWOptimizer {
   void Apply(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale, std::byte* weights,
              const std::byte* gradients, std::byte* state) const;
   // The same with the state in host memory, passed through `staging` piece by piece; before step 1 nothing is read of it.
-  // The bits are those of Initialise and Apply.
+  // The bits are those of Initialise and Apply. Both fail before anything is changed, or with HalfWritten.
   void ApplyOnHostState(Compute& compute, const AdamWOptions& options, uint64_t step, double gradient_scale,
                         std::byte* weights, const std::byte* gradients, std::byte* state,
                         std::span<std::byte> staging) const;

@@ -164,16 +164,31 @@ UpdateReceipt Trainer::Update(const AdamWOptions& options) {
   receipt.gradient_norm = optimizer_.GradientNorm(compute, gradients);
   receipt.clip_coefficient = std::min(1.0, options.max_gradient_norm / (receipt.gradient_norm + 1e-6));
   receipt.step = step_ + 1;
-  if (on_host) {
-    UpdateOnHostState(options, receipt, gradients);
-  } else {
-    model_->Update([&](std::byte* weights) {
-      RunToEnd(compute, [&] {
-        if (step_ == 0) optimizer_.Initialise(compute, weights, state);
-        optimizer_.Apply(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
+  try {
+    if (on_host) {
+      UpdateOnHostState(options, receipt, gradients);
+    } else {
+      model_->Update([&](std::byte* weights) {
+        RunToEnd(compute, [&] {
+          if (step_ == 0) optimizer_.Initialise(compute, weights, state);
+          optimizer_.Apply(compute, options, receipt.step, receipt.clip_coefficient, weights, gradients, state);
+        });
       });
-    });
-    optimizer_state_->MarkWritten();
+      optimizer_state_->MarkWritten();
+    }
+  } catch (const HalfWritten& error) {
+    accumulated_ = Accumulated::kNothing;
+    step_ = receipt.step;  // until it is reset: what is left of the state is no step's
+    if (on_host) {
+      optimizer_state_->Release(ReleaseOptions{});
+    } else {
+      optimizer_state_->MarkUndefined();
+    }
+    if (error.code == "device_lost") throw;
+    throw Error(error.code,
+                std::string(error.what()) + " while " + model_->consumer() +
+                    " was updated: it and its optimizer's state are undefined now",
+                "load the weights again and reset the optimizer");
   }
   accumulated_ = Accumulated::kApplied;
   step_ = receipt.step;

@@ -71,13 +71,26 @@ std::vector<double> CudaCompute::SumSquares(std::span<const NumberRange> ranges,
 
 void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& types, const AdamWScalars& scalars) {
   const std::string kernel = KernelName(KernelName(KernelName("adamw", types.stored), types.gradients), types.moments);
-  for (const AdamWTensor& tensor : tensors) {
+  const auto launch = [&](const AdamWTensor& tensor) {
     const bool wide =
         InFours(tensor.elements, {tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second});
     stream_.Launch(kernel, FlatGrid(wide ? tensor.elements / 4 : tensor.elements), cuda::kRowThreads,
                    cuda::AdamWArgs{tensor.stored, tensor.master, tensor.gradients, tensor.first, tensor.second,
                                    tensor.elements, wide, scalars.gradient_scale, scalars.beta1, scalars.beta2,
                                    scalars.eps, scalars.decay, scalars.step_size, scalars.second_scale});
+  };
+  // The first one shows whether the kernel can be launched. What was begun has to be finished: it is asked for again.
+  if (!tensors.empty()) launch(tensors.front());
+  for (const AdamWTensor& tensor : tensors.subspan(std::min<size_t>(1, tensors.size()))) {
+    try {
+      launch(tensor);
+    } catch (const Error&) {
+      try {
+        launch(tensor);
+      } catch (const Error& error) {
+        throw HalfWritten(error);
+      }
+    }
   }
 }
 

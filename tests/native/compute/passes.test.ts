@@ -9,6 +9,7 @@ import type { NativeTrainer } from "../../../native/addon.d.ts";
 import { decodeFloats } from "../../golden/floats.ts";
 import { installComputeDouble } from "../cuda-double/compute/compute-double.ts";
 import { type CudaDouble, ILLEGAL_ADDRESS, OUT_OF_MEMORY } from "../cuda-double/cuda-double.ts";
+import { openFixture } from "../engine/support.ts";
 import { addon, failure } from "../support.ts";
 import { weightsOf } from "../training/support.ts";
 import { openEngine, openTrainer, someGoldenCases } from "./support.ts";
@@ -104,6 +105,58 @@ test("updates with gradients and moments in bfloat16 are the host's, and the sam
     // Sums in another order, so a gradient or a mean in the middle between two numbers of bfloat16 is rounded the other way.
     expect(other.length, name).toBeLessThanOrEqual(Math.ceil(expected.length / 100));
   }
+});
+
+describe("an update", () => {
+  const UPDATE = { learningRate: 1e-3 };
+
+  test("that cannot begin changes nothing, and one that was begun is finished", async () => {
+    const { model, trainer, batch } = await openTrainer(double);
+    const stepped = async (nth: number) => {
+      await model.load((await openFixture("tiny-llama-gqa")).tensors);
+      await trainer.resetOptimizer();
+      await trainer.zeroGradients();
+      await trainer.languageStep(batch);
+      double.arm({ call: "cuLaunchKernel", nth, result: OUT_OF_MEMORY });
+      await trainer.optimizerStep(UPDATE);
+      return { launches: double.calls(), failed: double.disarm(), weights: await weightsOf(model) };
+    };
+    const whole = await stepped(1_000_000);
+    expect(whole.failed).toBe(false);
+    expect(await stepped(whole.launches)).toMatchObject({ failed: true, weights: whole.weights });
+
+    await trainer.zeroGradients();
+    await trainer.languageStep(batch);
+    double.arm({ call: "cuLaunchKernel", nth: 1, result: OUT_OF_MEMORY });
+    expect(await failure(() => trainer.optimizerStep(UPDATE))).toMatchObject({ code: "out_of_memory" });
+    double.disarm();
+    expect(await weightsOf(model)).toEqual(whole.weights);
+    await trainer.optimizerStep(UPDATE);
+    expect(await weightsOf(model)).not.toEqual(whole.weights);
+  });
+
+  test("that passes its state from the host and gives up halfway leaves nothing that could be taken for whole", async () => {
+    const { model, trainer, batch } = await openTrainer(double);
+    await trainer.release("optimizer", { mode: "discard" });
+    await trainer.keepOptimizerOnHost();
+    await trainer.languageStep(batch);
+    double.arm({ call: "cuMemcpyDtoHAsync", nth: 2, result: OUT_OF_MEMORY });
+    expect(await failure(() => trainer.optimizerStep(UPDATE))).toMatchObject({
+      code: "out_of_memory",
+      message: expect.stringMatching(/policy.weights was updated: it and its optimizer's state are undefined now$/),
+      hint: "load the weights again and reset the optimizer",
+    });
+    expect(double.disarm()).toBe(true);
+    expect(model.observe()).toMatchObject({ contents: "undefined" });
+    expect(await failure(() => trainer.languageStep(batch))).toMatchObject({ code: "contents_undefined" });
+
+    await model.load((await openFixture("tiny-llama-gqa")).tensors);
+    await trainer.resetOptimizer();
+    await trainer.keepOptimizerOnHost();
+    await trainer.languageStep(batch);
+    await trainer.optimizerStep(UPDATE);
+    expect(model.observe()).toMatchObject({ contents: "defined" });
+  });
 });
 
 /** As if nothing had been accumulated. */
