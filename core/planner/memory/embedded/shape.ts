@@ -1,4 +1,5 @@
 /** The models that the embedded engine computes with: alike layers of grouped-query attention and a gated MLP. */
+import { ARCHITECTURES } from "../../../checkpoint/config.ts";
 import { TidelineError } from "../../../errors.ts";
 import type { Architecture } from "../../models/architecture.ts";
 
@@ -20,6 +21,8 @@ export interface EmbeddedShape {
   readonly qkNorm: boolean;
 }
 
+const COMPUTED: readonly string[] = Object.values(ARCHITECTURES);
+
 /**
  * @param field Of the plan, where the model is named.
  * @throws TidelineError `plan_invalid` for a model that the embedded engine does not know.
@@ -28,12 +31,15 @@ export function embeddedShape(architecture: Architecture, field: string): Embedd
   const [run, ...others] = architecture.runs;
   const attention = run?.layer.attention;
   const mlp = run?.layer.feedForward;
-  const plain = architecture.norm === "llama" && !architecture.sandwichNorms && others.length === 0;
-  if (run === undefined || !plain || attention?.kind !== "grouped" || mlp?.kind !== "gated") {
+  const isComputed = COMPUTED.includes(architecture.family) && others.length === 0;
+  const window = attention?.kind === "grouped" ? attention.window : undefined;
+  const isPlain = attention?.kind === "grouped" && window === undefined && mlp?.kind === "gated";
+  if (run === undefined || !isComputed || !isPlain) {
+    const given = `${architecture.family}${window === undefined ? "" : ` with a window of ${window} tokens`}`;
     throw new TidelineError({
       code: "plan_invalid",
       field,
-      message: `${field}: the embedded engine computes with Llama, Qwen2 and Qwen3 models, and this is ${architecture.family}`,
+      message: `${field}: the embedded engine computes with Llama, Qwen2 and Qwen3 models, and this is ${given}`,
       hint: "choose another model, or a GPU of the catalogue",
     });
   }

@@ -1,6 +1,7 @@
 /** What a prediction says of the whole loop: sums, strategies, placements, and what is publicly known to fit or not. */
 import { describe, expect, it } from "vitest";
 import type { Consumer } from "../../../../core/consumers.ts";
+import { configNamed } from "../../../../core/planner/models/catalogue.ts";
 import type { Plan } from "../../../../core/planner/plan.ts";
 import { predict, predictSchedule } from "../../../../core/planner/predict/predict.ts";
 import type { PhasePeak, Prediction } from "../../../../core/planner/predict/prediction.ts";
@@ -233,6 +234,12 @@ it("predicts a schedule that somebody edited by hand, and names what one lacks",
   expect(() => predictSchedule(plan, broken)).toThrow(/reference\.weights/);
 });
 
+const embedded = (model: unknown) => ({ gpu: { embedded: true }, workload: { reference: { model } } });
+const WINDOWED = {
+  name: "windowed",
+  config: { ...configNamed("Qwen2.5-7B"), use_sliding_window: true, sliding_window: 4096, max_window_layers: 0 },
+};
+
 describe("what cannot be together is refused at its field", () => {
   it.each<readonly [string, Parameters<typeof planWith>[0], RegExp]>([
     ["placement.tensorParallel", { placement: { gpus: 8, tensorParallel: 8 } }, /28 attention heads/],
@@ -242,6 +249,9 @@ describe("what cannot be together is refused at its field", () => {
     ["gpu.name", { gpu: { name: "H1000" } }, /H1000/],
     ["gpu.totalBytes", { gpu: { name: "host" } }, /missing/],
     ["strategies.reward", { strategies: { reward: "host" } }, /rule/],
+    // What `tideline run` would refuse to open.
+    ["workload.reference.model", embedded("Mistral-7B-v0.3"), /and this is mistral$/],
+    ["workload.reference.model", embedded(WINDOWED), /and this is qwen2 with a window of 4096 tokens$/],
     ["strategies.singlePolicyCopy", { strategies: { singlePolicyCopy: "cast" } }, /nothing to cast/],
     [
       "workload.policy.model.config.num_hidden_layers",
