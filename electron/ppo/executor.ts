@@ -328,10 +328,14 @@ export class PpoRun {
     const startMs = performance.now();
     try {
       await this.#works.run(work, signal);
+      this.#memory.become(outcome.state);
+    } catch (error) {
+      // Copies of what it has written, in backups and in the engine, are older already.
+      if (this.#works.hasWritten(work)) this.#memory.become(outcome.state);
+      throw error;
     } finally {
       this.records.addWork((performance.now() - startMs) / 1000);
     }
-    this.#memory.become(outcome.state);
   }
 
   async #actAsScheduled(item: Item, action: Action, signal: AbortSignal): Promise<void> {

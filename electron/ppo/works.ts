@@ -84,6 +84,14 @@ export class PpoWorks {
     }
   }
 
+  /** Whether a work that did not end has changed weights: some of its updates may be done. */
+  hasWritten(work: Work): boolean {
+    const { criticUpdates, policyUpdates } = this.#results;
+    return (
+      (work === "train_critic" && criticUpdates.length > 0) || (work === "train_policy" && policyUpdates.length > 0)
+    );
+  }
+
   /** Of the works done so far; undefined until the policy was trained. */
   statistics(): StepStatistics | undefined {
     const { rollouts, scores, advantages, criticUpdates, policyUpdates } = this.#results;

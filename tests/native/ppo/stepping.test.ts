@@ -92,24 +92,31 @@ test("a reward that is no number stops the run in its phase, and the weights sta
   expect(await policyHash(started)).toBe(await uninterrupted(1));
 });
 
-test("an update that fails once its gradients are there does not add to those of the next attempt", async () => {
-  const workload = await demoWorkload(small);
-  const started = await start(workload, scheduleOf(workload, strategies));
-  const { trainer } = started.backend.models.roles.policy;
-  const step = trainer.optimizerStep.bind(trainer);
-  let calls = 0;
-  const optimizerStep: typeof step = async (options) => {
-    calls += 1;
-    if (calls === 2) throw Object.assign(new Error("out of memory"), { code: "out_of_memory" });
-    return step(options);
-  };
-  // The addon's methods are read-only, but an object's own property comes before them.
-  Object.defineProperty(trainer, "optimizerStep", { value: optimizerStep });
-  const { run } = await started.run.go({ kind: "steps", steps: 1 });
-  expect(run).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
-  expect((await started.run.retry()).run).toEqual(reached);
-  expect(await policyHash(started)).toBe(await uninterrupted(1));
-});
+test.each([
+  { failing: "first", at: 1, engine: "defined" },
+  { failing: "second", at: 2, engine: "stale" },
+])(
+  "the $failing update that fails leaves the engine's copy $engine, and adds no gradients to those of the next attempt",
+  async ({ at, engine }) => {
+    const workload = await demoWorkload(small);
+    const started = await start(workload, scheduleOf(workload, strategies));
+    const { trainer } = started.backend.models.roles.policy;
+    const step = trainer.optimizerStep.bind(trainer);
+    let calls = 0;
+    const optimizerStep: typeof step = async (options) => {
+      calls += 1;
+      if (calls === at) throw Object.assign(new Error("out of memory"), { code: "out_of_memory" });
+      return step(options);
+    };
+    // The addon's methods are read-only, but an object's own property comes before them.
+    Object.defineProperty(trainer, "optimizerStep", { value: optimizerStep });
+    const { run } = await started.run.go({ kind: "steps", steps: 1 });
+    expect(run).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
+    expect(started.run.memory["engine.weights"].contents).toBe(engine);
+    expect((await started.run.retry()).run).toEqual(reached);
+    expect(await policyHash(started)).toBe(await uninterrupted(1));
+  },
+);
 
 test("out of memory during training keeps the updates that were completed, and retry does only the others", async () => {
   const workload = await demoWorkload(small);
