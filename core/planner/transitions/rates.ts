@@ -66,10 +66,7 @@ function launcherRates(gpu: Gpu): TransitionRates {
  */
 function engineRates(gpu: Gpu): TransitionRates {
   const timed = (value: number) => timedOn(gpu, value, "PPO of four 7B (docs/real-sizes.md)");
-  const rate = (secondsPerGib: number): CallRate => ({
-    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
-    secondsPerByte: timed(secondsPerGib / GIB),
-  });
+  const rate = engineCallRate(timed);
   return {
     pieceBytes: Number.MAX_SAFE_INTEGER,
     release: rate(0.0009),
@@ -79,6 +76,14 @@ function engineRates(gpu: Gpu): TransitionRates {
     secondsPerBucket: timed(ENGINE_SECONDS_PER_CALL),
   };
 }
+
+/** Neighbouring chunks move in one call: beside that, bytes are what counts. */
+const engineCallRate =
+  (timed: (value: number) => Figure) =>
+  (secondsPerGib: number): CallRate => ({
+    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
+    secondsPerByte: timed(secondsPerGib / GIB),
+  });
 
 function timedOn(gpu: Gpu, value: number, source: string): Figure {
   return isH100(gpu)
@@ -110,17 +115,14 @@ function deviceCopy(gpu: Gpu): Figure {
     : { value: value * COPIED_SHARE, provenance: "assumption", source: `the same part of its bandwidth as ${source}` };
 }
 
-/** docs/benchmarks.md, 1 GiB discarded and taken again: neighbouring chunks move in one call, so the bytes are what counts. */
+/** docs/benchmarks.md, 1 GiB discarded and taken again. */
 function hostRates(gpu: Gpu): TransitionRates {
   const timed = (value: number): Figure => ({
     value,
     provenance: "measured",
     source: "the memory bench, 1 GiB (docs/benchmarks.md), and steps of the demo",
   });
-  const rate = (secondsPerGib: number): CallRate => ({
-    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
-    secondsPerByte: timed(secondsPerGib / GIB),
-  });
+  const rate = engineCallRate(timed);
   return {
     pieceBytes: Number.MAX_SAFE_INTEGER,
     release: rate(0.004),
