@@ -17,6 +17,8 @@ import type {
   NativeCancellation,
   NativeDevice,
   NativeTelemetry,
+  NativeTrainer,
+  OptimizerOptions,
   PolicyStatistics,
   PpoAdvantages,
   PpoInputs,
@@ -233,18 +235,15 @@ export class NativePpoBackend implements PpoBackend {
     const { sequences, clipRange, entropyCoefficient, optimizer } = update;
     const { trainer } = this.models.roles.policy;
     const options = { clipRange, entropyCoefficient, ...this.#operation(signal) };
-    // An update before that was refused at its end has left its gradients.
-    await trainer.zeroGradients();
     const statistics = await trainer.policyStep(sequences, options);
-    return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
+    return { ...statistics, ...(await applied(trainer, optimizer)) };
   }
 
   async updateCritic(update: CriticUpdate, signal: AbortSignal): Promise<CriticStatistics & UpdateReceipt> {
     const { sequences, clipRange, optimizer } = update;
     const { trainer } = this.models.roles.critic;
-    await trainer.zeroGradients();
     const statistics = await trainer.criticStep(sequences, { clipRange, ...this.#operation(signal) });
-    return { ...statistics, ...(await trainer.optimizerStep(optimizer)) };
+    return { ...statistics, ...(await applied(trainer, optimizer)) };
   }
 
   observe(): readonly [DeviceObservation, ...DeviceObservation[]] {
@@ -379,6 +378,17 @@ export class NativePpoBackend implements PpoBackend {
     if (signal.aborted) cancellation.cancel();
     this.#cancellations.set(signal, cancellation);
     return { cancellation, ...told };
+  }
+}
+
+/** The update at the end of a step; where it is refused, what the step has left is no part of the next one. */
+async function applied(trainer: NativeTrainer, options: OptimizerOptions): Promise<UpdateReceipt> {
+  try {
+    return await trainer.optimizerStep(options);
+  } catch (error) {
+    // Refused itself only where the gradients are gone.
+    await trainer.zeroGradients().catch(() => {});
+    throw error;
   }
 }
 
