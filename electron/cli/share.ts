@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { mappedBy } from "../../core/loan.ts";
 import { formatBytes } from "../../core/units.ts";
 import { loadAddon } from "../session/addon.ts";
+import { cancellationOf } from "../session/cancellation.ts";
 import { openCheckpoint } from "../session/checkpoint.ts";
 import { type OpenLoan, openLoan } from "../session/loans.ts";
 import { interruption } from "./options.ts";
@@ -41,11 +42,9 @@ async function share({ checkpoint: folder, socket, device: name }: ShareOptions)
   const bytes = addon.weightBytes(config, dtype);
   const device = addon.openDevice({ name, capacityBytes: bytes + SPARE_BYTES });
   const model = addon.createModel(device, { config, dtype, consumer: "policy.weights" });
-  const cancellation = addon.createCancellation();
-  stopped.addEventListener("abort", () => cancellation.cancel(), { once: true });
   let loan: OpenLoan | undefined;
   try {
-    await model.load(tensors, { cancellation });
+    await model.load(tensors, { cancellation: cancellationOf(addon, stopped) });
     loan = await openLoan(model, socket, (changed) => process.stdout.write(`${mappedBy(changed)}\n`));
     const what = `${checkpointName} (${formatBytes(bytes)} in ${dtype}) on ${name}`;
     process.stdout.write(`${what} is lent at ${loan.observe().path}; Ctrl-C ends that\n`);

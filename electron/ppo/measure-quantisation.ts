@@ -6,6 +6,7 @@
 import { changeOf, type QuantisedRole } from "../../core/run/quantisation.ts";
 import type { Roles } from "../../core/schedule/schedule.ts";
 import type { LongOperation, NativeDevice, TidelineAddon } from "../../native/addon.d.ts";
+import { cancellationOf } from "../session/cancellation.ts";
 import type { Progress, Rollout } from "./backend.ts";
 import { using } from "./closing.ts";
 import { collectRollouts } from "./collect-rollouts.ts";
@@ -118,15 +119,7 @@ async function withModels<T>(
   roles: Roles,
   use: (models: NativeModels, operation: LongOperation) => Promise<T>,
 ): Promise<T> {
-  const cancellation = addon.createCancellation();
-  const cancel = () => cancellation.cancel();
-  signal.addEventListener("abort", cancel, { once: true });
-  if (signal.aborted) cancel();
-  try {
-    const models = await NativeModels.open({ addon, deviceOf: () => device, workload, roles });
-    const operation = { cancellation, ...(progress !== undefined && { onProgress: progress }) };
-    return await using(models, () => use(models, operation));
-  } finally {
-    signal.removeEventListener("abort", cancel);
-  }
+  const models = await NativeModels.open({ addon, deviceOf: () => device, workload, roles });
+  const told = progress !== undefined && { onProgress: progress };
+  return using(models, () => use(models, { cancellation: cancellationOf(addon, signal), ...told }));
 }

@@ -14,7 +14,6 @@ import type {
   CriticStatistics,
   DeviceObservation,
   LongOperation,
-  NativeCancellation,
   NativeDevice,
   NativeTelemetry,
   NativeTrainer,
@@ -30,6 +29,7 @@ import type {
   UpdateReceipt,
 } from "../../native/addon.d.ts";
 import { makeBackupsFolder } from "../session/backups.ts";
+import { cancellationOf } from "../session/cancellation.ts";
 import { writeCheckpoint } from "../session/checkpoint.ts";
 import type {
   CriticUpdate,
@@ -75,7 +75,6 @@ export class NativePpoBackend implements PpoBackend {
   readonly #options: NativePpoBackendOptions;
   readonly #devices: Devices;
   readonly #telemetry: readonly NativeTelemetry[];
-  readonly #cancellations = new WeakMap<AbortSignal, NativeCancellation>();
   readonly #sampleListeners: SamplesListener[] = [];
   #models: NativeModels | undefined;
 
@@ -176,7 +175,7 @@ export class NativePpoBackend implements PpoBackend {
   }
 
   hasContents(consumer: ScheduledConsumer): boolean {
-    const regions = this.#devices.flatMap(({ device }) => device.observe().regions);
+    const { regions } = this.#holding(consumer).device.observe();
     return regions.some((region) => region.consumer === consumer && region.contents === "defined");
   }
 
@@ -368,16 +367,10 @@ export class NativePpoBackend implements PpoBackend {
     return (this.#devices.find(({ holds }) => holds.includes(placed)) ?? first).device;
   }
 
-  /** What makes `signal` cancel an operation of the addon: one listener, however many operations it is given to. */
+  /** The addon's progress and cancellation for an operation. */
   #operation(signal: AbortSignal, onProgress?: Progress): LongOperation {
     const told = onProgress === undefined ? {} : { onProgress };
-    const known = this.#cancellations.get(signal);
-    if (known !== undefined) return { cancellation: known, ...told };
-    const cancellation = this.#options.addon.createCancellation();
-    signal.addEventListener("abort", () => cancellation.cancel(), { once: true });
-    if (signal.aborted) cancellation.cancel();
-    this.#cancellations.set(signal, cancellation);
-    return { cancellation, ...told };
+    return { cancellation: cancellationOf(this.#options.addon, signal), ...told };
   }
 }
 

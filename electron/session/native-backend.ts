@@ -30,6 +30,7 @@ import type {
   Work,
 } from "./backend.ts";
 import { makeBackupsFolder, ownBackupsFolder } from "./backups.ts";
+import { cancellationOf } from "./cancellation.ts";
 import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import { modelConsumer, verbsOf } from "./consumer-verbs.ts";
 import { type LoanListener, Loans } from "./loans.ts";
@@ -402,10 +403,7 @@ export class NativeBackend implements Backend {
 
   /** The addon's progress and cancellation for a piece of work. */
   #operation({ progress, signal }: Work): LongOperation {
-    const cancellation = this.#addon.createCancellation();
-    signal.addEventListener("abort", () => cancellation.cancel(), { once: true });
-    if (signal.aborted) cancellation.cancel();
-    return { onProgress: progress, cancellation };
+    return { onProgress: progress, cancellation: cancellationOf(this.#addon, signal) };
   }
 
   #engine(): LoadedEngine {
