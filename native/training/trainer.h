@@ -148,6 +148,8 @@ class Trainer {
                    const Operation& operation);
   std::byte* BeginAccumulation();
   void UpdateOnHostState(const AdamWOptions& options, const UpdateReceipt& receipt, const std::byte* gradients);
+  // The weights are undefined already: so is the optimizer's state, and whoever asked is told of both.
+  [[noreturn]] void GiveUpUpdate(const HalfWritten& error);
 
   const std::shared_ptr<Model> model_;
   const TrainerOptions options_;

@@ -177,22 +177,26 @@ UpdateReceipt Trainer::Update(const AdamWOptions& options) {
       optimizer_state_->MarkWritten();
     }
   } catch (const HalfWritten& error) {
-    accumulated_ = Accumulated::kNothing;
     step_ = receipt.step;  // until it is reset: what is left of the state is no step's
-    if (on_host) {
-      optimizer_state_->Release(ReleaseOptions{});
-    } else {
-      optimizer_state_->MarkUndefined();
-    }
-    if (error.code == "device_lost") throw;
-    throw Error(error.code,
-                std::string(error.what()) + " while " + model_->consumer() +
-                    " was updated: it and its optimizer's state are undefined now",
-                "load the weights again and reset the optimizer");
+    GiveUpUpdate(error);
   }
   accumulated_ = Accumulated::kApplied;
   step_ = receipt.step;
   return receipt;
+}
+
+void Trainer::GiveUpUpdate(const HalfWritten& error) {
+  accumulated_ = Accumulated::kNothing;
+  if (optimizer_state_->Observe().residency == Residency::kHost) {
+    optimizer_state_->Release(ReleaseOptions{});
+  } else {
+    optimizer_state_->MarkUndefined();
+  }
+  if (error.code == "device_lost") throw error;
+  throw Error(error.code,
+              std::string(error.what()) + " while " + model_->consumer() +
+                  " was updated: it and its optimizer's state are undefined now",
+              "load the weights again and reset the optimizer");
 }
 
 // Nothing of the activations is needed any more: all of them but the Compute's scratch is what the state passes through.

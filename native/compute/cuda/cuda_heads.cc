@@ -4,6 +4,19 @@
 #include "compute/cuda/cuda_compute_parts.h"
 
 namespace tideline {
+namespace {
+
+// A driver that is short of memory for a moment is asked again.
+template <typename Call>
+void OnceMore(const Call& call) {
+  try {
+    call();
+  } catch (const Error&) {
+    call();
+  }
+}
+
+}  // namespace
 
 void CudaCompute::TokenStatistics(const float* logits, uint64_t vocabulary, std::span<const uint32_t> targets,
                                   std::span<float> log_sums, std::span<float> logprobs, std::span<float> entropies) {
@@ -80,17 +93,12 @@ void CudaCompute::AdamW(std::span<const AdamWTensor> tensors, const AdamWTypes& 
                                    scalars.eps, scalars.decay, scalars.step_size, scalars.second_scale});
   };
   // The first one shows whether the kernel can be launched. What was begun has to be finished: it is asked for again.
-  if (!tensors.empty()) launch(tensors.front());
-  for (const AdamWTensor& tensor : tensors.subspan(std::min<size_t>(1, tensors.size()))) {
-    try {
-      launch(tensor);
-    } catch (const Error&) {
-      try {
-        launch(tensor);
-      } catch (const Error& error) {
-        throw HalfWritten(error);
-      }
-    }
+  if (tensors.empty()) return;
+  launch(tensors.front());
+  try {
+    for (const AdamWTensor& tensor : tensors.subspan(1)) OnceMore([&] { launch(tensor); });
+  } catch (const Error& error) {
+    throw HalfWritten(error);
   }
 }
 
