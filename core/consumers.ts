@@ -26,6 +26,15 @@ export const CONSUMERS = [
 
 export type Consumer = (typeof CONSUMERS)[number];
 
+/** Bands of the stack that are no region's. */
+const BESIDE_REGIONS = ["context", "pool", "unaccounted"] as const;
+export type RegionConsumer = Exclude<Consumer, (typeof BESIDE_REGIONS)[number]>;
+
+/** Also of names that are not in the list: regions may have any. */
+export function isOfRegions(consumer: string): boolean {
+  return !BESIDE_REGIONS.some((one) => one === consumer);
+}
+
 /** Models that can sit on the device beside the engine. */
 export const ROLES = ["policy", "critic", "reference", "reward"] as const;
 export type Role = (typeof ROLES)[number];

@@ -2,7 +2,7 @@
  * The nine works of one PPO step, and what each of them needs: results of other works, and consumers on the device.
  * Everything that is said elsewhere about order and residency follows from this one table.
  */
-import { CONSUMERS, type Consumer } from "../consumers.ts";
+import { CONSUMERS, isOfRegions, type RegionConsumer } from "../consumers.ts";
 
 export const WORKS = [
   "rollout",
@@ -18,9 +18,9 @@ export const WORKS = [
 export type Work = (typeof WORKS)[number];
 
 /** Consumers that a schedule can act on: those that hold a model's or the engine's memory. */
-export type ScheduledConsumer = Exclude<Consumer, "context" | "pool" | "unaccounted">;
+export type ScheduledConsumer = RegionConsumer;
 export const SCHEDULED_CONSUMERS: readonly ScheduledConsumer[] = CONSUMERS.filter(
-  (consumer): consumer is ScheduledConsumer => !["context", "pool", "unaccounted"].includes(consumer),
+  (consumer): consumer is ScheduledConsumer => isOfRegions(consumer),
 );
 
 export interface WorkNeeds {

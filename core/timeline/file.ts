@@ -3,6 +3,7 @@
  * read by a script in three lines. A column that never changes is written as one number.
  */
 import { z } from "zod";
+import { isOfRegions } from "../consumers.ts";
 import { actionRecordSchema } from "../contract/timeline.ts";
 import { type FieldPath, refusal, type Source } from "../input/fault.ts";
 import { parseWith } from "../input/schema-fault.ts";
@@ -94,7 +95,7 @@ export function timelineFromFile(data: unknown, name: string): Timeline {
   }
   for (const [at, { consumer }] of file.consumers.entries()) {
     const isTwice = file.consumers.findIndex((other) => other.consumer === consumer) < at;
-    if (!isTwice && !OF_DEVICE.includes(consumer)) continue;
+    if (!isTwice && isOfRegions(consumer)) continue;
     const message = `is ${consumer}, which is ${isTwice ? "there twice" : "a column of the device"}`;
     throw refusal(source, { path: ["consumers", at, "consumer"], message });
   }
@@ -118,9 +119,6 @@ export function timelineFromFile(data: unknown, name: string): Timeline {
   const phases = file.phases.map(({ name, startSeconds, endSeconds }) => ({ name, startSeconds, endSeconds }));
   return { samples, actions: file.actions, phases };
 }
-
-/** Bands of the stack that are no consumer's. */
-const OF_DEVICE: readonly string[] = ["context", "pool", "unaccounted"];
 
 /** The columns as the store takes them, each with its place in the file. */
 function placesOf({ timeSeconds, device, consumers }: TimelineFile): readonly (readonly [FieldPath, FileColumn])[] {

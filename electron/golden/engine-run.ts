@@ -64,10 +64,12 @@ export class EngineRun {
   async loadModel(tensors: readonly TensorSource[]): Promise<NativeModel> {
     const { config, dtype } = this.checkpoint;
     const model = this.addon.createModel(this.device, { config, dtype, consumer: "policy.weights" });
-    return model.load(tensors).then(
-      () => model,
-      (error) => closeAfter(error, [model]),
-    );
+    try {
+      await model.load(tensors);
+      return model;
+    } catch (error) {
+      return closeAfter(error, [model]);
+    }
   }
 
   async lastLogits(prompt: readonly number[]): Promise<Float32Array> {

@@ -7,6 +7,7 @@ import { renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Conf from "conf";
 import { TidelineError } from "../../core/errors.ts";
+import { isJsonObject, type JsonObject } from "../../core/input/json.ts";
 import { formatBytes } from "../../core/units.ts";
 import { type PathProblem, pathProblem } from "./files.ts";
 import { makeOwnFolder } from "./new-folder.ts";
@@ -68,11 +69,11 @@ export function openOwnFile<Content extends Record<string, unknown>>(
 }
 
 /** @throws SyntaxError for text that is anything else. */
-function parseObject(text: string): Record<string, unknown> {
+function parseObject(text: string): JsonObject {
   // Some editors save a byte order mark.
   const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new SyntaxError("not an object");
-  return { ...value };
+  if (!isJsonObject(value)) throw new SyntaxError("not an object");
+  return value;
 }
 
 /** False where it cannot be moved: then it is what cannot be read. */

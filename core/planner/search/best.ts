@@ -14,6 +14,7 @@ import type { Prediction } from "../predict/prediction.ts";
 import { type TransitionSeconds, transitionSecondsOf } from "../predict/transition-seconds.ts";
 import { marginBytesOf } from "../predict/verdict.ts";
 import { workSecondsOf } from "../predict/work-seconds.ts";
+import { sumOf } from "../provenance.ts";
 import { type ResolvedPlan, resolvePlan, rolesOfPlan } from "../resolve.ts";
 import { cheapest, isAnyWithin, lowest, worthwhile } from "./combinations.ts";
 import { bytesOf, type CurveContext, curveOf, type Playables, playable } from "./curves.ts";
@@ -171,7 +172,7 @@ function searchStrategies(plan: Plan, playables: Playables): Searched {
   const context = contextOf(resolved, playables);
   const worksWith = (choice: Choice) => {
     const chosen = { ...resolved, plan: { ...plan, strategies: { ...plan.strategies, ...choice } } };
-    return Object.values(workSecondsOf(chosen, context.footprint)).reduce((sum, { amount }) => sum + amount, 0);
+    return sumOf(Object.values(workSecondsOf(chosen, context.footprint)));
   };
   const curves = curvesOf(playables, context, transitionSecondsOf(resolved, context.sizes), worksWith);
   const fitting = cheapest(curves, budgetOf(resolved));

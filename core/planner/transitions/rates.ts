@@ -66,24 +66,24 @@ function launcherRates(gpu: Gpu): TransitionRates {
  */
 function engineRates(gpu: Gpu): TransitionRates {
   const timed = (value: number) => timedOn(gpu, value, "PPO of four 7B (docs/real-sizes.md)");
-  const rate = engineCallRate(timed);
-  return {
-    pieceBytes: Number.MAX_SAFE_INTEGER,
-    release: rate(0.0009),
-    hold: rate(0.00002),
-    resume: rate(0.00015),
-    ...copiesOn(gpu),
-    secondsPerBucket: timed(ENGINE_SECONDS_PER_CALL),
-  };
+  return { ...engineCalls(timed, { release: 0.0009, hold: 0.00002, resume: 0.00015 }), ...copiesOn(gpu) };
 }
 
 /** Neighbouring chunks move in one call: beside that, bytes are what counts. */
-const engineCallRate =
-  (timed: (value: number) => Figure) =>
-  (secondsPerGib: number): CallRate => ({
-    secondsPerPiece: timed(ENGINE_SECONDS_PER_CALL),
-    secondsPerByte: timed(secondsPerGib / GIB),
-  });
+function engineCalls(
+  timed: (value: number) => Figure,
+  secondsPerGib: Readonly<Record<"release" | "hold" | "resume", number>>,
+) {
+  const secondsPerPiece = timed(ENGINE_SECONDS_PER_CALL);
+  const rate = (seconds: number): CallRate => ({ secondsPerPiece, secondsPerByte: timed(seconds / GIB) });
+  return {
+    pieceBytes: Number.MAX_SAFE_INTEGER,
+    release: rate(secondsPerGib.release),
+    hold: rate(secondsPerGib.hold),
+    resume: rate(secondsPerGib.resume),
+    secondsPerBucket: secondsPerPiece,
+  } satisfies Partial<TransitionRates>;
+}
 
 function timedOn(gpu: Gpu, value: number, source: string): Figure {
   return isH100(gpu)
@@ -122,17 +122,12 @@ function hostRates(gpu: Gpu): TransitionRates {
     provenance: "measured",
     source: "the memory bench, 1 GiB (docs/benchmarks.md), and steps of the demo",
   });
-  const rate = engineCallRate(timed);
   return {
-    pieceBytes: Number.MAX_SAFE_INTEGER,
-    release: rate(0.004),
-    hold: rate(0.0004),
-    resume: rate(0.065),
+    ...engineCalls(timed, { release: 0.004, hold: 0.0004, resume: 0.065 }),
     toHostBytesPerSecond: gpu.deviceToHostBytesPerSecond,
     fromHostBytesPerSecond: gpu.hostToDeviceBytesPerSecond,
     diskBytesPerSecond: { value: 1e9, provenance: "assumption", source: "one drive, with checksums" },
     deviceCopyBytesPerSecond: gpu.peerBytesPerSecond,
     peerBytesPerSecond: gpu.peerBytesPerSecond,
-    secondsPerBucket: timed(ENGINE_SECONDS_PER_CALL),
   };
 }

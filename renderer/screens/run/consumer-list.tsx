@@ -1,5 +1,6 @@
 /** Who holds bytes on the device, in which state, and what can be done about it. */
 import { type ReactNode, useMemo } from "react";
+import { isOfRegions } from "../../../core/consumers.ts";
 import type { ConsumerState, SessionState } from "../../../core/contract/state.ts";
 import { formatBytes } from "../../../core/units.ts";
 import { Skeleton } from "../../components/skeleton.tsx";
@@ -74,5 +75,5 @@ export function unaccountedBytes({ device }: SessionState): number {
 
 /** Rows made from the device's own figures, should the session list them too. */
 function isRegion({ consumer }: ConsumerState): boolean {
-  return consumer !== "pool" && consumer !== "context" && consumer !== "unaccounted";
+  return isOfRegions(consumer);
 }

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { readingAt } from "../../../core/timeline/readout.ts";
 import type { TimeWindow } from "../../../core/timeline/time-scale.ts";
 import { differenceOf, shownConsumers } from "../../../renderer/timeline/shown-figures.ts";
-import type { TimelineViewState } from "../../../renderer/timeline/view.ts";
+import { TimelineView, type TimelineViewState } from "../../../renderer/timeline/view.ts";
 import { row, storeOf } from "../timeline/samples.ts";
 
 /** A run that had a critic, and after it the engine alone; what the device uses beside them grows. */
@@ -18,14 +18,8 @@ const timeline = {
 };
 
 const view = (window: TimeWindow, more: Partial<TimelineViewState> = {}): TimelineViewState => ({
+  ...new TimelineView({ isLive: false }).state,
   window,
-  isFollowing: false,
-  cursorA: undefined,
-  cursorB: undefined,
-  hoverSeconds: undefined,
-  highlighted: undefined,
-  height: "capacity",
-  timeLabels: "relative",
   ...more,
 });
 
